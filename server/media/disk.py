@@ -1,0 +1,240 @@
+"""How are evidence bytes kept on a local disk?
+
+One staging file per upload, written at its offset and synchronised before an acknowledgement; the whole file
+then gets a second name, its SHA-256, by a hard link. A lock file per upload serialises writers and remembers
+the newest fence, so a writer whose phone has vanished cannot overwrite what its successor wrote.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from server.media.store import (
+    PIECE_BYTES,
+    Assembled,
+    ObjectMissing,
+    Segment,
+    SegmentMissing,
+    StaleWriter,
+    StoreUnavailable,
+    checked_key,
+    evidence_key,
+    require_contiguous,
+)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+class DiskStore:
+    """A MediaStore below one folder of a local file system (it needs hard links and flock)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("uploads", "evidence", "quarantine", "thumbnails"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+
+    def append_segment(
+        self,
+        upload_key: str,
+        *,
+        start: int,
+        content: bytes | bytearray | memoryview,
+        fence: int,
+    ) -> Segment:
+        with _disk_faults(), self._locked(upload_key, fence=fence):
+            staging = self._staging(upload_key)
+            if start == 0 and not staging.exists():
+                staging.touch()
+                _sync_folder(staging.parent)
+            self._write(upload_key, staging, start=start, content=content)
+        return Segment(
+            start=start, size_bytes=len(content), key=f"uploads/{upload_key}"
+        )
+
+    def assemble(
+        self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None
+    ) -> Assembled:
+        total = require_contiguous(upload_key, segments)
+        with _disk_faults(), self._locked(upload_key):
+            staging = self._staging(upload_key)
+            if total == 0:
+                staging.touch()
+            sha256 = self._digest_staged(upload_key, staging, total)
+            matches = expected in (None, sha256)
+            key = evidence_key(sha256) if matches else f"quarantine/{upload_key}"
+            self._link(staging, self._path(key), sha256)
+        return Assembled(key=key, sha256=sha256, size_bytes=total, matches=matches)
+
+    def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
+        with _disk_faults():
+            self._staging(upload_key).unlink(missing_ok=True)
+            self._lock_path(upload_key).unlink(missing_ok=True)
+
+    def put(self, key: str, content: bytes, *, mime: str) -> None:
+        with _disk_faults():
+            path = self._path(key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f"{path.name}.{uuid4().hex}")
+            with fresh.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+            _sync_folder(path.parent)
+
+    def size(self, key: str) -> int:
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
+
+    def read(
+        self, key: str, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[bytes]:
+        size = self.size(key)
+        return _pieces(
+            self._path(key), start=start, stop=size if stop is None else min(stop, size)
+        )
+
+    def copy_to(self, key: str, file: BinaryIO) -> None:
+        file.writelines(self.read(key))
+
+    def _path(self, key: str) -> Path:
+        folder, name = checked_key(key).split("/")
+        return self.root / folder / name[:2] / name
+
+    def _staging(self, upload_key: str) -> Path:
+        return self.root / checked_key(f"uploads/{upload_key}")
+
+    def _lock_path(self, upload_key: str) -> Path:
+        return self._staging(upload_key).with_suffix(".lock")
+
+    @contextmanager
+    def _locked(self, upload_key: str, *, fence: int | None = None) -> Iterator[None]:
+        """Hold the upload's lock; with a fence, refuse an older writer than the newest and remember this one."""
+        with self._lock_path(upload_key).open("a+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if fence is not None:
+                lock.seek(0)
+                newest = int(lock.read() or b"0")
+                if fence < newest:
+                    raise StaleWriter(upload_key)
+                if fence > newest:
+                    lock.truncate(0)
+                    lock.write(b"%d" % fence)
+                    lock.flush()
+            yield
+
+    def _write(
+        self,
+        upload_key: str,
+        staging: Path,
+        *,
+        start: int,
+        content: bytes | bytearray | memoryview,
+    ) -> None:
+        try:
+            status = staging.stat()
+        except FileNotFoundError:
+            raise SegmentMissing(upload_key, 0) from None
+        if status.st_size < start:
+            raise SegmentMissing(upload_key, status.st_size)
+        if status.st_nlink > 1:
+            _unshare(staging)
+        descriptor = os.open(staging, os.O_RDWR)
+        try:
+            _write_fully(descriptor, memoryview(content), at=start)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _digest_staged(self, upload_key: str, staging: Path, total: int) -> bytes:
+        """Cut what an abandoned writer may have left behind the end, then hash what is there."""
+        try:
+            size = staging.stat().st_size
+        except FileNotFoundError:
+            raise SegmentMissing(upload_key, 0) from None
+        if size < total:
+            raise SegmentMissing(upload_key, size)
+        if size > total:
+            os.truncate(staging, total)
+        return _digest(staging)
+
+    def _link(self, staging: Path, target: Path, sha256: bytes) -> None:
+        """Give the staged bytes their final name. Bytes already there are kept if they are intact."""
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(target.parent.parent)
+        descriptor = os.open(staging, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(staging, target)
+        except FileExistsError:
+            if not target.samefile(staging) and _digest(target) != sha256:
+                fresh = target.with_name(f"{target.name}.{uuid4().hex}")
+                os.link(staging, fresh)
+                fresh.replace(target)
+        _sync_folder(target.parent)
+
+
+def _unshare(staging: Path) -> None:
+    """Give the staging file an inode of its own: its old one has become evidence and must never change."""
+    fresh = staging.with_suffix(".fresh")
+    with staging.open("rb") as old, fresh.open("wb") as new:
+        shutil.copyfileobj(old, new, PIECE_BYTES)
+        new.flush()
+        os.fsync(new.fileno())
+    fresh.replace(staging)
+    _sync_folder(staging.parent)
+
+
+def _write_fully(descriptor: int, content: memoryview, *, at: int) -> None:
+    written = 0
+    while written < len(content):
+        written += os.pwrite(descriptor, content[written:], at + written)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _pieces(path: Path, *, start: int, stop: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        left = stop - start
+        while left > 0 and (piece := file.read(min(PIECE_BYTES, left))):
+            left -= len(piece)
+            yield piece
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a name durable: after a power cut the file would exist without it, under no name."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    """Say 'try again later' when the disk is full or failing; every other error is a fault of ours."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in _FULL:
+            raise StoreUnavailable(
+                f"The media disk cannot take more: {os.strerror(fault.errno or 0)}."
+            ) from fault
+        raise

@@ -1,0 +1,202 @@
+"""The contract of every MediaStore, run on disk, rclone serve s3 and moto."""
+
+import hashlib
+import random
+from io import BytesIO
+
+import pytest
+
+from server.media.store import (
+    MediaStore,
+    ObjectMissing,
+    Segment,
+    SegmentMissing,
+    evidence_key,
+)
+
+MIB = 1024 * 1024
+
+
+def some_bytes(size: int, *, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def upload(
+    store: MediaStore, key: str, content: bytes, *, piece: int = MIB
+) -> list[Segment]:
+    return [
+        store.append_segment(
+            key, start=start, content=content[start : start + piece], fence=1
+        )
+        for start in range(0, len(content), piece)
+    ]
+
+
+def whole(store: MediaStore, key: str) -> bytes:
+    return b"".join(store.read(key))
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 3 * MIB, 19 * MIB + 7])
+def test_segments_become_one_object_named_by_its_digest(
+    store: MediaStore, size: int
+) -> None:
+    content = some_bytes(size)
+    sha256 = hashlib.sha256(content).digest()
+
+    done = store.assemble("u1", upload(store, "u1", content), expected=sha256)
+
+    assert (done.key, done.sha256, done.size_bytes, done.matches) == (
+        evidence_key(sha256),
+        sha256,
+        size,
+        True,
+    )
+    assert whole(store, done.key) == content
+    assert store.size(done.key) == size
+
+
+def test_without_a_promised_digest_the_actual_one_names_the_object(
+    store: MediaStore,
+) -> None:
+    content = some_bytes(100_000)
+
+    done = store.assemble(
+        "u1", upload(store, "u1", content, piece=30_000), expected=None
+    )
+
+    assert done.matches
+    assert done.key == evidence_key(hashlib.sha256(content).digest())
+
+
+@pytest.mark.parametrize("size", [5_000, 9 * MIB])
+def test_other_bytes_than_promised_go_to_quarantine_and_never_become_evidence(
+    store: MediaStore, size: int
+) -> None:
+    promised = hashlib.sha256(b"the promised bytes").digest()
+    content = some_bytes(size)
+
+    done = store.assemble("u1", upload(store, "u1", content), expected=promised)
+
+    assert not done.matches
+    assert done.key == "quarantine/u1"
+    assert whole(store, done.key) == content
+    with pytest.raises(ObjectMissing):
+        store.size(evidence_key(promised))
+
+
+def test_assembling_again_after_a_crash_gives_the_same_object(
+    store: MediaStore,
+) -> None:
+    content = some_bytes(2 * MIB)
+    segments = upload(store, "u1", content)
+    first = store.assemble("u1", segments, expected=None)
+
+    again = store.assemble("u1", segments, expected=first.sha256)
+    store.discard("u1", segments)
+    store.discard("u1", segments)
+
+    assert again == first
+    assert whole(store, first.key) == content
+
+
+def test_the_same_file_uploaded_twice_is_kept_once_and_survives_both_clean_ups(
+    store: MediaStore,
+) -> None:
+    content = some_bytes(9 * MIB)
+    for key in ("u1", "u2"):
+        segments = upload(store, key, content)
+        done = store.assemble(key, segments, expected=hashlib.sha256(content).digest())
+        store.discard(key, segments)
+
+        assert done.matches
+        assert whole(store, done.key) == content
+
+
+def test_writing_to_an_upload_that_became_evidence_leaves_the_evidence_alone(
+    store: MediaStore,
+) -> None:
+    content = some_bytes(10_000)
+    segments = upload(store, "u1", content, piece=5_000)
+    done = store.assemble("u1", segments, expected=None)
+
+    store.append_segment("u1", start=5_000, content=b"x" * 5_000, fence=2)
+
+    assert whole(store, done.key) == content
+
+
+def test_a_lost_segment_is_noticed_and_nothing_is_assembled(store: MediaStore) -> None:
+    segments = upload(store, "u1", some_bytes(3000), piece=1000)
+    store.discard("u1", segments)
+
+    with pytest.raises(SegmentMissing):
+        store.assemble("u1", segments, expected=None)
+
+
+def test_segments_that_do_not_follow_one_another_are_refused(store: MediaStore) -> None:
+    first, second, third = upload(store, "u1", some_bytes(3000), piece=1000)
+
+    with pytest.raises(SegmentMissing) as lost:
+        store.assemble("u1", [first, third], expected=None)
+
+    assert lost.value.facts["start"] == 1000
+    assert second.start == 1000
+
+
+def test_an_older_writer_never_changes_what_a_newer_one_wrote(
+    store: MediaStore,
+) -> None:
+    ours = store.append_segment("u1", start=0, content=b"new bytes", fence=5)
+    try:
+        store.append_segment("u1", start=0, content=b"old bytes", fence=4)
+    except Exception as refusal:
+        assert getattr(refusal, "slug", "") == "stale-writer"
+
+    done = store.assemble("u1", [ours], expected=None)
+
+    assert whole(store, done.key) == b"new bytes"
+
+
+def test_rewriting_the_same_offset_with_a_newer_fence_wins(store: MediaStore) -> None:
+    store.append_segment("u1", start=0, content=b"cut off here", fence=1)
+
+    kept = store.append_segment("u1", start=0, content=b"whole", fence=2)
+
+    assert whole(store, store.assemble("u1", [kept], expected=None).key) == b"whole"
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, None), (0, 10), (5, 999_999), (700_000, 700_001), (999_999, None)],
+)
+def test_ranges_are_the_same_bytes(
+    store: MediaStore, start: int, stop: int | None
+) -> None:
+    content = some_bytes(1_000_000)
+    key = store.assemble("u1", upload(store, "u1", content), expected=None).key
+
+    assert b"".join(store.read(key, start=start, stop=stop)) == content[start:stop]
+
+
+def test_a_thumbnail_is_replaced_as_a_whole(store: MediaStore) -> None:
+    store.put("thumbnails/one", b"first, and longer", mime="image/jpeg")
+    store.put("thumbnails/one", b"second", mime="image/jpeg")
+
+    copy = BytesIO()
+    store.copy_to("thumbnails/one", copy)
+
+    assert copy.getvalue() == b"second"
+
+
+def test_an_unknown_object_is_missing_at_once(store: MediaStore) -> None:
+    for ask in (store.size, store.read):
+        with pytest.raises(ObjectMissing):
+            ask("evidence/" + "0" * 64)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["../etc/passwd", "evidence/../../x", "evidence", "/evidence/aa", "evidence/a.b"],
+)
+def test_no_key_leads_out_of_the_store(store: MediaStore, key: str) -> None:
+    with pytest.raises(ValueError, match="not a key"):
+        store.size(key)
