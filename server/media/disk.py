@@ -41,12 +41,7 @@ class DiskStore:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def append_segment(
-        self,
-        upload_key: str,
-        *,
-        start: int,
-        content: bytes | bytearray | memoryview,
-        fence: int,
+        self, upload_key: str, *, start: int, content: bytes | bytearray | memoryview, fence: int
     ) -> Segment:
         with _disk_faults(), self._locked(upload_key, fence=fence):
             staging = self._staging(upload_key)
@@ -54,13 +49,9 @@ class DiskStore:
                 staging.touch()
                 _sync_folder(staging.parent)
             self._write(upload_key, staging, start=start, content=content)
-        return Segment(
-            start=start, size_bytes=len(content), key=f"uploads/{upload_key}"
-        )
+        return Segment(start=start, size_bytes=len(content), key=f"uploads/{upload_key}")
 
-    def assemble(
-        self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None
-    ) -> Assembled:
+    def assemble(self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None) -> Assembled:
         total = require_contiguous(upload_key, segments)
         with _disk_faults(), self._locked(upload_key):
             staging = self._staging(upload_key)
@@ -95,13 +86,9 @@ class DiskStore:
         except FileNotFoundError:
             raise ObjectMissing(key) from None
 
-    def read(
-        self, key: str, *, start: int = 0, stop: int | None = None
-    ) -> Iterator[bytes]:
+    def read(self, key: str, *, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         size = self.size(key)
-        return _pieces(
-            self._path(key), start=start, stop=size if stop is None else min(stop, size)
-        )
+        return _pieces(self._path(key), start=start, stop=size if stop is None else min(stop, size))
 
     def copy_to(self, key: str, file: BinaryIO) -> None:
         file.writelines(self.read(key))
@@ -133,12 +120,7 @@ class DiskStore:
             yield
 
     def _write(
-        self,
-        upload_key: str,
-        staging: Path,
-        *,
-        start: int,
-        content: bytes | bytearray | memoryview,
+        self, upload_key: str, staging: Path, *, start: int, content: bytes | bytearray | memoryview
     ) -> None:
         try:
             status = staging.stat()

@@ -41,32 +41,19 @@ class S3Store:
         self.prefix = prefix
 
     def append_segment(
-        self,
-        upload_key: str,
-        *,
-        start: int,
-        content: bytes | bytearray | memoryview,
-        fence: int,
+        self, upload_key: str, *, start: int, content: bytes | bytearray | memoryview, fence: int
     ) -> Segment:
         key = checked_key(f"uploads/{upload_key}-{fence}-{start}")
         with _store_faults():
             self.client.put_object(**self._at(key), Body=bytes(content))
         return Segment(start=start, size_bytes=len(content), key=key)
 
-    def assemble(
-        self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None
-    ) -> Assembled:
+    def assemble(self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None) -> Assembled:
         total = require_contiguous(upload_key, segments)
         with _store_faults():
-            sha256 = (
-                self._digest_segments(upload_key, segments)
-                if expected is None
-                else expected
-            )
+            sha256 = self._digest_segments(upload_key, segments) if expected is None else expected
             key = evidence_key(sha256)
-            actual = self._write_whole(
-                key, upload_key, segments, total=total, expected=sha256
-            )
+            actual = self._write_whole(key, upload_key, segments, total=total, expected=sha256)
             if actual == sha256:
                 return Assembled(key=key, sha256=actual, size_bytes=total, matches=True)
             key = f"quarantine/{upload_key}"
@@ -77,9 +64,7 @@ class S3Store:
         """Also finds segments that were written but never counted (a crash before their commit)."""
         prefix = self.prefix + checked_key(f"uploads/{upload_key}-")
         with _store_faults():
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=prefix
-            )
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
                 for found in page.get("Contents", ()):
                     self.client.delete_object(Bucket=self.bucket, Key=found["Key"])
@@ -92,17 +77,13 @@ class S3Store:
         with _store_faults(), _missing(key):
             return int(self.client.head_object(**self._at(key))["ContentLength"])
 
-    def read(
-        self, key: str, *, start: int = 0, stop: int | None = None
-    ) -> Iterator[bytes]:
+    def read(self, key: str, *, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         size = self.size(key)
         end = size if stop is None else min(stop, size)
         if start >= end:
             return iter(())
         with _store_faults(), _missing(key):
-            answer = self.client.get_object(
-                **self._at(key), Range=f"bytes={start}-{end - 1}"
-            )
+            answer = self.client.get_object(**self._at(key), Range=f"bytes={start}-{end - 1}")
         return _pieces(answer["Body"])
 
     def copy_to(self, key: str, file: BinaryIO) -> None:
@@ -111,9 +92,7 @@ class S3Store:
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + checked_key(key)}
 
-    def _segment_pieces(
-        self, upload_key: str, segments: Sequence[Segment]
-    ) -> Iterator[bytes]:
+    def _segment_pieces(self, upload_key: str, segments: Sequence[Segment]) -> Iterator[bytes]:
         for segment in segments:
             try:
                 answer = self.client.get_object(**self._at(segment.key))
@@ -133,13 +112,7 @@ class S3Store:
         return digest.digest()
 
     def _write_whole(
-        self,
-        key: str,
-        upload_key: str,
-        segments: Sequence[Segment],
-        *,
-        total: int,
-        expected: bytes,
+        self, key: str, upload_key: str, segments: Sequence[Segment], *, total: int, expected: bytes
     ) -> bytes:
         """Write the segments as one object if their digest is the expected one; return the actual digest."""
         if self._is_intact(key, expected):
@@ -161,18 +134,14 @@ class S3Store:
         if not self._is_intact(key, hashlib.sha256(content).digest()):
             self.client.put_object(**target)
 
-    def _write_parts(
-        self, key: str, pieces: Iterator[bytes], *, expected: bytes
-    ) -> bytes:
+    def _write_parts(self, key: str, pieces: Iterator[bytes], *, expected: bytes) -> bytes:
         upload = self.client.create_multipart_upload(**self._at(key))
         target = {**self._at(key), "UploadId": upload["UploadId"]}
         finished = False
         try:
             digest, parts = self._send_parts(target, pieces)
             if digest == expected:
-                self._complete_once(
-                    key, {**target, "MultipartUpload": {"Parts": parts}}, expected
-                )
+                self._complete_once(key, {**target, "MultipartUpload": {"Parts": parts}}, expected)
                 finished = True
             return digest
         finally:
@@ -192,9 +161,7 @@ class S3Store:
 
     def _complete_once(self, key: str, complete: dict[str, Any], sha256: bytes) -> None:
         """Complete unless the object is there: our own (a time-out that had succeeded) or a twin's."""
-        if _conditionally(
-            lambda: self.client.complete_multipart_upload(**complete, IfNoneMatch="*")
-        ):
+        if _conditionally(lambda: self.client.complete_multipart_upload(**complete, IfNoneMatch="*")):
             return
         if not self._is_intact(key, sha256):
             self.client.complete_multipart_upload(**complete)
@@ -228,10 +195,7 @@ def connect(
         signature_version="s3v4",
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        s3={
-            "addressing_style": "path" if endpoint else "auto",
-            "payload_signing_enabled": True,
-        },
+        s3={"addressing_style": "path" if endpoint else "auto", "payload_signing_enabled": True},
     )
     client = boto3.client(
         "s3",
@@ -300,9 +264,7 @@ def _store_faults() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, HTTPClientError) as fault:
-        raise StoreUnavailable(
-            "The media store cannot be reached; try again."
-        ) from fault
+        raise StoreUnavailable("The media store cannot be reached; try again.") from fault
     except ClientError as fault:
         status = fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status in (409, 429) or status >= 500:

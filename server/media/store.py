@@ -44,9 +44,7 @@ class StaleWriter(Conflict):
     """A newer request writes to this upload: this one must stop."""
 
     def __init__(self, upload_key: str) -> None:
-        super().__init__(
-            "stale-writer", "A newer request continues this upload.", upload=upload_key
-        )
+        super().__init__("stale-writer", "A newer request continues this upload.", upload=upload_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,7 @@ class MediaStore(Protocol):
     """Keeps segments while an upload grows, and whole objects afterwards. Safe to share between threads."""
 
     def append_segment(
-        self,
-        upload_key: str,
-        *,
-        start: int,
-        content: bytes | bytearray | memoryview,
-        fence: int,
+        self, upload_key: str, *, start: int, content: bytes | bytearray | memoryview, fence: int
     ) -> Segment:
         """Keep a stretch of an upload; durable when this returns.
 
@@ -86,9 +79,7 @@ class MediaStore(Protocol):
         """
         ...
 
-    def assemble(
-        self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None
-    ) -> Assembled:
+    def assemble(self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None) -> Assembled:
         """Turn contiguous segments into one object named by its SHA-256, and say whether it is the expected one.
 
         Without an expected digest the actual one counts as a match. Bytes that differ go to "quarantine/".
@@ -108,9 +99,7 @@ class MediaStore(Protocol):
         """Return an object's size in bytes, or raise ObjectMissing."""
         ...
 
-    def read(
-        self, key: str, *, start: int = 0, stop: int | None = None
-    ) -> Iterator[bytes]:
+    def read(self, key: str, *, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes [start, stop) in pieces; raise ObjectMissing at once, before the first piece."""
         ...
 

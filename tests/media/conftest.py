@@ -27,24 +27,11 @@ def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     access_key, secret_key = secrets.token_hex(8), secrets.token_hex(16)
     port = _free_port()
     command = [_rclone(), "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}"]
-    command += [
-        "--auth-key",
-        f"{access_key},{secret_key}",
-        "--vfs-cache-mode",
-        "writes",
-        "--config",
-        "",
-    ]
+    command += ["--auth-key", f"{access_key},{secret_key}", "--vfs-cache-mode", "writes", "--config", ""]
     command += ["--cache-dir", str(tmp_path_factory.mktemp("rclone-cache"))]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _wait_for_port(port)
-        yield {
-            "endpoint": f"http://127.0.0.1:{port}",
-            "access_key": access_key,
-            "secret_key": secret_key,
-        }
+        yield {"endpoint": f"http://127.0.0.1:{port}", "access_key": access_key, "secret_key": secret_key}
         process.terminate()
 
 
@@ -56,9 +43,7 @@ def moto_s3() -> Iterator[dict[str, str]]:
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    boto3.client(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", **keys
-    ).create_bucket(Bucket=BUCKET)
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket=BUCKET)
     yield {"endpoint": endpoint, "access_key": "any", "secret_key": "any"}
     server.stop()
 

@@ -1,0 +1,1 @@
+"""The sample agency and its day."""

