@@ -68,6 +68,10 @@ class DiskStore:
             self._staging(upload_key).unlink(missing_ok=True)
             self._lock_path(upload_key).unlink(missing_ok=True)
 
+    def check(self) -> None:
+        if not os.access(self.root / "uploads", os.W_OK):
+            raise StoreUnavailable("The media folder is missing or cannot be written.")
+
     def put(self, key: str, content: bytes, *, mime: str) -> None:
         with _disk_faults():
             path = self._path(key)

@@ -69,6 +69,13 @@ class S3Store:
                 for found in page.get("Contents", ()):
                     self.client.delete_object(Bucket=self.bucket, Key=found["Key"])
 
+    def check(self) -> None:
+        with _store_faults():
+            try:
+                self.client.head_bucket(Bucket=self.bucket)
+            except ClientError as fault:
+                raise StoreUnavailable(f"The bucket cannot be used: {_code(fault)}.") from fault
+
     def put(self, key: str, content: bytes, *, mime: str) -> None:
         with _store_faults():
             self.client.put_object(**self._at(key), Body=content, ContentType=mime)

@@ -91,6 +91,10 @@ class MediaStore(Protocol):
         """Forget an upload's segments; assembled objects are not touched. May be repeated."""
         ...
 
+    def check(self) -> None:
+        """Raise StoreUnavailable unless the store can be reached now."""
+        ...
+
     def put(self, key: str, content: bytes, *, mime: str) -> None:
         """Keep a small derived object (a thumbnail), replacing an older one."""
         ...
