@@ -1,0 +1,119 @@
+"""Who sent this request?
+
+Reads the bearer token, finds its row by SHA-256, and gives the view an `Actor`. Three doors:
+`requires(roles)` for people, `requires_device` for a working phone, `requires_submitter` for phones that
+may still hand in what they hold although they were revoked (protocol.md: stored and flagged, never lost).
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app, g, request
+
+from server.authority import Actor, Role
+from server.database import db
+from server.errors import Forbidden, Unauthenticated
+from server.models.people import Device, Staff, Token
+
+View = Callable[..., Any]
+
+
+def current_time() -> datetime:
+    """Return the server's idea of now: the one time reading of a request."""
+    if "now" not in g:
+        g.now = current_app.extensions["clock"].now()
+    return g.now
+
+
+def current_actor() -> Actor:
+    """Return who is asking; only valid inside a view behind one of the doors below."""
+    return g.actor
+
+
+def bearer_token() -> str:
+    """Return the request's bearer token or raise Unauthenticated."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated(
+            "token-missing", "Send `Authorization: Bearer <token>`; sign in at /api/v1/tokens."
+        )
+    return token.strip()
+
+
+def identify(token: str, *, now: datetime) -> Actor:
+    """Return the actor a token stands for, or raise Unauthenticated."""
+    digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+    row = db.session.execute(
+        sa.select(Token, Staff.roles, Staff.left_at, Device.revoked_at)
+        .join(Staff, Staff.id == Token.staff_id)
+        .outerjoin(Device, Device.id == Token.device_id)
+        .where(Token.sha256 == digest)
+    ).first()
+    if row is None or row.Token.revoked_at is not None:
+        raise Unauthenticated("token-unknown", "This token is not valid (any more). Sign in again.")
+    if row.Token.expires_at <= now:
+        raise Unauthenticated("token-expired", "This token has expired. Sign in again; nothing is lost.")
+    is_submit_only = row.revoked_at is not None or row.left_at is not None
+    if is_submit_only and row.Token.device_id is None:
+        raise Unauthenticated("account-closed", "This account was closed.")
+    return Actor(
+        staff_id=row.Token.staff_id,
+        roles=frozenset(Role(role) for role in row.roles),
+        token_id=row.Token.id,
+        device_id=row.Token.device_id,
+        device_revoked=is_submit_only,
+    )
+
+
+def requires(*roles: Role) -> Callable[[View], View]:
+    """Let in signed-in people who hold at least one of the roles (any role when none is named)."""
+
+    def door(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            actor = identify(bearer_token(), now=current_time())
+            if actor.device_revoked:
+                raise Forbidden(
+                    "device-revoked", "This phone was revoked; it may only hand in what it holds."
+                )
+            if roles and not actor.has(*roles):
+                needed = ", ".join(role.value for role in roles)
+                raise Forbidden(
+                    "role-missing", f"This needs one of the roles: {needed}.", needed=sorted(roles)
+                )
+            g.actor = actor
+            return view(*args, **kwargs)
+
+        guarded.__dict__["door"] = tuple(roles)
+        return guarded
+
+    return door
+
+
+def requires_device(view: View) -> View:
+    """Let in enrolled phones that were not revoked."""
+    return _device_door(view, accepts_revoked=False)
+
+
+def requires_submitter(view: View) -> View:
+    """Let in enrolled phones, also revoked ones: they may submit, nothing else."""
+    return _device_door(view, accepts_revoked=True)
+
+
+def _device_door(view: View, *, accepts_revoked: bool) -> View:
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        actor = identify(bearer_token(), now=current_time())
+        if actor.device_id is None:
+            raise Forbidden("device-needed", "This is for enrolled phones; enrol at /api/v1/devices.")
+        if actor.device_revoked and not accepts_revoked:
+            raise Forbidden("device-revoked", "This phone was revoked; it may only hand in what it holds.")
+        g.actor = actor
+        return view(*args, **kwargs)
+
+    guarded.__dict__["door"] = ("device",)
+    return guarded

@@ -1,0 +1,105 @@
+"""How do the rooms come together into one running product?
+
+`create_app` is the only place that knows everything: it reads no environment (it is given a `Config`),
+opens no connection, and starts no thread. Web, worker, command line and tests all start here.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from flask import Flask, g, request
+from flask.json.provider import DefaultJSONProvider
+from flask_migrate import Migrate
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from server import api, jobs, logs, metrics, models, pii, workflows
+from server.api import health, problems
+from server.api.transport import Api
+from server.clock import Clock
+from server.config import Config
+from server.database import db
+from server.media.opening import open_store
+from server.signing import Signer
+from sync.protocol import uuid7
+
+__all__ = ["create_app", "models", "workflows"]
+
+API = "/api/v1"
+
+
+def create_app(config: Config) -> Flask:
+    """Build the product around one frozen configuration."""
+    app = Flask("fieldvisit", static_folder=None)
+    app.config.update(_flask_settings(config))
+    app.json = Json(app)
+    app.extensions["config"] = config
+    app.extensions["clock"] = Clock(shift=timedelta(seconds=config.clock_shift_seconds))
+    app.extensions["signer"] = Signer.from_seed(config.signing_seed, secret=config.link_secret)
+    app.extensions["media_store"] = open_store(
+        config.media_store,
+        endpoint=config.s3_endpoint_url,
+        access_key=config.s3_access_key,
+        secret_key=config.s3_secret_key,
+        region=config.s3_region,
+    )
+    pii.configure(config.pii_keyset)
+    db.init_app(app)
+    Migrate(app, db, directory="server/migrations", compare_type=True, include_object=jobs.is_ours)
+    logs.init_app(app, level=config.log_level)
+    metrics.init_app(app)
+    app.before_request(_open_request)
+    app.after_request(_close_request)
+    problems.register(app)
+    app.register_blueprint(health.blueprint)
+    _register_api(app)
+    return app
+
+
+def _flask_settings(config: Config) -> dict[str, Any]:
+    return {
+        "SQLALCHEMY_DATABASE_URI": config.sqlalchemy_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_size": config.pool_size,
+            "max_overflow": config.pool_size,
+            "pool_pre_ping": True,
+            "pool_timeout": 30,
+        },
+        "MAX_CONTENT_LENGTH": config.json_limit_bytes,
+        "API_TITLE": "fieldvisit",
+        "API_VERSION": "v1",
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": API,
+    }
+
+
+def _register_api(app: Flask) -> None:
+    """Mount every noun under /api/v1, and the documentation page beside them."""
+    described = Api(app)
+    described.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    described.spec.options["security"] = [{"token": []}]
+    for blueprint in api.BLUEPRINTS:
+        described.register_blueprint(blueprint, url_prefix=API + (blueprint.url_prefix or ""))
+    docs = get_swaggerui_blueprint(f"{API}/docs", f"{API}/openapi.json", config={"app_name": "fieldvisit"})
+    app.register_blueprint(docs)
+
+
+class Json(DefaultJSONProvider):
+    """Answers keep the order we gave their members, and characters as they are."""
+
+    sort_keys = False
+    ensure_ascii = False
+
+
+def _open_request() -> None:
+    g.request_id = str(uuid7())
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method)
+
+
+def _close_request(response: Any) -> Any:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,157 @@
+"""With which settings does this process run?
+
+Read once from the environment, typed, frozen. In development missing secrets are made once and kept in
+`var/secrets.json`; in production a missing secret stops the boot. No setting switches authentication off.
+"""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tink
+from tink import aead, cleartext_keyset_handle
+
+MIB = 1024 * 1024
+SECRETS = ("SIGNING_KEY", "LINK_SECRET", "PII_KEYSET")
+
+
+class BadConfig(Exception):
+    """The environment cannot be run with; the message says which variable to mend and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting. Secrets are left out of `repr`."""
+
+    production: bool
+    database_url: str = field(repr=False)
+    media_store: str
+    signing_seed: bytes = field(repr=False)
+    link_secret: bytes = field(repr=False)
+    pii_keyset: str = field(repr=False)
+    s3_endpoint_url: str | None = None
+    s3_access_key: str | None = field(default=None, repr=False)
+    s3_secret_key: str | None = field(default=None, repr=False)
+    s3_region: str = "us-east-1"
+    clock_shift_seconds: int = 0
+    log_level: str = "INFO"
+    rule_pack: str = "cn.house"
+    pool_size: int = 16
+    json_limit_bytes: int = 8 * MIB
+    import_limit_bytes: int = 512 * MIB
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database URL with the driver named."""
+        _, _, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg://{rest}"
+
+    @property
+    def libpq_url(self) -> str:
+        """The database URL as psycopg and libpq read it."""
+        _, _, rest = self.database_url.partition("://")
+        return f"postgresql://{rest}"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], *, var: Path, default_database_url: str) -> "Config":
+        """Read the settings; `var` holds what development generates. Raises BadConfig."""
+        production = _stage(environ) == "production"
+        known = {name: environ[name] for name in SECRETS if environ.get(name)}
+        if not production:
+            known = {**development_secrets(var), **known}
+        missing = [name for name in SECRETS if name not in known]
+        if missing:
+            raise BadConfig(
+                f"{', '.join(missing)} missing. `python -m server.cli make-secrets` prints a new set; "
+                "keep it outside the checkout and set it in the environment."
+            )
+        shift = _integer(environ, "CLOCK_SHIFT_SECONDS", 0)
+        if production and shift:
+            raise BadConfig(
+                "CLOCK_SHIFT_SECONDS is for demonstrations: a production server runs on true time."
+            )
+        return cls(
+            production=production,
+            database_url=environ.get("DATABASE_URL") or default_database_url,
+            media_store=environ.get("MEDIA_STORE") or str(var / "media"),
+            signing_seed=_seed(known["SIGNING_KEY"]),
+            link_secret=known["LINK_SECRET"].encode(),
+            pii_keyset=known["PII_KEYSET"],
+            s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
+            s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
+            s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
+            s3_region=environ.get("AWS_REGION") or "us-east-1",
+            clock_shift_seconds=shift,
+            log_level=environ.get("LOG_LEVEL", "INFO"),
+            pool_size=_integer(environ, "POOL_SIZE", 16),
+        )
+
+
+def _stage(environ: Mapping[str, str]) -> str:
+    stage = environ.get("FIELDVISIT_ENV", "development")
+    if stage not in ("development", "production"):
+        raise BadConfig(f"FIELDVISIT_ENV is {stage!r}; it is either development or production.")
+    return stage
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        return int(environ.get(name) or default)
+    except ValueError:
+        raise BadConfig(f"{name} is {environ[name]!r}; it must be a whole number.") from None
+
+
+def _seed(encoded: str) -> bytes:
+    try:
+        seed = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        seed = b""
+    if len(seed) != 32:
+        raise BadConfig("SIGNING_KEY must be the base64 of exactly 32 bytes (`make-secrets` prints one).")
+    return seed
+
+
+def make_secrets() -> dict[str, str]:
+    """Make a fresh set of secrets."""
+    aead.register()
+    keyset = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
+    lines: list[str] = []
+
+    class Lines:
+        def write(self, text: str) -> int:
+            lines.append(text)
+            return len(text)
+
+        def flush(self) -> None:
+            return
+
+    cleartext_keyset_handle.write(tink.JsonKeysetWriter(Lines()), keyset)  # pyright: ignore[reportArgumentType]
+    return {
+        "SIGNING_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "LINK_SECRET": secrets.token_urlsafe(32),
+        "PII_KEYSET": json.dumps(json.loads("".join(lines))),
+    }
+
+
+def development_secrets(var: Path) -> dict[str, str]:
+    """Return the secrets kept in `var/secrets.json`, making them at the first call.
+
+    Several processes may start at once: the file appears whole, and everybody reads the winner's.
+    """
+    path = var / "secrets.json"
+    if not path.exists():
+        var.mkdir(parents=True, exist_ok=True)
+        draft = var / f"secrets.{os.getpid()}.{secrets.token_hex(4)}"
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(make_secrets()))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return json.loads(path.read_text())

@@ -1,0 +1,8 @@
+"""The tables: columns, constraints and small queries. No decisions are made here.
+
+Every invariant the database can hold is a constraint here; ARCHITECTURE.md lists them.
+"""
+
+from server.models import access, calendar, cases, dispatch, evidence, feed, findings, people, visits
+
+__all__ = ["access", "calendar", "cases", "dispatch", "evidence", "feed", "findings", "people", "visits"]

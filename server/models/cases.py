@@ -1,0 +1,214 @@
+"""Which debts were entrusted to the agency, who owes them, and what happened on them so far?
+
+Identity fields are `Encrypted`; nothing but `server.pii` can read them. `reference` is always the
+client's own, unique per client, and makes imports idempotent.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.database import Model, one_of
+from server.pii import Encrypted
+from sync.protocol import uuid7
+
+HOLD_SCOPE_OF_REASON = {
+    "do_not_collect": "debtor",
+    "deceased": "debtor",
+    "imprisoned": "debtor",
+    "identity_disputed": "debtor",
+    "complaint": "debtor",
+    "stop_requested": "debtor",
+    "transaction_denied": "case",
+    "activation_denied": "case",
+    "amount_disputed": "case",
+    "paid": "case",
+    "other": "case",
+}
+
+
+class Client(Model):
+    """The bank that entrusted cases."""
+
+    __tablename__ = "clients"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    reference: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    instructions: Mapped[str] = mapped_column(default="")
+
+
+class Debtor(Model):
+    """A cardholder. The row is locked while a visit is reserved in the debtor's budget."""
+
+    __tablename__ = "debtors"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        sa.CheckConstraint(
+            "hardship <@ ARRAY['serious_illness','financial_hardship','pregnancy']::text[]",
+            name="hardship_known",
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    name: Mapped[str | None] = mapped_column(Encrypted("debtors.name"))
+    id_number: Mapped[str | None] = mapped_column(Encrypted("debtors.id_number"))
+    phone: Mapped[str | None] = mapped_column(Encrypted("debtors.phone"))
+    hardship: Mapped[list[str]] = mapped_column(server_default="{}", default=list)
+
+
+class Case(Model):
+    """One overdue account. Amounts are fen."""
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        one_of("state", "open", "closed"),
+        one_of("hand", "first", "second", "third"),
+        sa.CheckConstraint("daily_visit_cap BETWEEN 0 AND 2", name="daily_visit_cap_tightens"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"), index=True)
+    account_number: Mapped[str | None] = mapped_column(Encrypted("cases.account_number"))
+    principal_fen: Mapped[int] = mapped_column(default=0)
+    outstanding_fen: Mapped[int] = mapped_column(default=0)
+    balance_as_of: Mapped[date | None]
+    overdue_since: Mapped[date | None]
+    hand: Mapped[str] = mapped_column(default="first", server_default="first")
+    status_code: Mapped[str] = mapped_column(default="", server_default="")
+    allocated_on: Mapped[date | None]
+    daily_visit_cap: Mapped[int | None]
+    special_flags: Mapped[list[str]] = mapped_column(server_default="{}", default=list)
+    reviewed_at: Mapped[datetime | None]
+    reviewed_by: Mapped[UUID | None]
+    special_note: Mapped[str] = mapped_column(default="", server_default="")
+    note_acknowledged_at: Mapped[datetime | None]
+    note_acknowledged_by: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(default="open", server_default="open")
+
+
+class Contact(Model):
+    """A third party around a case. Only `liable` ones (guarantors) may be visited or written to."""
+
+    __tablename__ = "contacts"
+    __table_args__ = (sa.UniqueConstraint("client_id", "reference"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    name: Mapped[str | None] = mapped_column(Encrypted("contacts.name"))
+    phone: Mapped[str | None] = mapped_column(Encrypted("contacts.phone"))
+    relation: Mapped[str] = mapped_column(default="", server_default="")
+    liable: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    sensitive_occupation: Mapped[str] = mapped_column(default="", server_default="")
+    stop_contact: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    stop_reason: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Address(Model):
+    """A place where a debtor or liable person may be found. `contact_id` names whose it is; none: the debtor's."""
+
+    __tablename__ = "addresses"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        one_of("status", "unverified", "verified", "invalid"),
+        one_of("datum", "WGS-84", "GCJ-02"),
+        sa.CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="on_earth"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    contact_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("contacts.id"))
+    kind: Mapped[str] = mapped_column(default="home", server_default="home")
+    text: Mapped[str | None] = mapped_column(Encrypted("addresses.text"))
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    datum: Mapped[str] = mapped_column(default="WGS-84", server_default="WGS-84")
+    status: Mapped[str] = mapped_column(default="unverified", server_default="unverified")
+    source: Mapped[str] = mapped_column(default="", server_default="")
+    verified_at: Mapped[datetime | None]
+    verified_by: Mapped[UUID | None]
+
+
+class Hold(Model):
+    """A reason why nothing may be done until released. Scope debtor: all the debtor's cases (case_id still says where)."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        one_of("reason", *HOLD_SCOPE_OF_REASON),
+        one_of("scope", "debtor", "case"),
+        sa.CheckConstraint(
+            "released_at IS NULL OR (released_by IS NOT NULL AND release_instruction <> '')",
+            name="release_is_instructed",
+        ),
+        sa.Index("ix_holds_open_debtor", "debtor_id", postgresql_where=sa.text("released_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    scope: Mapped[str]
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    reason: Mapped[str]
+    note: Mapped[str] = mapped_column(default="")
+    raised_at: Mapped[datetime]
+    raised_by: Mapped[UUID | None]
+    raised_by_item: Mapped[UUID | None]
+    client_notified_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
+    released_by: Mapped[UUID | None]
+    release_instruction: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class LedgerEntry(Model):
+    """One contact on a case: call, letter, visit or inbound.
+
+    `asks_for_visit`: the debtor asked for a visit, or agreed a return visit (on `visit_on` if a day was
+    named). A letter's `received_on` (or proof of non-delivery) starts the seven working days of A15.
+    """
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        one_of("channel", "call", "letter", "visit", "inbound"),
+        sa.Index("ix_ledger_entries_case_at", "case_id", "at"),
+        sa.Index("ix_ledger_entries_debtor_at", "debtor_id", "at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"))
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
+    channel: Mapped[str]
+    at: Mapped[datetime]
+    effective: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    counterpart: Mapped[str] = mapped_column(default="", server_default="")
+    result: Mapped[str] = mapped_column(default="", server_default="")
+    received_on: Mapped[date | None]
+    asks_for_visit: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    visit_on: Mapped[date | None]
+    visit_id: Mapped[UUID | None]
+    recorded_by: Mapped[UUID | None]
+
+
+class ImportRun(Model):
+    """What one import did, and who ran it."""
+
+    __tablename__ = "import_runs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    by: Mapped[UUID]
+    report: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -1,0 +1,143 @@
+"""What did the phones send, exactly, and which visits does it tell of?
+
+`items` is the inbox: exact bytes, never updated but for the outcome of their projection. `visits` and
+`accounts` are projections of it and can be rebuilt from it.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.database import Model, one_of
+from sync.protocol import uuid7
+
+
+class Item(Model):
+    """One received item. `sha256` is the item digest (over the PAE); `visit_id` is read from its body."""
+
+    __tablename__ = "items"
+    __table_args__ = (
+        one_of("outcome", "received", "applied", "held", "quarantined"),
+        sa.Index("ix_items_device_seq", "device_id", "seq"),
+        sa.Index("ix_items_waiting", "visit_id", postgresql_where=sa.text("outcome IN ('received', 'held')")),
+    )
+
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    item_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int]
+    prev: Mapped[bytes | None]
+    sha256: Mapped[bytes]
+    type: Mapped[str]
+    visit_id: Mapped[UUID | None] = mapped_column(index=True)
+    payload_type: Mapped[str]
+    payload: Mapped[bytes]
+    signatures: Mapped[list[Any]]
+    received_at: Mapped[datetime]
+    receipt: Mapped[dict[str, Any]]
+    outcome: Mapped[str] = mapped_column(default="received", server_default="received")
+    flags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class ConflictingItem(Model):
+    """Other bytes that came under an id that was taken: kept, never projected."""
+
+    __tablename__ = "conflicting_items"
+
+    device_id: Mapped[UUID] = mapped_column(primary_key=True)
+    item_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    payload_type: Mapped[str]
+    payload: Mapped[bytes]
+    signatures: Mapped[list[Any]]
+    received_at: Mapped[datetime]
+    receipt: Mapped[dict[str, Any]]
+
+
+class RawSubmission(Model):
+    """Bytes that could not be read as an item at all (`/sync/quarantine`)."""
+
+    __tablename__ = "raw_submissions"
+    __table_args__ = (sa.UniqueConstraint("device_id", "sha256"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    sha256: Mapped[bytes]
+    content: Mapped[bytes]
+    received_at: Mapped[datetime]
+    receipt: Mapped[dict[str, Any]]
+
+
+class Visit(Model):
+    """What happened around one assignment. Times are intervals: [earliest, latest] and how we know.
+
+    `assignment_id` is null when the phone named one that we do not know.
+    """
+
+    __tablename__ = "visits"
+    __table_args__ = (
+        one_of("state", "started", "ended", "reported", "reconciled"),
+        sa.Index("ix_visits_debtor_arrived", "debtor_id", "arrived_earliest"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    assignment_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("assignments.id"), index=True)
+    debtor_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("debtors.id"))
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    staff_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"), index=True)
+    team: Mapped[list[UUID]]
+    checklist: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    seen_seq: Mapped[int]
+    arrived_earliest: Mapped[datetime]
+    arrived_latest: Mapped[datetime]
+    arrived_method: Mapped[str]
+    arrived_at_position: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    left_earliest: Mapped[datetime | None]
+    left_latest: Mapped[datetime | None]
+    left_method: Mapped[str | None]
+    left_at_position: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    flags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    state: Mapped[str] = mapped_column(default="started")
+    started_item: Mapped[UUID]
+    ended_item: Mapped[UUID | None]
+    first_received_at: Mapped[datetime]
+    evidence_due_at: Mapped[datetime]
+    reconciled_at: Mapped[datetime | None]
+    claim_marks: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+
+
+class Account(Model):
+    """One revision of a visitor's written account. Amendments are new rows; forks keep both."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(sa.ForeignKey("visits.id"), index=True)
+    parent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("accounts.id"))
+    device_id: Mapped[UUID]
+    item_id: Mapped[UUID]
+    author_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
+    claims: Mapped[dict[str, Any]]
+    narrative: Mapped[str]
+    written_earliest: Mapped[datetime]
+    written_latest: Mapped[datetime]
+    received_at: Mapped[datetime]
+
+
+class FieldReport(Model):
+    """What a phone reported beside visits: incident, complaint, explained gap, learned contact, equipment."""
+
+    __tablename__ = "field_reports"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    device_id: Mapped[UUID]
+    item_id: Mapped[UUID]
+    type: Mapped[str] = mapped_column(index=True)
+    visit_id: Mapped[UUID | None] = mapped_column(index=True)
+    case_id: Mapped[UUID | None]
+    body: Mapped[dict[str, Any]]
+    received_at: Mapped[datetime]

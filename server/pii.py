@@ -1,0 +1,92 @@
+"""How is what identifies a person kept from everybody who need not know it?
+
+At rest: AES-256-GCM through Tink with a rotating keyset, bound to the column it stands in, so that a
+ciphertext cannot be moved to another column. On screen: masked, unless the reader's role needs it and
+the read is logged (workflows do that). Card numbers are never shown whole to anybody (H3, AMB10, I3).
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+import tink
+from sqlalchemy.dialects.postgresql import BYTEA
+from tink import aead, cleartext_keyset_handle
+
+_cipher: aead.Aead | None = None
+
+
+def configure(keyset: str) -> None:
+    """Set the process's keyset (Tink JSON). Called once by the app factory."""
+    global _cipher
+    aead.register()
+    _cipher = _open(keyset)
+
+
+@lru_cache(maxsize=4)
+def _open(keyset: str) -> aead.Aead:
+    return cleartext_keyset_handle.read(tink.JsonKeysetReader(keyset)).primitive(aead.Aead)
+
+
+def _ready() -> aead.Aead:
+    if _cipher is None:
+        raise RuntimeError("pii.configure() was not called: start through server.app.create_app")
+    return _cipher
+
+
+def encrypt(column: str, text: str) -> bytes:
+    """Encrypt a value for a column named "table.column"."""
+    return _ready().encrypt(text.encode(), column.encode())
+
+
+def decrypt(column: str, ciphertext: bytes) -> str:
+    """Decrypt a value of a column. tink.TinkError if it is not ours, altered, or of another column."""
+    return _ready().decrypt(ciphertext, column.encode()).decode()
+
+
+class Encrypted(sa.types.TypeDecorator[str]):
+    """A text column that is ciphertext in the database. Not searchable, on purpose."""
+
+    impl = BYTEA
+    cache_ok = True
+
+    def __init__(self, column: str) -> None:
+        super().__init__()
+        self.column = column
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> bytes | None:
+        """Encrypt on the way in."""
+        return None if value is None else encrypt(self.column, value)
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> str | None:
+        """Decrypt on the way out."""
+        return None if value is None else decrypt(self.column, bytes(value))
+
+
+def mask_name(name: str | None) -> str | None:
+    """张小明 -> 张**; the family name stays, because colleagues must be able to speak of the case."""
+    return None if name is None else name[:1] + "*" * max(1, len(name) - 1)
+
+
+def mask_phone(phone: str | None) -> str | None:
+    """13812345678 -> 138****5678; anything shorter than seven characters is hidden whole."""
+    if phone is None:
+        return None
+    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 7 else "****"
+
+
+def mask_number(number: str | None) -> str | None:
+    """Identity and account numbers are hidden whole (AMB10: print neither number)."""
+    return None if number is None else "****"
+
+
+_DISTRICT = re.compile(r"^.{2,}?[区县市旗](?=.)")
+
+
+def mask_address(text: str | None) -> str | None:
+    """Keep the part up to the district; hide street, building and door."""
+    if text is None:
+        return None
+    district = _DISTRICT.match(text)
+    return (district.group() if district else "") + "****"

@@ -1,0 +1,68 @@
+"""The cast and the stage: a real PostgreSQL, the real app, and people who are signed in.
+
+Given/when/then stories start from `office` (an app with an empty database) and the builders of
+`tests/builders.py`. Every test begins with empty tables; nothing is mocked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from server.app import create_app
+from server.config import Config, make_secrets
+from server.database import db
+from tests import cluster
+from tests.builders import Cast
+
+SECRETS = make_secrets()
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """A database of this worker's own, migrated, on the run's one PostgreSQL."""
+    with cluster.worker_database(tmp_path_factory, worker_id) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """xdist's name of this worker; "master" without xdist."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+@pytest.fixture(scope="session")
+def config(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Test settings: everything real, secrets of this run only."""
+    folder = tmp_path_factory.mktemp("var")
+    environ = {**SECRETS, "MEDIA_STORE": str(folder / "media"), "LOG_LEVEL": "WARNING"}
+    return Config.from_environ(environ, var=Path(folder), default_database_url=database_url)
+
+
+@pytest.fixture(scope="session")
+def product(config: Config) -> Flask:
+    """The app, built once per worker."""
+    return create_app(config)
+
+
+@pytest.fixture
+def app(product: Flask) -> Iterator[Flask]:
+    """The app on an empty database, inside an application context."""
+    with product.app_context():
+        cluster.empty_tables(db.engine)
+        yield product
+        db.session.remove()
+
+
+@pytest.fixture
+def cast(app: Flask) -> Cast:
+    """People who can be asked to do things: `cast.client(Role.DISPATCHER)` is a signed-in browser."""
+    return Cast(app)
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    """Somebody without a token."""
+    return app.test_client()
