@@ -1,0 +1,218 @@
+"""How does work that may wait get done exactly when the data that needs it are committed?
+
+procrastinate keeps its queue in the same PostgreSQL, so a job is a row of the caller's transaction: it
+exists if and only if the rest was committed. Workflows register functions with `@task` and defer them with
+`enqueue`; `fieldvisit worker` runs them, each inside an app context, with retries and a schedule.
+
+Arguments are ids and plain values, never personal data: they stand in the queue and in the logs.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import procrastinate
+import sqlalchemy as sa
+from flask import Flask
+from procrastinate import exceptions, jobs, tasks
+from procrastinate.schema import SchemaManager
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+
+from server.database import db
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 8
+BACKOFF_BASE_SECONDS: Final = 3
+LONGEST_WAIT_SECONDS: Final = 600
+KEEP_DONE_HOURS: Final = 72
+TABLE_PREFIX: Final = "procrastinate_"
+STALLED_EVERY: Final = "* * * * *"
+
+TaskFunction = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredTask:
+    """A function the worker can run, and when it runs by itself."""
+
+    name: str
+    function: TaskFunction
+    every: str | None
+    attempts: int
+
+
+_registry: dict[str, RegisteredTask] = {}
+
+
+def task(
+    name: str, *, every: str | None = None, attempts: int = ATTEMPTS
+) -> Callable[[TaskFunction], TaskFunction]:
+    """Register a function as a job; `every` is a cron line (UTC) on which it also runs by itself.
+
+    The worker calls it inside an app context as `function(now=..., **args)`; an exception means: try again
+    later. It must be safe to run twice, because a worker may die after its commit and before it said so.
+    """
+
+    def register(function: TaskFunction) -> TaskFunction:
+        if name in _registry:
+            raise RuntimeError(f"two tasks are named {name}")
+        _registry[name] = RegisteredTask(name=name, function=function, every=every, attempts=attempts)
+        return function
+
+    return register
+
+
+def enqueue(
+    name: str,
+    *,
+    lock: str | None = None,
+    queueing_lock: str | None = None,
+    schedule_in: int | None = None,
+    **args: Any,
+) -> bool:
+    """Defer a task inside the caller's transaction; False when its `queueing_lock` is already waiting.
+
+    Jobs of the same `lock` never run at the same time. `schedule_in` is in seconds. The raw connection is
+    fetched inside the savepoint on purpose: caught outside, AlreadyEnqueued leaves the whole transaction
+    aborted, yet SQLAlchemy's commit returns normally and every row of the caller is lost.
+    """
+    session = db.session()
+    if not session.info.get("in_transaction"):
+        raise RuntimeError(f"enqueue({name!r}) outside transaction(): the job would never be committed")
+    if name not in _registry:
+        raise RuntimeError(f"no task is named {name!r}; the worker would not know what to do")
+    try:
+        with session.begin_nested():
+            connection = _raw_connection(session.connection())
+            deferrer = _queue.configure_task(
+                name,
+                lock=lock,
+                queueing_lock=queueing_lock,
+                schedule_in={"seconds": schedule_in} if schedule_in else None,
+                connection=connection,
+            )
+            deferrer.defer(**args)
+    except exceptions.AlreadyEnqueued:
+        _raw_connection(session.connection())
+        return False
+    return True
+
+
+def _raw_connection(connection: sa.Connection) -> Connection[Any]:
+    """Return psycopg's connection, which must be in a transaction that can still be committed."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, Connection)
+    if raw.info.transaction_status != TransactionStatus.INTRANS:
+        raise RuntimeError(f"the transaction cannot be committed: {raw.info.transaction_status.name}")
+    return raw
+
+
+def apply_schema(connection: sa.Connection) -> None:
+    """Create procrastinate's tables, functions and triggers; for the first migration."""
+    _raw_connection(connection).execute(SchemaManager.get_schema())
+
+
+def is_ours(
+    _thing: object, name: str | None, kind: str, _reflected: bool, _compare_to: object | None
+) -> bool:
+    """Tell Alembic's autogenerate to leave the queue's tables alone (`include_object`)."""
+    return not (kind in ("table", "index") and (name or "").startswith(TABLE_PREFIX))
+
+
+def run_worker(app: Flask, *, until_idle: bool = False, concurrency: int = 4) -> None:
+    """Run jobs until SIGTERM or SIGINT (what has begun is finished), or until none is due.
+
+    A job whose worker was killed is put back within two minutes by the surviving ones.
+    """
+    asyncio.run(_work(app, until_idle=until_idle, concurrency=concurrency))
+
+
+async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
+    connector = procrastinate.PsycopgConnector(
+        conninfo=app.extensions["config"].libpq_url, min_size=1, max_size=concurrency + 2
+    )
+    queue = procrastinate.App(connector=connector)
+    for registered in _registry.values():
+        _add(queue, registered, app=app)
+    if not until_idle:
+        _add_upkeep(queue)
+    async with queue.open_async():
+        await queue.run_worker_async(
+            concurrency=concurrency,
+            wait=not until_idle,
+            install_signal_handlers=not until_idle,
+            listen_notify=not until_idle,
+        )
+
+
+def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) -> None:
+    """Make a registered function known to one worker."""
+
+    def run(timestamp: int | None = None, **args: Any) -> None:
+        del timestamp  # the scheduled minute of a periodic run; tasks go by the server's clock
+        with app.app_context():
+            registered.function(now=app.extensions["clock"].now(), **args)
+
+    backoff = Backoff(attempts=registered.attempts)
+    added: tasks.Task[Any, Any, Any] = queue.task(name=registered.name, retry=backoff)(run)
+    if registered.every is not None:
+        queue.periodic(cron=registered.every)(added)
+
+
+class Backoff(procrastinate.BaseRetryStrategy):
+    """Try again after 3, 9, 27 ... seconds, at most ten minutes apart."""
+
+    def __init__(self, *, attempts: int) -> None:
+        self.attempts = attempts
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: jobs.Job
+    ) -> procrastinate.RetryDecision | None:
+        """Say when to try again; None gives up and leaves the job as failed, for people to look at."""
+        if job.attempts + 1 >= self.attempts:
+            return None
+        wait = min(BACKOFF_BASE_SECONDS ** (job.attempts + 1), LONGEST_WAIT_SECONDS)
+        return procrastinate.RetryDecision(retry_in={"seconds": wait})
+
+
+def _add_upkeep(queue: procrastinate.App) -> None:
+    """Add what procrastinate leaves to us: rescue of stalled jobs, removal of old ones."""
+
+    async def rescue(context: procrastinate.JobContext, timestamp: int) -> None:
+        del timestamp
+        await rescue_stalled(context.app)
+
+    rescuer: tasks.Task[Any, Any, Any] = queue.task(
+        name="rescue_stalled_jobs", queueing_lock="rescue_stalled_jobs", pass_context=True
+    )(rescue)
+    queue.periodic(cron=STALLED_EVERY)(rescuer)
+
+    async def remove_old(context: procrastinate.JobContext, timestamp: int) -> None:
+        del timestamp
+        await context.app.job_manager.delete_old_jobs(nb_hours=KEEP_DONE_HOURS)
+
+    remover: tasks.Task[Any, Any, Any] = queue.task(
+        name="remove_old_jobs", queueing_lock="remove_old_jobs", pass_context=True
+    )(remove_old)
+    queue.periodic(cron="17 3 * * *")(remover)
+
+
+async def rescue_stalled(queue: procrastinate.App) -> int:
+    """Put jobs of dead workers back; one that has killed its worker too often is marked as failed."""
+    rescued = 0
+    for job in await queue.job_manager.get_stalled_jobs():
+        if job.attempts + 1 >= ATTEMPTS:
+            log.error("job given up after its workers died", extra={"job_id": job.id, "task": job.task_name})
+            await queue.job_manager.finish_job(job=job, status=jobs.Status.FAILED, delete_job=False)
+            continue
+        await queue.job_manager.retry_job(job)
+        rescued += 1
+    return rescued
+
+
+_queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+"""Used to defer on the caller's connection only; it never opens one of its own."""
