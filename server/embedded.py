@@ -24,7 +24,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import IO, Final, Self
 
 import psycopg
@@ -71,6 +71,7 @@ class EmbeddedPostgres:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
+        self._started = False
 
     def start(self, *, timeout_seconds: float = 60) -> None:
         """Start the server (creating the cluster and our database the first time) and wait until it answers.
@@ -85,6 +86,7 @@ class EmbeddedPostgres:
             _remove_stale_pid_file(self.home.data)
             self._launch(install / "bin" / "postgres", deadline=time.monotonic() + timeout_seconds)
             create_database(self.url("postgres"), DATABASE)
+            self._started = True
         except BaseException:
             self.stop()
             raise
@@ -101,7 +103,7 @@ class EmbeddedPostgres:
                 self._process.wait()
         if self._lock is not None:
             self._lock.close()
-        self._process, self._lock = None, None
+        self._process, self._lock, self._started = None, None, False
 
     def wait(self) -> int:
         """Wait until the server ends by itself or by a signal; returns its exit status."""
@@ -109,10 +111,30 @@ class EmbeddedPostgres:
             raise EmbeddedFault("the embedded PostgreSQL was not started")
         return self._process.wait()
 
-    def request_stop(self) -> None:
-        """Ask for a fast shutdown without waiting; safe in a signal handler."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+    def serve(self, *, announce: Callable[[], None], grace_seconds: int = 3) -> int:
+        """Run in the foreground until SIGTERM or SIGINT; returns the exit status of the process.
+
+        Whoever stops us usually stops the clients in the same moment: they get `grace_seconds` to finish
+        their transactions before the rest is cut off.
+        """
+        asked: list[int] = []
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            asked.append(number)
+            if self._process is None or not self._started:
+                raise SystemExit(0)
+            first = number != signal.SIGALRM and len(asked) == 1
+            self._process.send_signal(signal.SIGTERM if first else signal.SIGINT)
+            signal.alarm(grace_seconds if first else 0)
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, stop)
+        self.start()
+        announce()
+        status = self.wait()
+        signal.alarm(0)
+        self.stop()
+        return 0 if asked else (status or 1)
 
     @property
     def pid(self) -> int:

@@ -115,7 +115,7 @@ def install_folder(home: Home) -> Path:
     wheel = _wheel_folder() / PROGRAMS[major]
     if home.account is None or _lets_everyone_through(wheel / "bin"):
         return wheel
-    return _copy_for_everyone(wheel)
+    return copy_programs(wheel, root=_shared_root(*SHARED_ROOTS))
 
 
 def give_to_account(path: Path, *, account: Account | None) -> None:
@@ -170,11 +170,14 @@ def _shared_root(*candidates: Path) -> Path:
     )
 
 
-def _copy_for_everyone(wheel: Path) -> Path:
-    """Copy the programs once per installed wheel, atomically: two first starts cannot spoil each other."""
+def copy_programs(wheel: Path, *, root: Path) -> Path:
+    """Copy the programs below `root`, where everybody can run them; once per installed wheel.
+
+    The copy appears whole or not at all: two first starts cannot spoil each other.
+    """
     made = (wheel / "bin" / "postgres").stat()
     digest = hashlib.sha256(f"{wheel}\n{made.st_mtime_ns}\n{made.st_size}".encode()).hexdigest()[:16]
-    target = _shared_root(*SHARED_ROOTS) / f"programs-{digest}"
+    target = root / f"programs-{digest}"
     if target.exists():
         return target / wheel.parent.name / wheel.name
     draft = target.with_name(f"{target.name}.{os.getpid()}")

@@ -113,7 +113,9 @@ def _raw_connection(connection: sa.Connection) -> Connection[Any]:
 
 def apply_schema(connection: sa.Connection) -> None:
     """Create procrastinate's tables, functions and triggers; for the first migration."""
-    _raw_connection(connection).execute(SchemaManager.get_schema())
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, Connection)
+    raw.execute(SchemaManager.get_schema())
 
 
 def is_ours(

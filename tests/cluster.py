@@ -10,18 +10,26 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from psycopg import sql
 
+from server.commands.schema import upgrade
+from server.config import Config
 from server.embedded import EmbeddedPostgres
 
 ADDRESS = "FIELDVISIT_TEST_CLUSTER"
 FOLDER = "FIELDVISIT_TEST_FOLDER"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+TABLES = """
+    SELECT quote_ident(tablename) FROM pg_tables
+     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+"""
 _owned = pytest.StashKey["Cluster"]()
 
 
@@ -104,19 +112,40 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         stop_cluster(cluster)
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """The run's server; started here when nobody has started one."""
+@contextmanager
+def worker_database(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """Yield the URL of a migrated database of this worker's own."""
+    secrets = tmp_path_factory.mktemp("migration")
+    with running_cluster() as cluster:
+        template = cluster.template("fieldvisit_template", build=lambda url: _migrate(url, var=secrets))
+        name = f"fieldvisit_{worker_id}"
+        yield cluster.create(name, template=template)
+        cluster.drop(name)
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Yield the run's server; started here when the run has no controller that did."""
     if ADDRESS in os.environ:
         yield Cluster(url=os.environ[ADDRESS], folder=Path(os.environ[FOLDER]))
         return
     own = start_cluster()
-    yield own
-    stop_cluster(own)
+    try:
+        yield own
+    finally:
+        stop_cluster(own)
 
 
-@pytest.fixture(scope="session")
-def worker_name(request: pytest.FixtureRequest) -> str:
-    """A name that no other worker of this run has."""
-    workerinput: dict[str, str] = getattr(request.config, "workerinput", {})
-    return workerinput.get("workerid", "only")
+def _migrate(url: str, *, var: Path) -> None:
+    """Build the schema as an operator does: by the migrations, never by the models."""
+    upgrade(Config.from_environ({"LOG_LEVEL": "WARNING"}, var=var, default_database_url=url))
+
+
+def empty_tables(engine: sa.Engine) -> None:
+    """Empty every table a test may have written to, in one statement; those that are empty cost nothing."""
+    with engine.begin() as connection:
+        names = connection.execute(sa.text(TABLES)).scalars().all()
+        checks = " UNION ALL ".join(f"(SELECT '{name}' FROM {name} LIMIT 1)" for name in names)
+        written = connection.execute(sa.text(checks)).scalars().all()
+        if written:
+            connection.execute(sa.text(f"TRUNCATE {', '.join(written)} RESTART IDENTITY CASCADE"))

@@ -1,0 +1,48 @@
+"""What can be typed after `fieldvisit` (or `python -m server.cli`)?
+
+A table of sub-commands; each lives in `server/commands/` and is loaded when it is called, so that
+`fieldvisit db` does not wait for image libraries. To add one: write a click command there, add a line here.
+"""
+
+import importlib
+from typing import Final
+
+import click
+
+COMMANDS: Final = {
+    "db": "server.commands.database:db",
+    "wait": "server.commands.database:wait",
+    "migrate": "server.commands.schema:migrate",
+    "release": "server.commands.schema:release",
+    "web": "server.commands.serving:web",
+    "worker": "server.commands.serving:worker",
+    "make-secrets": "server.commands.settings:print_secrets",
+    "check-config": "server.commands.settings:check_config",
+    "demo": "server.commands.demo:demo",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a sub-command's module when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the sub-commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one sub-command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, help="Field visits that the rules allow, and evidence that holds.")
+def main() -> None:
+    """Run one sub-command."""
+
+
+if __name__ == "__main__":
+    main(prog_name="fieldvisit")

@@ -1,0 +1,31 @@
+"""How does gunicorn serve this product?
+
+Threads, because most requests of a phone are slow uploads that wait for the network; a few processes,
+because Python runs one thread at a time. A body may take as long as it takes: in gthread `timeout` guards the
+worker's own heartbeat, not a request. Put nginx in front, with proxy_request_buffering off.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.multiprocess import mark_process_dead
+
+bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+worker_class = "gthread"
+threads = int(os.environ.get("WEB_THREADS") or 64)
+timeout = 120
+graceful_timeout = 25
+keepalive = 30
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+proc_name = "fieldvisit-web"
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Stop counting a worker that has gone among the living."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        mark_process_dead(worker.pid)

@@ -1,0 +1,245 @@
+"""A job exists exactly when the rows it belongs to do."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import procrastinate
+import psycopg
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from procrastinate.exceptions import AlreadyEnqueued
+
+from server import jobs
+from server.clock import Clock
+from server.config import Config, make_secrets
+from server.database import db, transaction
+from tests.cluster import running_cluster
+
+RUNS: list[dict[str, Any]] = []
+
+
+@jobs.task("test_note")
+def note(*, now: datetime, **args: Any) -> None:
+    """Write down that it ran, and whether it could use the database."""
+    RUNS.append({"now": now, "rows": rows(), **args})
+
+
+@jobs.task("test_fail", attempts=2)
+def fail(*, now: datetime) -> None:
+    """Fail every time."""
+    RUNS.append({"now": now})
+    raise ValueError("as told")
+
+
+@pytest.fixture(scope="module")
+def queue_url(worker_id: str) -> Iterator[str]:
+    """A database with the queue's tables and one table of ours."""
+    with running_cluster() as cluster:
+        name = f"queue_{worker_id}"
+        url = cluster.create(name)
+        engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        with engine.begin() as connection:
+            jobs.apply_schema(connection)
+            connection.execute(sa.text("CREATE TABLE written (id int)"))
+        engine.dispose()
+        yield url
+        cluster.drop(name)
+
+
+@pytest.fixture
+def queue_app(queue_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """A small app on that database, both tables empty."""
+    RUNS.clear()
+    app = Flask("queue")
+    config = Config.from_environ(make_secrets(), var=tmp_path, default_database_url=queue_url)
+    app.extensions["config"] = replace(config, log_level="WARNING")
+    app.extensions["clock"] = Clock()
+    app.config["SQLALCHEMY_DATABASE_URI"] = config.sqlalchemy_url
+    db.init_app(app)
+    with app.app_context():
+        db.session.execute(sa.text("TRUNCATE written, procrastinate_jobs, procrastinate_workers CASCADE"))
+        db.session.commit()
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_job_is_deferred_with_the_rows_it_belongs_to(queue_app: Flask):
+    with transaction():
+        write(1)
+        assert jobs.enqueue("test_note", evidence_id="e-1")
+
+    assert rows() == [1]
+    assert waiting() == [("test_note", {"evidence_id": "e-1"})]
+
+
+def test_rollback_removes_the_job_with_the_rows(queue_app: Flask):
+    with pytest.raises(ZeroDivisionError), transaction():
+        write(1)
+        jobs.enqueue("test_note")
+        raise ZeroDivisionError
+
+    assert rows() == []
+    assert waiting() == []
+
+
+def test_job_that_already_waits_leaves_everything_else_committed(queue_app: Flask):
+    with transaction():
+        assert jobs.enqueue("test_note", queueing_lock="visit-1")
+
+    with transaction():
+        write(1)
+        again = jobs.enqueue("test_note", queueing_lock="visit-1")
+        write(2)
+        jobs.enqueue("test_note", queueing_lock="visit-2")
+
+    assert again is False
+    assert rows() == [1, 2]
+    assert len(waiting()) == 2
+
+
+def test_the_naive_way_loses_the_rows_without_a_word(queue_app: Flask):
+    """Why `enqueue` is as it is: should this ever fail, the savepoint is no longer needed."""
+    with transaction():
+        jobs.enqueue("test_note", queueing_lock="visit-1")
+
+    with transaction() as session:
+        write(1)
+        raw = session.connection().connection.driver_connection
+        naive = jobs._queue.configure_task("test_note", queueing_lock="visit-1", connection=raw)
+        with pytest.raises(AlreadyEnqueued):
+            naive.defer()
+
+    assert rows() == []
+
+
+def test_enqueue_outside_a_transaction_is_a_fault(queue_app: Flask):
+    with pytest.raises(RuntimeError, match="outside transaction"):
+        jobs.enqueue("test_note")
+
+
+def test_unknown_task_is_a_fault_where_it_is_deferred(queue_app: Flask):
+    with pytest.raises(RuntimeError, match="no task is named"), transaction():
+        jobs.enqueue("test_nobody")
+
+
+def test_worker_runs_what_is_due_inside_an_app_context(queue_app: Flask):
+    with transaction():
+        write(7)
+        jobs.enqueue("test_note", visit_id="v-1")
+        jobs.enqueue("test_note", visit_id="v-2", schedule_in=3600)
+
+    jobs.run_worker(queue_app, until_idle=True)
+
+    assert [run["visit_id"] for run in RUNS] == ["v-1"]
+    assert RUNS[0]["rows"] == [7]
+    assert RUNS[0]["now"].tzinfo is UTC
+    assert waiting() == [("test_note", {"visit_id": "v-2"})]
+
+
+def test_failed_job_waits_longer_before_each_new_try_and_is_then_given_up(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_fail")
+
+    jobs.run_worker(queue_app, until_idle=True)
+    first = statuses()
+    make_due()
+    jobs.run_worker(queue_app, until_idle=True)
+
+    assert first == ["todo"]
+    assert statuses() == ["failed"]
+    assert len(RUNS) == 2
+
+
+def test_job_of_a_dead_worker_is_put_back(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_note")
+    strand_the_job(attempts=0)
+
+    rescued = rescue(queue_app)
+    jobs.run_worker(queue_app, until_idle=True)
+
+    assert rescued == 1
+    assert statuses() == ["succeeded"]
+
+
+def test_job_that_keeps_killing_its_workers_is_given_up(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_note")
+    strand_the_job(attempts=jobs.ATTEMPTS)
+
+    assert rescue(queue_app) == 0
+    assert statuses() == ["failed"]
+
+
+def test_autogenerate_leaves_the_queue_alone():
+    assert not jobs.is_ours(None, "procrastinate_jobs", "table", True, None)
+    assert not jobs.is_ours(None, "procrastinate_jobs_id_lock_idx_v1", "index", True, None)
+    assert jobs.is_ours(None, "visit", "table", True, None)
+
+
+def write(number: int) -> None:
+    """Insert into our own table, in whatever transaction is open."""
+    db.session.execute(sa.text("INSERT INTO written VALUES (:number)"), {"number": number})
+
+
+def rows() -> list[int]:
+    """Read our own table."""
+    found = list(db.session.execute(sa.text("SELECT id FROM written ORDER BY id")).scalars())
+    db.session.rollback()
+    return found
+
+
+def waiting() -> list[tuple[str, dict[str, Any]]]:
+    """Read the queue as another connection sees it."""
+    with closing(psycopg.connect(libpq())) as connection:
+        found = connection.execute(
+            "SELECT task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
+        )
+        return found.fetchall()
+
+
+def statuses() -> list[str]:
+    """Read every job's status."""
+    with closing(psycopg.connect(libpq())) as connection:
+        found = connection.execute("SELECT status::text FROM procrastinate_jobs ORDER BY id").fetchall()
+    return [status for (status,) in found]
+
+
+def make_due() -> None:
+    """Let the waiting time of every job be over."""
+    with psycopg.connect(libpq()) as connection:
+        connection.execute("UPDATE procrastinate_jobs SET scheduled_at = now() - interval '1 second'")
+
+
+def strand_the_job(*, attempts: int) -> None:
+    """Leave the job as a worker leaves it that was killed a minute ago."""
+    with psycopg.connect(libpq()) as connection:
+        connection.execute(
+            "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+            " VALUES (now() - interval '1 minute') RETURNING id)"
+            " UPDATE procrastinate_jobs SET status = 'doing', worker_id = dead.id, attempts = %s FROM dead",
+            [attempts],
+        )
+
+
+def rescue(app: Flask) -> int:
+    """Run the rescue that the worker runs every minute."""
+
+    async def once() -> int:
+        queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=libpq()))
+        async with queue.open_async():
+            return await jobs.rescue_stalled(queue)
+
+    return asyncio.run(once())
+
+
+def libpq() -> str:
+    """The address of the queue's database."""
+    return db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
