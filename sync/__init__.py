@@ -1,0 +1,5 @@
+"""What phone and server share: the protocol, its proofs, and a phone's whole side of it.
+
+Free of any framework: the standard library and `cryptography`, and httpx in `client.py` alone. A product
+of its own: `sync.phone.Phone` is what an app embeds.
+"""

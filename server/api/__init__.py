@@ -1,6 +1,13 @@
 """Transport: parse, call one workflow, render. One blueprint per noun, its schemas beside it."""
 
+from server.api import devices, evidence, files, staff, tokens
 from server.api.transport import Blueprint
 
 # Each noun adds its blueprint here; app.py mounts them under /api/v1.
-BLUEPRINTS: tuple[Blueprint, ...] = ()
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    tokens.blueprint,
+    staff.blueprint,
+    devices.blueprint,
+    files.blueprint,
+    evidence.blueprint,
+)

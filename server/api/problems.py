@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from server.errors import (
+    ChecksumMismatch,
     Conflict,
     DomainError,
     Fault,
@@ -39,6 +40,7 @@ STATUS: dict[type[DomainError], int] = {
     TooLarge: 413,
     Invalid: 422,
     TooManyTries: 429,
+    ChecksumMismatch: 460,
     Unavailable: 503,
 }
 log = structlog.get_logger()

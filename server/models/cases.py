@@ -115,7 +115,7 @@ class Contact(Model):
 
 
 class Address(Model):
-    """A place where a debtor or liable person may be found. `contact_id` names whose it is; none: the debtor's."""
+    """Where a debtor or liable person may be found. `contact_id` says whose it is; none: the debtor's."""
 
     __tablename__ = "addresses"
     __table_args__ = (
@@ -142,7 +142,10 @@ class Address(Model):
 
 
 class Hold(Model):
-    """A reason why nothing may be done until released. Scope debtor: all the debtor's cases (case_id still says where)."""
+    """A reason why nothing may be done until released.
+
+    Scope `debtor` stops all the debtor's cases; `case_id` then only says where it was learned.
+    """
 
     __tablename__ = "holds"
     __table_args__ = (

@@ -15,7 +15,8 @@ from sync.protocol import uuid7
 class Evidence(Model):
     """One promised or uploaded file. Its digest was signed by the phone before the bytes came.
 
-    `visit_id` is null while the bytes are here but the promise item is not. `perceptual_hash` is PDQ, 256 bit.
+    `visit_id` is null while the bytes are here but the promise item is not.
+    `perceptual_hash` is PDQ, 256 bit.
     """
 
     __tablename__ = "evidence"

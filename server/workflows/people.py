@@ -1,0 +1,225 @@
+"""Who may sign in, with what, and what happens when they leave?
+
+Staff, passwords, tokens, training files and departure. Phones are in `devices.py`.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from server.authority import Actor, Role
+from server.database import db, release_connection, transaction
+from server.errors import Conflict, Fault, Invalid, NotFound, TooManyTries, Unauthenticated
+from server.models.assignments import end_early
+from server.models.dispatch import Assignment, AssignmentMember
+from server.models.people import Absence, Device, Qualification, SignInCounter, Staff, Token
+from server.models.tokens import FreshToken, new_token
+from server.passwords import MIN_LENGTH, hash_password, is_right
+
+OFFICE_TOKEN_LASTS: Final = timedelta(hours=12)
+TRIES_PER_WINDOW: Final = 5
+TRIES_PER_ADDRESS: Final = 50
+WINDOW: Final = timedelta(minutes=15)
+LOCKED_FOR: Final = timedelta(minutes=15)
+
+
+def sign_in(employee_number: str, password: str, *, address: str, now: datetime) -> FreshToken:
+    """Exchange employee number and password for an office token.
+
+    Raises Unauthenticated (the same words for an unknown number and a wrong password) or TooManyTries.
+    """
+    keys = {f"employee:{employee_number}": TRIES_PER_WINDOW, f"address:{address}": TRIES_PER_ADDRESS}
+    _count_try(keys, now=now)
+    staff = db.session.scalar(sa.select(Staff).where(Staff.employee_number == employee_number))
+    release_connection()
+    hashed = staff.password_hash if staff is not None and staff.left_at is None else None
+    if not is_right(password, hashed=hashed) or staff is None:
+        raise Unauthenticated("sign-in-refused", "Employee number or password is wrong.")
+    row, fresh = new_token(staff.id, device_id=None, lasts=OFFICE_TOKEN_LASTS, now=now)
+    with transaction() as session:
+        session.add(row)
+        session.execute(sa.delete(SignInCounter).where(SignInCounter.key == f"employee:{employee_number}"))
+        session.execute(
+            sa.update(SignInCounter)
+            .where(SignInCounter.key == f"address:{address}", SignInCounter.failures > 0)
+            .values(failures=SignInCounter.failures - 1)
+        )
+    return fresh
+
+
+def _count_try(keys: dict[str, int], *, now: datetime) -> None:
+    """Count this try before the password is looked at, so that many at once cannot slip through.
+
+    A success takes its own try back. Raises TooManyTries when a key is locked.
+    """
+    refused_until: datetime | None = None
+    with transaction() as session:
+        for key, most in sorted(keys.items()):
+            is_new_window = SignInCounter.window_started_at <= now - WINDOW
+            counted = sa.case((is_new_window, 1), else_=SignInCounter.failures + 1)
+            row = session.execute(
+                insert(SignInCounter)
+                .values(key=key, failures=1, window_started_at=now)
+                .on_conflict_do_update(
+                    index_elements=["key"],
+                    set_={
+                        "failures": counted,
+                        "window_started_at": sa.case(
+                            (is_new_window, now), else_=SignInCounter.window_started_at
+                        ),
+                        "locked_until": sa.case(
+                            (SignInCounter.locked_until > now, SignInCounter.locked_until),
+                            (counted > most, now + LOCKED_FOR),
+                            else_=sa.null(),
+                        ),
+                    },
+                )
+                .returning(SignInCounter.locked_until)
+            ).scalar_one()
+            if row is not None and row > now:
+                refused_until = max(refused_until or row, row)
+    if refused_until is not None:
+        wait = int((refused_until - now).total_seconds()) + 1
+        raise TooManyTries("too-many-sign-ins", f"Too many tries. Wait {wait} seconds.", retry_after=wait)
+
+
+def sign_out(actor: Actor, *, now: datetime) -> None:
+    """Revoke the token that was used for this request."""
+    with transaction() as session:
+        session.execute(sa.update(Token).where(Token.id == actor.token_id).values(revoked_at=now))
+
+
+def add_staff(
+    *,
+    employee_number: str,
+    name: str,
+    roles: Sequence[Role],
+    password: str | None,
+    joined_on: date,
+    branch: str = "",
+    now: datetime,
+) -> Staff:
+    """Open a person's one permanent account (G14). Without a password they can only use a phone."""
+    if password is not None and len(password) < MIN_LENGTH:
+        fault = Fault("/password", f"Use at least {MIN_LENGTH} characters.")
+        raise Invalid("password-too-short", fault.detail, faults=[fault])
+    staff = Staff(
+        employee_number=employee_number,
+        name=name,
+        roles=sorted({role.value for role in roles}),
+        password_hash=None if password is None else hash_password(password),
+        joined_on=joined_on,
+        branch=branch,
+        created_at=now,
+    )
+    try:
+        with transaction() as session:
+            session.add(staff)
+    except IntegrityError:
+        raise Conflict(
+            "employee-number-taken", "This employee number exists; accounts are permanent and personal."
+        ) from None
+    return staff
+
+
+def create_first_admin(*, employee_number: str, name: str, password: str, now: datetime) -> Staff:
+    """Open the first administrator's account; Conflict once any administrator exists."""
+    taken = db.session.scalar(sa.select(sa.exists().where(Staff.roles.contains([Role.ADMIN.value]))))
+    if taken:
+        raise Conflict("admin-exists", "An administrator exists already; ask them to add people.")
+    return add_staff(
+        employee_number=employee_number,
+        name=name,
+        roles=[Role.ADMIN],
+        password=password,
+        joined_on=now.date(),
+        now=now,
+    )
+
+
+def find_staff(staff_id: UUID) -> Staff:
+    """Return a member of staff or raise NotFound."""
+    staff = db.session.get(Staff, staff_id)
+    if staff is None:
+        raise NotFound("staff-unknown", "There is nobody with this id.")
+    return staff
+
+
+def list_staff(*, after: UUID | None, limit: int) -> Sequence[Staff]:
+    """Return one page of staff in the order of their ids."""
+    query = sa.select(Staff).order_by(Staff.id).limit(limit)
+    return db.session.scalars(query.where(Staff.id > after) if after else query).all()
+
+
+def add_qualification(
+    staff_id: UUID, *, kind: str, score: int | None, obtained_on: date, actor: Actor
+) -> Qualification:
+    """Write a line into a training file; the attempt is counted (G22: one resit)."""
+    with transaction() as session:
+        if session.get(Staff, staff_id, with_for_update=True) is None:
+            raise NotFound("staff-unknown", "There is nobody with this id.")
+        earlier = session.scalar(
+            sa.select(sa.func.count()).where(Qualification.staff_id == staff_id, Qualification.kind == kind)
+        )
+        line = Qualification(
+            staff_id=staff_id,
+            kind=kind,
+            score=score,
+            attempt=(earlier or 0) + 1,
+            obtained_on=obtained_on,
+            recorded_by=actor.staff_id,
+        )
+        session.add(line)
+    return line
+
+
+def list_qualifications(staff_id: UUID) -> Sequence[Qualification]:
+    """Return a person's training file in the order it was written."""
+    find_staff(staff_id)
+    lines = sa.select(Qualification).where(Qualification.staff_id == staff_id).order_by(Qualification.id)
+    return db.session.scalars(lines).all()
+
+
+def add_absence(staff_id: UUID, *, kind: str, starts_at: datetime, ends_at: datetime) -> Absence:
+    """Write leave or a training slot into a person's diary."""
+    find_staff(staff_id)
+    if ends_at <= starts_at:
+        fault = Fault("/ends_at", "Must be after starts_at.")
+        raise Invalid("absence-empty", "The absence ends before it starts.", faults=[fault])
+    absence = Absence(staff_id=staff_id, kind=kind, starts_at=starts_at, ends_at=ends_at)
+    with transaction() as session:
+        session.add(absence)
+    return absence
+
+
+def depart(staff_id: UUID, *, actor: Actor, now: datetime) -> int:
+    """Close a leaver's account at once (G15); return how many open assignments were cancelled.
+
+    Office tokens die. Phones are revoked but may still hand in what they hold: a visit that took place
+    must reach the office, flagged.
+    """
+    with transaction() as session:
+        staff = session.get(Staff, staff_id, with_for_update=True)
+        if staff is None:
+            raise NotFound("staff-unknown", "There is nobody with this id.")
+        if staff.left_at is None:
+            staff.left_at = now
+        revoke = {"revoked_at": now}
+        session.execute(
+            sa.update(Token)
+            .where(Token.staff_id == staff_id, Token.device_id.is_(None), Token.revoked_at.is_(None))
+            .values(revoke)
+        )
+        session.execute(
+            sa.update(Device).where(Device.staff_id == staff_id, Device.revoked_at.is_(None)).values(revoke)
+        )
+        theirs = sa.select(AssignmentMember.assignment_id).where(AssignmentMember.staff_id == staff_id)
+        cancelled = end_early(
+            Assignment.id.in_(theirs), state="cancelled", reason="staff left", actor=actor, now=now
+        )
+    return len(cancelled)

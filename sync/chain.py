@@ -1,0 +1,60 @@
+"""Is a phone's record complete, in order, and of one phone?
+
+Each item names the digest of the one before. Numbers show what is missing; digests show removal,
+reordering and a cloned phone. Nothing is refused for it: a fork is accepted and flagged (protocol.md).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+GAP = "chain_gap"
+FORK = "chain_fork"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The place of one item in its phone's chain."""
+
+    seq: int
+    prev: bytes | None
+    digest: bytes
+
+
+def flags_of(link: Link, *, at_seq: Sequence[bytes], before: Sequence[bytes]) -> tuple[str, ...]:
+    """Say what is odd about a link.
+
+    `at_seq` are the digests of the other items known with the same number, `before` those of the items
+    with the number before. Not knowing the predecessor (yet) is a gap; one that differs is a fork.
+    """
+    flags = []
+    if any(other != link.digest for other in at_seq):
+        flags.append(FORK)
+    if link.seq == 1:
+        if link.prev is not None:
+            flags.append(FORK)
+    elif link.prev is None or (before and link.prev not in before):
+        flags.append(FORK)
+    elif not before:
+        flags.append(GAP)
+    return tuple(dict.fromkeys(flags))
+
+
+def judge_links(new: Sequence[Link], known: Mapping[int, Iterable[bytes]]) -> list[tuple[str, ...]]:
+    """Return the flags of each new link; `known` maps numbers to the digests already stored."""
+    all_by_seq: dict[int, list[bytes]] = {seq: list(digests) for seq, digests in known.items()}
+    for link in new:
+        all_by_seq.setdefault(link.seq, []).append(link.digest)
+    return [
+        flags_of(link, at_seq=all_by_seq[link.seq], before=all_by_seq.get(link.seq - 1, [])) for link in new
+    ]
+
+
+def missing_ranges(present: Sequence[int], *, highest: int) -> list[tuple[int, int]]:
+    """Return the ranges of numbers from 1 to `highest` that are not in `present` (sorted, distinct)."""
+    ranges = []
+    expected = 1
+    for seq in [*present, highest + 1]:
+        if seq > expected:
+            ranges.append((expected, seq - 1))
+        expected = seq + 1
+    return ranges

@@ -1,0 +1,72 @@
+"""When did something on a phone really happen, given clocks that cannot be trusted?
+
+From raw readings, the anchor the server once handed out, and the moment of receipt we derive an interval
+that contains the instant, and say how we know. Skew never rejects and device time never orders anything;
+rules that depend on time get three answers (certainly inside, certainly outside, undecidable).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from sync.protocol import Clock
+
+Method = Literal["anchored", "anchored-browser", "wall", "received"]
+
+# Crystal clocks of phones drift by well under 100 ppm; monotonic readings are whole milliseconds.
+DRIFT_PPM: Final = 200
+READING: Final = timedelta(milliseconds=5)
+# How far a wall clock is believed when no anchor of the same boot exists.
+WALL_DOUBT: Final = timedelta(minutes=10)
+BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The instant lies in [earliest, latest]; `method` says how we know."""
+
+    earliest: datetime
+    latest: datetime
+    method: Method
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the interval rests on the server's time, not on the phone's wall clock."""
+        return self.method in ("anchored", "anchored-browser")
+
+
+def locate(
+    clock: Clock, *, anchor_time: datetime | None, received_at: datetime, not_before: datetime | None = None
+) -> Interval:
+    """Return the interval in which the readings were taken.
+
+    `anchor_time` is the server time inside the anchor the readings name, once its authenticity was
+    checked (None: no or a foreign anchor). The result never ends after `received_at` and never begins
+    before the anchor or `not_before`, the earliest time of the item before it in the chain.
+    """
+    found = _from_readings(clock, anchor_time=anchor_time, received_at=received_at)
+    floor = max(bound for bound in (anchor_time, not_before, BEGINNING) if bound is not None)
+    floor = min(floor, received_at)
+    earliest = min(max(found.earliest, floor), received_at)
+    latest = max(min(found.latest, received_at), earliest)
+    return Interval(earliest=earliest, latest=latest, method=found.method)
+
+
+def _from_readings(clock: Clock, *, anchor_time: datetime | None, received_at: datetime) -> Interval:
+    same_boot = clock.anchor_boot_id == clock.boot_id and clock.anchor_monotonic_ms is not None
+    if anchor_time is not None and same_boot and clock.anchor_monotonic_ms is not None:
+        elapsed = timedelta(milliseconds=clock.monotonic_ms - clock.anchor_monotonic_ms)
+        if elapsed >= timedelta(0) and anchor_time + elapsed <= received_at + WALL_DOUBT:
+            return _anchored(clock, anchor_time=anchor_time, elapsed=elapsed, received_at=received_at)
+    if abs(received_at - clock.wall) > timedelta(days=30):
+        return Interval(earliest=BEGINNING, latest=received_at, method="received")
+    return Interval(earliest=clock.wall - WALL_DOUBT, latest=clock.wall + WALL_DOUBT, method="wall")
+
+
+def _anchored(clock: Clock, *, anchor_time: datetime, elapsed: timedelta, received_at: datetime) -> Interval:
+    # The anchor was read on the server at some point of the round trip, at most rtt before it arrived.
+    doubt = timedelta(milliseconds=clock.rtt_ms or 0) + elapsed * DRIFT_PPM / 1_000_000 + READING
+    earliest = anchor_time + elapsed - elapsed * DRIFT_PPM / 1_000_000 - READING
+    if not clock.native:
+        return Interval(earliest=earliest, latest=received_at, method="anchored-browser")
+    return Interval(earliest=earliest, latest=anchor_time + elapsed + doubt, method="anchored")

@@ -1,0 +1,150 @@
+"""Which words do phone and server exchange?
+
+Frozen types of the protocol, without behaviour. `wire.py` reads and writes them as JSON; the meaning of
+each field stands in ARCHITECTURE.md, "The protocol".
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+ITEM: Final = "application/vnd.fieldvisit.item+json"
+RECEIPT: Final = "application/vnd.fieldvisit.receipt+json"
+PERMIT: Final = "application/vnd.fieldvisit.permit+json"
+
+OutcomeName = Literal["applied", "duplicate", "held", "conflicting", "quarantined"]
+
+ITEM_TYPES: Final = frozenset(
+    {
+        "assignment.acknowledged",
+        "assignment.declined",
+        "visit.started",
+        "visit.evidence",
+        "visit.ended",
+        "visit.account",
+        "incident.raised",
+        "complaint.raised",
+        "hold.requested",
+        "contact.learned",
+        "equipment.taken",
+        "equipment.returned",
+        "gap.explained",
+    }
+)
+
+
+def uuid7() -> UUID:
+    """Make a UUID version 7 (RFC 9562 §5.7): 48 bits of milliseconds, then randomness."""
+    value = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 7 << 76
+    value = value & ~(0b11 << 62) | 0b10 << 62
+    return UUID(int=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Raw clock readings of a phone at one moment. `monotonic_ms` counts since the boot named `boot_id`.
+
+    `anchor` is the newest anchor token the phone held, `anchor_monotonic_ms` its monotonic clock when that
+    anchor arrived (during boot `anchor_boot_id`), `rtt_ms` the round trip that brought it.
+    `native` is False in a browser, whose monotonic clock may stop while the phone sleeps.
+    """
+
+    wall: datetime
+    tz: str
+    monotonic_ms: int
+    boot_id: str
+    native: bool = True
+    anchor: str | None = None
+    anchor_monotonic_ms: int | None = None
+    anchor_boot_id: str | None = None
+    rtt_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature of an envelope, raw bytes."""
+
+    keyid: str
+    sig: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """DSSE: exact payload bytes and who signed them."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One append-only record of a phone. `prev` is the digest of the item before, None for the first."""
+
+    item_id: UUID
+    device_id: UUID
+    staff_id: UUID
+    seq: int
+    prev: bytes | None
+    type: str
+    seen_seq: int
+    clock: Clock
+    body: dict[str, Any]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PushedItem:
+    """An envelope with the wrapper it travelled in: what the phone says it is, before we look inside."""
+
+    id: UUID
+    seq: int
+    prev: bytes | None
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class PushBatch:
+    """What one push request carries."""
+
+    batch_id: UUID
+    clock: Clock
+    items: tuple[PushedItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The server's signed promise that it stores these bytes."""
+
+    item_id: UUID
+    item_sha256: str
+    received_at: str
+    keyid: str
+    sig: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one pushed item. `problem` is {slug, detail} or None."""
+
+    id: UUID
+    outcome: OutcomeName
+    flags: tuple[str, ...] = ()
+    problem: dict[str, Any] | None = None
+    receipt: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of a pulled page."""
+
+    scope: str
+    kind: str
+    id: UUID
+    op: Literal["put", "remove"]
+    rev: int
+    body: dict[str, Any] | None
