@@ -2,7 +2,7 @@
 
 Generators of real files for the demonstration, the tests and the benchmarks: JPEG with EXIF, and audio in
 the containers phones write. Same arguments, same picture and same sound. The voice is a formant synthesiser
-(a glottal pulse train through resonators): voice activity detection takes it for speech; nobody understands it.
+(a glottal pulse train through resonators): voice activity detection takes it for speech; nobody understands.
 """
 
 from datetime import UTC, datetime, timedelta, timezone
@@ -48,7 +48,7 @@ def make_photo(
 ) -> bytes:
     """Return a JPEG of the doorway that `seed` names, with the EXIF a phone writes.
 
-    `taken_at` is an aware instant, written as local time at `utc_offset`; `position` is (latitude, longitude).
+    `taken_at` is an aware instant, written as local time at `utc_offset`; `position` is latitude, longitude.
     """
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = make
@@ -158,7 +158,7 @@ def _degrees(angle: float) -> tuple[float, float, float]:
 
 
 def _talk(seed: int, seconds: float) -> Sound:
-    """Repeat twenty seconds of talk until it is long enough; louder and softer so that no two turns are equal."""
+    """Repeat twenty seconds of talk until it is long enough, louder and softer: no two turns are equal."""
     phrase = np.repeat(_phrase(seed), RATE // _VOICE_RATE)
     turns = int(seconds // _PHRASE_SECONDS) + 1
     loudness = np.random.default_rng(seed).uniform(0.6, 1.0, turns)

@@ -95,7 +95,7 @@ def examine_sound(path: Path, *, reader: str) -> tuple[SoundFacts | None, VideoF
 
 
 def _first_known(streams: Any) -> Any:
-    """A damaged header can name a codec that nothing knows: such a track has no context and is passed over."""
+    """A damaged header can name a codec that nothing knows: such a track has no context."""
     return next((stream for stream in streams if stream.codec_context is not None), None)
 
 

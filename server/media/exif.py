@@ -1,4 +1,4 @@
-"""When, where and by what device does a photo say it was taken? Values are claims; broken ones are left out."""
+"""When, where and by what device does a photo say it was taken? Values are claims, broken ones left out."""
 
 import math
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 
 
 def examine_image(path: Path) -> tuple[ImageFacts, bytes]:
-    """Return a picture's facts and its thumbnail (JPEG, upright). Raises what Pillow raises on a broken file."""
+    """Return a picture's facts and its thumbnail (JPEG, upright). A broken file raises what Pillow raises."""
     pi_heif.register_heif_opener(thumbnails=False)
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ def open_store(
     secret_key: str | None = None,
     region: str = "us-east-1",
 ) -> MediaStore:
-    """Open "s3://bucket/prefix", or a folder given as a path or "file:///path". ValueError on anything else."""
+    """Open "s3://bucket/prefix", or a folder given as a path or "file:///path". Else ValueError."""
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:
         prefix = parts.path.strip("/")

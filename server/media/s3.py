@@ -267,7 +267,7 @@ def _missing(key: str) -> Iterator[None]:
 
 @contextmanager
 def _store_faults() -> Iterator[None]:
-    """Say 'try again later' for what passes (network, 409, 429, 5xx); a wrong key or bucket is a fault of ours."""
+    """Say 'try again later' for what passes (network, 409, 429, 5xx); a wrong key or bucket is our fault."""
     try:
         yield
     except (BotoCoreError, HTTPClientError) as fault:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A file format: the type we name it by, the labels that are honest for it, and FFmpeg's reader if any."""
+    """A file format: the type we name it by, the labels honest for it, and FFmpeg's reader if any."""
 
     mime: str
     honest: frozenset[str]

@@ -19,7 +19,7 @@ _KEY = re.compile(r"[a-z]+/[a-z0-9-]+")
 
 
 class StoreUnavailable(Unavailable):
-    """The store cannot be reached or has no room: nothing was acknowledged, the same request may be repeated."""
+    """The store cannot be reached or has no room: nothing was acknowledged; the request may be repeated."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("store-unavailable", detail, retry_after=5)
@@ -80,7 +80,7 @@ class MediaStore(Protocol):
         ...
 
     def assemble(self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None) -> Assembled:
-        """Turn contiguous segments into one object named by its SHA-256, and say whether it is the expected one.
+        """Turn contiguous segments into one object named by its SHA-256, and say if it is the expected one.
 
         Without an expected digest the actual one counts as a match. Bytes that differ go to "quarantine/".
         May be repeated after a crash. Raises SegmentMissing. The segments stay until `discard`.

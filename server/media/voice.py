@@ -1,4 +1,4 @@
-"""Where in a recording does somebody speak? Silero's voice activity model, and how windows become stretches."""
+"""Where in a recording does somebody speak? Silero's voice activity model, and how its windows add up."""
 
 from collections.abc import Sequence
 

@@ -48,7 +48,7 @@ class _Raw:
 def interfere(
     store: S3Store, operation: str, *, times: int, reply: Callable[[AWSRequest], AWSResponse]
 ) -> list[int]:
-    """Answer the first `times` requests of an operation ourselves; returns a list that grows with each one."""
+    """Answer the first `times` requests of an operation ourselves; the list grows with each one."""
     seen: list[int] = []
 
     def before_send(request: AWSRequest, **_: Any) -> AWSResponse | None:

@@ -1,0 +1,176 @@
+"""What happens to the bytes of one PATCH, however it ends?
+
+They go to the store in segments of at most 1 MiB, each durable before its offset counts. The offset moves by
+a fenced compare-and-set, so an old request whose phone has vanished finds out at its next segment.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from server.database import transaction
+from server.errors import ChecksumMismatch, TooLarge
+from server.media.store import MediaStore, Segment, SegmentMissing
+from server.workflows.uploads.finishing import finish, give_up, lost_here, taken_over
+from server.workflows.uploads.grant import MAX_BYTES, SEGMENT_BYTES, Grant
+
+PIECE_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What the client says the bytes of one PATCH hash to. `algorithm` is a name of hashlib's."""
+
+    algorithm: str
+    digest: bytes
+
+
+class Body(Protocol):
+    """A request body: returns fewer bytes than asked for, or none, when the client stopped sending."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def receive(
+    grant: Grant,
+    body: Body,
+    *,
+    announced: int | None,
+    checksum: Checksum | None,
+    store: MediaStore,
+    now: datetime,
+) -> Grant:
+    """Append what arrives; finish the upload if that was the rest. Returns how far it is now.
+
+    `announced` is the Content-Length. A body that breaks off keeps every byte that arrived, unless a checksum
+    came with it: then nothing of it counts. Raises Conflict when a newer request took over or the whole
+    file's digest is wrong, ChecksumMismatch, TooLarge and StoreUnavailable.
+    """
+    room = (MAX_BYTES if grant.length is None else grant.length) - grant.offset
+    if announced is not None and announced > room:
+        raise TooLarge("beyond-length", f"Only {room} more bytes belong to this upload.", expected_bytes=room)
+    intake = _Intake(grant, store, counts_at_end=checksum is not None, reached=grant.offset)
+    hashed = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
+    received = 0
+    for piece in _pieces(body, room if announced is None else announced):
+        received += len(piece)
+        if hashed is not None:
+            hashed.update(piece)
+        intake.take(piece)
+    if checksum is not None and hashed is not None:
+        _verify_chunk(checksum, hashed.digest(), is_whole=announced in (None, received))
+    intake.close()
+    reached = replace(grant, offset=intake.reached)
+    if reached.offset == grant.length and not grant.is_complete:
+        return finish(reached, intake.uncounted, store=store, now=now)
+    return reached
+
+
+@dataclass(slots=True)
+class _Intake:
+    """Gathers pieces into segments, makes each durable, then lets it count.
+
+    The segment that completes the file is left in `uncounted`: it counts only once the digest is right.
+    """
+
+    grant: Grant
+    store: MediaStore
+    counts_at_end: bool
+    reached: int
+    buffer: bytearray = field(default_factory=bytearray)
+    uncounted: list[Segment] = field(default_factory=list)
+
+    def take(self, piece: bytes) -> None:
+        if len(self.buffer) + len(piece) > SEGMENT_BYTES:
+            self._keep()
+            self._count(is_last=False)
+        self.buffer += piece
+
+    def close(self) -> None:
+        self._keep()
+        if self.reached != self.grant.length:
+            self.counts_at_end = False
+            self._count(is_last=True)
+
+    def _keep(self) -> None:
+        if not self.buffer:
+            return
+        try:
+            segment = self.store.append_segment(
+                str(self.grant.id), start=self.reached, content=self.buffer, fence=self.grant.fence
+            )
+        except SegmentMissing as lost:
+            give_up(self.grant)
+            raise lost_here() from lost
+        self.uncounted.append(segment)
+        self.reached += len(self.buffer)
+        self.buffer = bytearray()
+
+    def _count(self, *, is_last: bool) -> None:
+        if self.uncounted and not self.counts_at_end:
+            _advance(self.grant, self.uncounted, is_durable=is_last)
+            self.uncounted = []
+
+
+_ADVANCE = sa.text(
+    """
+    WITH moved AS (
+        UPDATE uploads SET upload_offset = upload_offset + :size
+        WHERE id = :id AND fence = :fence AND upload_offset = :start AND state = 'open'
+        RETURNING id
+    )
+    INSERT INTO upload_segments (upload_id, start, size_bytes, key)
+    SELECT id, :start, :size, :key FROM moved RETURNING start
+    """
+)
+_RELAXED = sa.text("SET LOCAL synchronous_commit TO off")
+
+
+def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None:
+    """Move the offset over durable segments, if this request still holds the fence.
+
+    Only the last step before an answer waits for the database's disk: an offset that a crash of the database
+    takes back costs a resend, never a byte.
+    """
+    with transaction() as session:
+        if not is_durable:
+            session.execute(_RELAXED)
+        for segment in segments:
+            moved = session.execute(
+                _ADVANCE,
+                {
+                    "id": grant.id,
+                    "fence": grant.fence,
+                    "start": segment.start,
+                    "size": segment.size_bytes,
+                    "key": segment.key,
+                },
+            ).first()
+            if moved is None:
+                raise taken_over()
+
+
+def _pieces(body: Body, limit: int) -> Iterator[bytes]:
+    """Yield what arrives, up to `limit` bytes; a connection that ends or breaks simply ends it."""
+    left = limit
+    while left > 0:
+        try:
+            piece = body.read(min(PIECE_BYTES, left))
+        except OSError:
+            return
+        if not piece:
+            return
+        left -= len(piece)
+        yield piece
+
+
+def _verify_chunk(checksum: Checksum, actual: bytes, *, is_whole: bool) -> None:
+    if not is_whole:
+        raise ChecksumMismatch("chunk-cut-short", "The body broke off before its checksum was verified.")
+    if not hmac.compare_digest(checksum.digest, actual):
+        raise ChecksumMismatch("checksum-mismatch", "The bytes differ from Upload-Checksum; send them again.")
