@@ -5,6 +5,7 @@ opens no connection, and starts no thread. Web, worker, command line and tests a
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -45,7 +46,13 @@ def create_app(config: Config) -> Flask:
     )
     pii.configure(config.pii_keyset)
     db.init_app(app)
-    Migrate(app, db, directory="server/migrations", compare_type=True, include_object=jobs.is_ours)
+    Migrate(
+        app,
+        db,
+        directory=str(Path(__file__).parent / "migrations"),
+        compare_type=True,
+        include_object=jobs.is_ours,
+    )
     logs.init_app(app, level=config.log_level)
     metrics.init_app(app)
     app.before_request(_open_request)
