@@ -8,7 +8,7 @@ PostgreSQL is the only dialect; the embedded server lives in `embedded.py`.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -43,9 +43,11 @@ class Base(DeclarativeBase):
 
     registry = registry(metadata=sa.MetaData(naming_convention=NAMING), type_annotation_map=TYPES)
 
-
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-Model = db.Model
+if TYPE_CHECKING:
+    Model = Base  # type checkers do not see what Flask-SQLAlchemy makes of it
+else:
+    Model = db.Model
 
 Hook = Callable[[Session], None]
 _hooks: list[Hook] = []

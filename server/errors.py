@@ -59,6 +59,12 @@ class Gone(DomainError):
     title = "Gone"
 
 
+class ChecksumMismatch(DomainError):
+    """The bytes of one request are not what their checksum says; none of them counts."""
+
+    title = "Checksum mismatch"
+
+
 class TooManyTries(DomainError):
     """Slow down; `retry_after` says how many seconds."""
 

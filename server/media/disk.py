@@ -109,7 +109,7 @@ class DiskStore:
 
     @contextmanager
     def _locked(self, upload_key: str, *, fence: int | None = None) -> Iterator[None]:
-        """Hold the upload's lock; with a fence, refuse a writer older than the newest and remember this one."""
+        """Hold the upload's lock; with a fence, refuse an older writer and remember this one."""
         with self._lock_path(upload_key).open("a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if fence is not None:

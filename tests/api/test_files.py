@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
 
 from server.authority import Role
 from server.database import db, transaction
@@ -42,6 +43,11 @@ def jobs(name: str) -> int:
     db.session.rollback()
     counted = sa.text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :name")
     return db.session.execute(counted, {"name": name}).scalar_one()
+
+
+def problem_of(answer: TestResponse) -> str:
+    """The slug of a problem."""
+    return answer.get_json()["type"].removeprefix("/problems/")
 
 
 def promise(phone: Phone, sha256: bytes) -> None:
@@ -162,9 +168,8 @@ def test_a_chunk_cut_short_counts_without_a_checksum_and_not_with_one(phone: Pho
     phone.patch(at, 0, CutBody(CONTENT, after=300, reset=False))
     assert phone.offset(at) == 300
 
-    phone.patch(
-        at, 300, CutBody(CONTENT[300:], after=300, reset=True), Upload_Checksum=checksum(CONTENT[300:])
-    )
+    rest = CONTENT[300:]
+    phone.patch(at, 300, CutBody(rest, after=300, reset=True), Upload_Checksum=checksum(rest))
     assert phone.offset(at) == 300
 
 
@@ -212,7 +217,7 @@ def test_bytes_that_are_not_the_promised_file_never_show_as_complete(app: Flask,
 
     answer = phone.patch(at, 0, CONTENT)
 
-    assert (answer.status_code, answer.json["type"]) == (409, "/problems/digest-mismatch")
+    assert (answer.status_code, problem_of(answer)) == (409, "digest-mismatch")
     assert phone.head(at).status_code == 410
     assert evidence_of(phone).state == "mismatched"
     quarantined = app.extensions["media_store"].read(f"quarantine/{at.rpartition('/')[2]}")
@@ -226,7 +231,7 @@ def test_after_two_mismatches_the_third_creation_is_refused_for_good(phone: Phon
 
     answer = phone.create(CONTENT, sha256=wrong)
 
-    assert (answer.status_code, answer.json["type"]) == (422, "/problems/digest-mismatch-again")
+    assert (answer.status_code, problem_of(answer)) == (422, "digest-mismatch-again")
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT], ids=["zero length", "with upload"])
@@ -263,7 +268,7 @@ def test_another_digest_than_promised_is_refused_before_a_byte_is_sent(phone: Ph
 
     answer = phone.create(CONTENT)
 
-    assert (answer.status_code, answer.json["type"]) == (422, "/problems/digest-not-promised")
+    assert (answer.status_code, problem_of(answer)) == (422, "digest-not-promised")
 
 
 def test_an_older_request_can_write_no_more_once_somebody_asked_head(app: Flask, phone: Phone) -> None:
@@ -280,7 +285,7 @@ def test_an_older_request_can_write_no_more_once_somebody_asked_head(app: Flask,
 
     answer = phone.patch(at, 0, Overtaken(CONTENT, after=len(CONTENT), reset=False))
 
-    assert (answer.status_code, answer.json["type"]) == (409, "/problems/taken-over")
+    assert (answer.status_code, problem_of(answer)) == (409, "taken-over")
     assert phone.offset(at) == 0
     assert phone.patch(at, 0, CONTENT).status_code == 204
 
@@ -296,7 +301,8 @@ def test_of_two_patches_at_one_offset_the_newer_one_wins(
     class Rival(CutBody):
         def read(self, size: int = -1) -> bytes:
             if len(self._left) <= 900 and not answers:
-                answers.append(phone.patch(at, phone.offset(at), CONTENT[100:400]))
+                reached = phone.offset(at)
+                answers.append(phone.patch(at, reached, CONTENT[reached : reached + 300]))
             return super().read(size)
 
     older = phone.patch(at, 0, Rival(CONTENT, after=len(CONTENT), reset=False))
@@ -329,9 +335,7 @@ def test_a_crash_between_the_final_put_and_the_commit_loses_nothing(
     assert stored(app, phone) == CONTENT
 
 
-def test_an_upload_whose_staged_bytes_are_lost_is_gone_and_can_be_made_again(
-    app: Flask, phone: Phone
-) -> None:
+def test_an_upload_whose_staged_bytes_are_lost_is_gone_and_can_be_made_anew(app: Flask, phone: Phone) -> None:
     at = phone.created(CONTENT)
     phone.patch(at, 0, CONTENT[:600])
     app.extensions["media_store"].discard(at.rpartition("/")[2], [])
@@ -462,7 +466,7 @@ def test_all_faults_of_the_metadata_are_listed(phone: Phone) -> None:
 
     answer = phone.call("POST", FILES, headers=headers)
 
-    assert [fault["pointer"] for fault in answer.json["errors"]] == ["/evidence_id", "/sha256"]
+    assert [fault["pointer"] for fault in answer.get_json()["errors"]] == ["/evidence_id", "/sha256"]
 
 
 def test_a_stranger_and_an_office_worker_cannot_upload(app: Flask, cast, stranger) -> None:
