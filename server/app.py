@@ -100,6 +100,7 @@ class Json(DefaultJSONProvider):
 
 def _open_request() -> None:
     g.request_id = str(uuid7())
+    g.pop("now", None)  # several requests share one context in tests; each has its own now
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method)
 
