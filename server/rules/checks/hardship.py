@@ -1,0 +1,116 @@
+"""How often may a debtor in hardship be visited? (A9, AMB5)
+
+At most one arrival in any rolling seven times 24 hours (equal is allowed), unless the debtor asked.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from server.rules.check import Check, CheckAfterwards, certainty
+from server.rules.evidence import REQUEST_ONLY, fault_of, usable
+from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
+from server.rules.local_time import local_day, next_midnight
+from server.rules.pack import RulePack
+from server.rules.verdict import Reason, a_reason
+
+
+def _visits(facts: CaseFacts) -> list[datetime]:
+    """When the debtor was or will be visited; an arrival known as an interval counts at its latest."""
+    begun = {arrival.assignment_id for arrival in facts.arrivals}
+    reserved = [plan.start for plan in facts.reservations if plan.assignment_id not in begun]
+    return sorted([arrival.at.latest for arrival in facts.arrivals] + reserved)
+
+
+def _is_over_cap(start: datetime, visits: Sequence[datetime], pack: RulePack) -> bool:
+    """Whether some rolling period that holds `start` would hold more visits than the cap."""
+    period = timedelta(days=pack.hardship_period_days)
+    begins = [start, *(visit for visit in visits if start - period < visit <= start)]
+    return any(
+        sum(begin <= visit < begin + period for visit in visits) + 1 > pack.hardship_visits
+        for begin in begins
+    )
+
+
+def is_covered(start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> bool:
+    """Whether the debtor asked for a visit on this day."""
+    day = local_day(start, pack.zone)
+    entry = wanted.evidence_entry_id
+    return fault_of(entry, day=day, facts=facts, pack=pack, channels=REQUEST_ONLY) is None
+
+
+def next_start_under_cap(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
+) -> datetime | None:
+    """The next start that keeps the rolling cap, or that the debtor's request covers."""
+    if not facts.case.hardship:
+        return start
+    period = timedelta(days=pack.hardship_period_days)
+    visits = _visits(facts)
+    ends = [visit + period for visit in visits]
+    while _is_over_cap(start, visits, pack) and not is_covered(start, wanted, facts, pack):
+        if start > max(ends, default=start):
+            return None
+        later = [end for end in ends if end > start]
+        start = min([next_midnight(start, pack.zone), *later])
+    return start
+
+
+def within_weekly_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A9: one visit in any rolling week."""
+    allowed_from = next_start_under_cap(wanted.window_start, wanted, facts, pack)
+    if allowed_from == wanted.window_start:
+        return
+    visits = _visits(facts)
+    earlier = [visit for visit in visits if visit <= wanted.window_start]
+    later = [visit for visit in visits if visit > wanted.window_start]
+    day = local_day(wanted.window_start, pack.zone)
+    yield a_reason(
+        "A9",
+        "hardship-weekly-cap",
+        "block",
+        allowed_from=allowed_from,
+        last_arrival=max(earlier, default=None),
+        next_visit=min(later, default=None),
+        cap=pack.hardship_visits,
+        period_days=pack.hardship_period_days,
+        hardship=facts.case.hardship,
+        usable_evidence=usable(day=day, facts=facts, pack=pack, channels=REQUEST_ONLY),
+    )
+
+
+def kept_weekly_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A9 on what happened: the arrivals of the seven days before this one."""
+    if not facts.case.hardship or _was_asked_for(actual, facts):
+        return
+    period = timedelta(days=pack.hardship_period_days)
+    others = [arrival.at for arrival in facts.arrivals if arrival.visit_id != actual.visit_id]
+    certainly = sum(
+        at.latest < actual.arrival.earliest and actual.arrival.latest - at.earliest < period for at in others
+    )
+    possible = [
+        at.latest
+        for at in others
+        if at.earliest <= actual.arrival.latest and actual.arrival.earliest - at.latest < period
+    ]
+    if len(possible) >= pack.hardship_visits:
+        yield a_reason(
+            "A9",
+            "hardship-weekly-cap",
+            "block",
+            certainty=certainty(certainly >= pack.hardship_visits),
+            last_arrival=max(possible),
+            arrival=actual.arrival.earliest,
+            cap=pack.hardship_visits,
+            period_days=pack.hardship_period_days,
+        )
+
+
+def _was_asked_for(actual: ActualVisit, facts: CaseFacts) -> bool:
+    served = [request for request in facts.requests if request.used_by is not None]
+    return any(
+        request.used_by == actual.assignment_id and request.channel in REQUEST_ONLY for request in served
+    )
+
+
+CHECKS = (Check(("A9",), within_weekly_cap, next_start_under_cap),)
+AFTERWARDS = (CheckAfterwards(("A9",), kept_weekly_cap),)

@@ -1,0 +1,67 @@
+"""May these people visit debtors? (G5, G10, G17, G18, G22)
+
+Everybody is qualified (exam, law and conduct, internship, signed NDA), or is a trainee with a signed NDA who
+goes as the one second member beside a qualified lead: the internship is done as trainee.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from server.rules.check import Check, CheckAfterwards
+from server.rules.facts import ActualVisit, CaseFacts, MemberFact, WantedVisit
+from server.rules.pack import RulePack
+from server.rules.verdict import Reason, a_reason
+
+RULES = ("G5", "G10", "G17", "G18", "G22")
+
+
+def lacks(member: MemberFact, pack: RulePack) -> list[tuple[str, str]]:
+    """Return (rule, slug) of everything that a person still lacks."""
+    kinds = {line.kind for line in member.training}
+    exams = [line for line in member.training if line.kind == "onboarding_exam"]
+    lacking: list[tuple[str, str]] = []
+    if not any(
+        (line.score or 0) >= pack.exam_pass_score and line.attempt <= pack.exam_attempts for line in exams
+    ):
+        lacking.append(("G22", "exam-not-passed") if exams else ("G5", "exam-not-taken"))
+    if "law_and_conduct" not in kinds:
+        lacking.append(("G10", "law-and-conduct-missing"))
+    if "internship" not in kinds:
+        lacking.append(("G17", "internship-missing"))
+    if "nda" not in kinds:
+        lacking.append(("G18", "nda-missing"))
+    return lacking
+
+
+def _judge_team(
+    team: Sequence[UUID], lead: UUID | None, facts: CaseFacts, pack: RulePack, **more: Any
+) -> Iterator[Reason]:
+    members = [member for staff_id in dict.fromkeys(team) if (member := facts.member(staff_id))]
+    lacking = {member.id: lacks(member, pack) for member in members}
+    has_qualified_lead = lead is not None and lacking.get(lead) == []
+    trainees = [m.id for m in members if m.id != lead and lacking[m.id] and "G18" not in dict(lacking[m.id])]
+    for member in members:
+        is_only_trainee = trainees == [member.id]
+        if not lacking[member.id] or (is_only_trainee and has_qualified_lead):
+            continue
+        for rule, slug in lacking[member.id]:
+            scores = [line.score for line in member.training if line.kind == "onboarding_exam"]
+            facts_of = {"staff_id": member.id, "is_lead": member.id == lead, "needed": pack.exam_pass_score}
+            yield a_reason(rule, slug, "block", scores=scores, **facts_of, **more)
+
+
+def team_is_qualified(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """G22 and its sisters: one reason per person and missing thing."""
+    yield from _judge_team(wanted.team, wanted.lead, facts, pack)
+
+
+def team_that_went_was_qualified(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """The same on the team that was there; any qualified member counts as its lead."""
+    known = [member for staff_id in actual.team if (member := facts.member(staff_id))]
+    lead = next((member.id for member in known if not lacks(member, pack)), None)
+    yield from _judge_team(actual.team, lead, facts, pack, certainty="certain")
+
+
+CHECKS = (Check(RULES, team_is_qualified),)
+AFTERWARDS = (CheckAfterwards(RULES, team_that_went_was_qualified),)

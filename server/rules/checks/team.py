@@ -1,0 +1,121 @@
+"""Who goes, and are they free? (A10, X1-X5, G6, G15)"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from server.rules.check import Check, CheckAfterwards
+from server.rules.facts import ActualVisit, CaseFacts, MemberFact, Span, WantedVisit
+from server.rules.pack import RulePack
+from server.rules.verdict import Reason, Severity, a_reason
+
+# What a person may be taken by: the rule that says so, and its slug.
+TAKEN_BY = {
+    "assignment": ("X2", "double-booked"),
+    "leave": ("X3", "on-leave"),
+    "training": ("G6", "in-training"),
+}
+
+
+def team_size(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A10 and X4: not more than the cap (block for hardship, else approval); alone is a warning."""
+    yield from _judge_size(len(set(wanted.team)), facts, pack)
+
+
+def _judge_size(size: int, facts: CaseFacts, pack: RulePack, **more: Any) -> Iterator[Reason]:
+    is_hardship = bool(facts.case.hardship)
+    maximum = min(pack.team_max, pack.hardship_team_max) if is_hardship else pack.team_max
+    severity: Severity = "block" if is_hardship else "approval"
+    if size > maximum:
+        slug = "hardship-team-size" if is_hardship else "team-size"
+        yield a_reason("A10", slug, severity, size=size, maximum=maximum, **more)
+    if size == 1:
+        yield a_reason("X4", "alone", "warn", size=size, **more)
+
+
+def one_lead(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """X1: exactly one lead, one of the team; and the team has at least its minimum."""
+    size = len(set(wanted.team))
+    if wanted.lead is None or wanted.lead not in wanted.team:
+        yield a_reason("X1", "no-lead", "block", lead=wanted.lead, team=wanted.team)
+    elif size < pack.team_min:
+        yield a_reason("X1", "team-too-small", "block", size=size, minimum=pack.team_min)
+
+
+def lead_has_device(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """X5: the lead carries an enrolled phone."""
+    lead = facts.member(wanted.lead) if wanted.lead is not None else None
+    if lead is not None and not lead.has_device:
+        yield a_reason("X5", "lead-without-device", "block", lead=lead.id)
+
+
+def still_employed(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """G15: whoever left, or is not known, goes nowhere."""
+    for staff_id in wanted.team:
+        member = facts.member(staff_id)
+        if member is None or (member.left_at is not None and member.left_at <= wanted.window_end):
+            yield a_reason(
+                "G15", "not-employed", "block", staff_id=staff_id, left_at=member and member.left_at
+            )
+
+
+def _spans(member: MemberFact, kind: str) -> list[Span]:
+    return [span for span in member.taken if span.kind == kind]
+
+
+def _next_free(start: datetime, length: timedelta, spans: list[Span]) -> datetime:
+    """The next start from which [start, start + length) meets none of the spans."""
+    for span in sorted(spans, key=lambda span: span.start):
+        if span.start < start + length and start < span.end:
+            start = span.end
+    return start
+
+
+def next_start_when_free(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, kind: str
+) -> datetime | None:
+    """The next start at which nobody of the team is taken by assignments, leave or training."""
+    spans = [span for member in facts.team if member.id in wanted.team for span in _spans(member, kind)]
+    return _next_free(start, wanted.window_end - wanted.window_start, spans)
+
+
+def everybody_free(wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, kind: str) -> Iterator[Reason]:
+    """X2, X3, G6: one reason per person who is taken."""
+    rule, slug = TAKEN_BY[kind]
+    length = wanted.window_end - wanted.window_start
+    for staff_id in dict.fromkeys(wanted.team):
+        member = facts.member(staff_id)
+        spans = _spans(member, kind) if member else []
+        free_from = _next_free(wanted.window_start, length, spans)
+        if free_from == wanted.window_start:
+            continue
+        clash = next(s for s in spans if s.start < wanted.window_end and wanted.window_start < s.end)
+        yield a_reason(
+            rule,
+            slug,
+            "block",
+            allowed_from=free_from,
+            staff_id=staff_id,
+            taken_from=clash.start,
+            taken_until=clash.end,
+            assignment_id=clash.assignment_id,
+        )
+
+
+def team_that_went(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A10 and X4 on the team that was there."""
+    yield from _judge_size(len(set(actual.team)), facts, pack, certainty="certain")
+
+
+CHECKS = (
+    Check(("A10", "X4"), team_size),
+    Check(("X1",), one_lead),
+    Check(("X5",), lead_has_device),
+    Check(("G15",), still_employed),
+    *(
+        Check((rule,), partial(everybody_free, kind=kind), partial(next_start_when_free, kind=kind))
+        for kind, (rule, _) in TAKEN_BY.items()
+    ),
+)
+AFTERWARDS = (CheckAfterwards(("A10", "X4"), team_that_went),)

@@ -1,0 +1,81 @@
+"""May this visit be assigned, and did that one keep the rules?
+
+Runs every check and sums their reasons up. Pure and total: same facts, same verdict, and no facts that make
+it raise. It never stores, loads or looks at a clock.
+"""
+
+from datetime import datetime
+
+from server.rules.check import Check, CheckAfterwards
+from server.rules.checks import (
+    address,
+    balance,
+    budget,
+    days,
+    ground,
+    hardship,
+    holds,
+    qualification,
+    review,
+    team,
+    window,
+)
+from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
+from server.rules.pack import RulePack
+from server.rules.verdict import Reason, Verdict, collect
+
+_SUBJECTS = (holds, address, window, days, budget, hardship, team, qualification, review, balance, ground)
+CHECKS: tuple[Check, ...] = tuple(check for subject in _SUBJECTS for check in subject.CHECKS)
+AFTERWARDS: tuple[CheckAfterwards, ...] = tuple(
+    check for subject in _SUBJECTS for check in subject.AFTERWARDS
+)
+CHECKED_RULES = frozenset(rule for check in (*CHECKS, *AFTERWARDS) for rule in check.rules)
+MOST_STEPS = 10_000
+
+
+def judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
+    """Say whether this visit may be assigned, with every reason why not."""
+    spoken = [(check, tuple(check.judge(wanted, facts, pack))) for check in CHECKS]
+    reasons = tuple(reason for _, said in spoken for reason in said)
+    is_stuck = any(check.next_start is None and _blocks(said) for check, said in spoken)
+    if not _blocks(reasons):
+        allowed_from = wanted.window_start
+    else:
+        start = max(wanted.window_start, facts.judged_at)
+        allowed_from = None if is_stuck else first_allowed_start(start, wanted, facts, pack)
+    return collect(reasons, allowed_from=allowed_from, pack=pack.ident, judged_at=facts.judged_at)
+
+
+def _blocks(reasons: tuple[Reason, ...]) -> bool:
+    return any(reason.severity == "block" for reason in reasons)
+
+
+def first_allowed_start(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
+) -> datetime | None:
+    """Return the earliest start, `start` or later, that every rule with a clock permits at once.
+
+    Each rule pushes the start to the next instant it permits until none moves it. None of them skips a
+    permitted instant, so what remains is the earliest. None: one of them never permits again by itself.
+    """
+    clocks = [check.next_start for check in CHECKS if check.next_start is not None]
+    for _ in range(MOST_STEPS):
+        before = start
+        for next_start in clocks:
+            moved = next_start(start, wanted, facts, pack)
+            if moved is None:
+                return None
+            start = moved
+        if start == before:
+            return start
+    return None
+
+
+def judge_afterwards(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
+    """Say which rules a visit that took place broke; `facts["certainty"]` says certain or possible.
+
+    `facts.arrivals` holds the debtor's visits, this one included or not, in any order: what counts is the
+    order of actual time. Nothing is refused here.
+    """
+    reasons = tuple(reason for check in AFTERWARDS for reason in check.judge(actual, facts, pack))
+    return collect(reasons, allowed_from=None, pack=pack.ident, judged_at=facts.judged_at)

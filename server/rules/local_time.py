@@ -1,0 +1,27 @@
+"""What day and hour is it where the debtor lives? Conversions between instants and the pack's local time."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+ONE_DAY = timedelta(days=1)
+
+
+def local_day(at: datetime, zone: ZoneInfo) -> date:
+    """Return the calendar day of an instant."""
+    return at.astimezone(zone).date()
+
+
+def at_local(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """Return the instant of a local time of day."""
+    return datetime.combine(day, clock, zone).astimezone(UTC)
+
+
+def next_midnight(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return the beginning of the following local day."""
+    return at_local(local_day(at, zone) + ONE_DAY, time.min, zone)
+
+
+def days_touched(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[date, ...]:
+    """Return every local day that [start, end] touches, at most eight of them."""
+    first, last = local_day(start, zone), local_day(end, zone)
+    return tuple(first + step * ONE_DAY for step in range(min((last - first).days, 7) + 1))
