@@ -11,7 +11,7 @@ import click
 
 COMMANDS: Final = {
     "db": "server.commands.database:db",
-    "wait": "server.commands.database:wait",
+    "wait": "server.commands.schema:wait",
     "migrate": "server.commands.schema:migrate",
     "release": "server.commands.schema:release",
     "web": "server.commands.serving:web",

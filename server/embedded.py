@@ -13,8 +13,6 @@ kernel stops the child. Never for production on a big machine: see the README ab
 """
 
 import contextlib
-import ctypes
-import fcntl
 import os
 import secrets
 import shutil
@@ -30,20 +28,13 @@ from typing import IO, Final, Self
 import psycopg
 from psycopg import sql
 
-from server.embedded_home import (
-    EmbeddedFault,
-    Home,
-    give_to_account,
-    install_folder,
-    locate_home,
-    prepare_home,
-)
+from server.embedded_home import Home, give_to_account, install_folder, locate_home, prepare_home
+from server.ownership import EmbeddedFault, dies_with_owner, lock_folder
 
 __all__ = ["EmbeddedFault", "EmbeddedPostgres", "published_url", "wait_until_ready"]
 
 DATABASE: Final = "fieldvisit"
 SUPERUSER: Final = "fieldvisit"
-PR_SET_PDEATHSIG: Final = 1
 POLL_SECONDS: Final = 0.02
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -54,7 +45,6 @@ SETTINGS: Final = {
     "log_checkpoints": "off",
     "logging_collector": "off",
 }
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class EmbeddedPostgres:
@@ -79,7 +69,7 @@ class EmbeddedPostgres:
         Raises EmbeddedFault when another server runs here, or when this one does not come up.
         """
         prepare_home(self.home)
-        self._lock = _take_lock(self.home.lock, patience_seconds=timeout_seconds)
+        self._lock = lock_folder(self.home.lock, patience_seconds=timeout_seconds)
         try:
             install = install_folder(self.home)
             _create_cluster(self.home, install=install)
@@ -189,7 +179,7 @@ class EmbeddedPostgres:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[self._lock.fileno()],
-                preexec_fn=_dies_with(os.getpid()),
+                preexec_fn=dies_with_owner(signal.SIGINT),
                 user=self.home.uid,
                 group=self.home.gid,
                 extra_groups=self.home.groups,
@@ -227,50 +217,6 @@ def create_database(admin_url: str, name: str, *, template: str = "template0") -
             return
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
-
-
-def _take_lock(path: Path, *, patience_seconds: float) -> IO[str]:
-    """Lock the folder; wait for a server whose owner was killed and that is still shutting down."""
-    lock = path.open("a+")
-    path.chmod(0o600)
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            owner = _lock_owner(path)
-            if owner is None or time.monotonic() > deadline:
-                lock.close()
-                raise EmbeddedFault(_already_running(path, owner)) from None
-            if _is_alive(owner):
-                lock.close()
-                raise EmbeddedFault(_already_running(path, owner)) from None
-            time.sleep(POLL_SECONDS)
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
-
-
-def _already_running(path: Path, owner: int | None) -> str:
-    by = f" (process {owner})" if owner else ""
-    return f"another server is already running on {path.parent}{by}; stop it first, or use another folder"
-
-
-def _lock_owner(path: Path) -> int | None:
-    text = path.read_text().strip()
-    return int(text) if text.isdigit() else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _create_cluster(home: Home, *, install: Path) -> None:
@@ -385,17 +331,3 @@ def _write_private(path: Path, text: str) -> None:
 def _environment() -> dict[str, str]:
     """Keep our secrets and the caller's PG* settings out of the child."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _dies_with(owner: int) -> Callable[[], None]:
-    """Return what the child does before it becomes postgres: ask the kernel for SIGINT when we die.
-
-    It runs after the switch of user, which would clear the request.
-    """
-
-    def arrange() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-        if os.getppid() != owner:
-            os._exit(1)
-
-    return arrange

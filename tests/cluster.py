@@ -19,9 +19,11 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from server.commands.schema import upgrade
+from server.app import create_app
 from server.config import Config
+from server.database import db
 from server.embedded import EmbeddedPostgres
+from server.schema import upgrade
 
 ADDRESS = "FIELDVISIT_TEST_CLUSTER"
 FOLDER = "FIELDVISIT_TEST_FOLDER"
@@ -138,7 +140,10 @@ def running_cluster() -> Iterator[Cluster]:
 
 def _migrate(url: str, *, var: Path) -> None:
     """Build the schema as an operator does: by the migrations, never by the models."""
-    upgrade(Config.from_environ({"LOG_LEVEL": "WARNING"}, var=var, default_database_url=url))
+    app = create_app(Config.from_environ({"LOG_LEVEL": "WARNING"}, var=var, default_database_url=url))
+    upgrade(app)
+    with app.app_context():
+        db.engine.dispose()
 
 
 def empty_tables(engine: sa.Engine) -> None:

@@ -16,6 +16,9 @@ from server.config import Config, make_secrets
 from server.database import db
 from tests import cluster
 from tests.builders import Cast
+from tests.cluster import pytest_configure, pytest_unconfigure
+
+__all__ = ["pytest_configure", "pytest_unconfigure"]
 
 SECRETS = make_secrets()
 

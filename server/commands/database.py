@@ -1,4 +1,4 @@
-"""`fieldvisit db` runs the embedded PostgreSQL in the foreground; `fieldvisit wait` waits for it."""
+"""`fieldvisit db` runs the embedded PostgreSQL in the foreground."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import sys
 import click
 
 from server.embedded import EmbeddedFault, EmbeddedPostgres
-from server.readiness import NotReady, postgres_folder, wait_for_database, wait_for_schema
+from server.readiness import postgres_folder
 
 
 @click.command()
@@ -25,19 +25,6 @@ def db() -> None:
     except EmbeddedFault as fault:
         raise click.ClickException(str(fault)) from None
     sys.exit(status)
-
-
-@click.command()
-@click.option("--migrated", is_flag=True, help="Also wait until the schema is up to date.")
-@click.option("--timeout", "timeout_seconds", default=60.0, show_default=True)
-def wait(migrated: bool, timeout_seconds: float) -> None:
-    """Wait until the database answers."""
-    try:
-        url = wait_for_database(os.environ, timeout_seconds=timeout_seconds)
-        if migrated:
-            wait_for_schema(url, timeout_seconds=timeout_seconds)
-    except NotReady as fault:
-        raise click.ClickException(str(fault)) from None
 
 
 def wait_for_stop() -> None:

@@ -1,20 +1,14 @@
-"""`fieldvisit migrate` brings the schema up to date; `fieldvisit release` is the same for the Procfile."""
+"""`fieldvisit migrate` and `release` bring the schema up to date; `wait` waits until somebody has."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
-import flask_migrate
-import psycopg
 
 from server.app import create_app
 from server.commands.database import wait_for_stop
-from server.config import BadConfig, Config
-from server.readiness import MIGRATIONS, NotReady, libpq_url, load_config
-
-ONE_MIGRATION_AT_A_TIME = 0x66_76_6D_69
-"""The key of the advisory lock that two releases at the same time queue up for."""
+from server.config import BadConfig
+from server.readiness import NotReady, load_config, wait_for_database
+from server.schema import upgrade, wait_for_schema
 
 
 @click.command()
@@ -25,7 +19,7 @@ def migrate(timeout_seconds: float) -> None:
         config = load_config(os.environ, timeout_seconds=timeout_seconds)
     except (NotReady, BadConfig) as fault:
         raise click.ClickException(str(fault)) from None
-    upgrade(config)
+    upgrade(create_app(config))
     click.echo("The schema is up to date.")
 
 
@@ -38,14 +32,14 @@ def release(context: click.Context) -> None:
         wait_for_stop()
 
 
-def upgrade(config: Config) -> None:
-    """Bring the schema of this configuration's database up to date."""
-    with _alone(config.libpq_url), create_app(config).app_context():
-        flask_migrate.upgrade(directory=str(MIGRATIONS))
-
-
-@contextmanager
-def _alone(url: str) -> Iterator[None]:
-    with psycopg.connect(libpq_url(url), autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [ONE_MIGRATION_AT_A_TIME])
-        yield
+@click.command()
+@click.option("--migrated", is_flag=True, help="Also wait until the schema is up to date.")
+@click.option("--timeout", "timeout_seconds", default=60.0, show_default=True)
+def wait(migrated: bool, timeout_seconds: float) -> None:
+    """Wait until the database answers."""
+    try:
+        url = wait_for_database(os.environ, timeout_seconds=timeout_seconds)
+        if migrated:
+            wait_for_schema(url, timeout_seconds=timeout_seconds)
+    except NotReady as fault:
+        raise click.ClickException(str(fault)) from None

@@ -9,7 +9,8 @@ import click
 from server.app import create_app
 from server.config import BadConfig
 from server.jobs import run_worker
-from server.readiness import NotReady, load_config, var_folder, wait_for_schema
+from server.readiness import NotReady, load_config, var_folder
+from server.schema import wait_for_schema
 
 STARTUP_SECONDS = 120.0
 

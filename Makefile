@@ -1,0 +1,63 @@
+# Two commands: `make demo` and `make test`. Everything else serves them.
+#
+# Needs Python 3.11 or newer with venv, git and make. Packages are installed into .venv from the
+# hash-locked requirements.txt, through whatever index pip is configured for on this machine. The project
+# itself is not installed: it runs from the checkout, so nothing unpinned is needed to build it.
+
+PYTHON ?= python3
+TEST_WORKERS ?= 2
+DEMO_FLAGS ?=
+BENCH_FLAGS ?=
+PYTEST_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint bench serve clean
+.DEFAULT_GOAL := help
+
+help: ## Say what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(INSTALLED) ## Run the product and the sample agency's day; DEMO_FLAGS=--exit ends after the story
+	@python -m server.cli demo $(DEMO_FLAGS)
+
+test: lint ## Run every check and every test
+	@echo "== pytest"
+	@python -m pytest -n $(TEST_WORKERS) $(PYTEST_FLAGS)
+
+lint: $(INSTALLED) ## Run the checks that need no database
+	@echo "== ruff"
+	@ruff check .
+	@ruff format --check .
+	@echo "== basedpyright"
+	@basedpyright
+	@echo "== import-linter"
+	@lint-imports
+
+bench: $(INSTALLED) ## Measure, each figure beside a peer's or a physical limit
+	@python -m bench $(BENCH_FLAGS)
+
+serve: $(INSTALLED) ## Run the Procfile: web, worker, release, db
+	@honcho start
+
+clean: ## Remove the virtual environment and caches; data in var/ stay
+	rm -rf $(VENV) .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) was not found. Debian/Ubuntu: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv is missing. Debian/Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -c 'import pip' 2>/dev/null || { \
+	  echo "== creating $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@echo "== installing the locked packages (a few minutes the first time)"
+	@$(BIN)/python -m pip install --require-hashes --progress-bar off -r requirements.txt
+	@touch $@
