@@ -1,0 +1,56 @@
+"""The real server process for tests that need a network: gunicorn as the Procfile starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.config import Config
+from tests.conftest import SECRETS
+
+
+@pytest.fixture(scope="session")
+def live_server(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Host and port of gunicorn on this worker's database and media folder, two processes."""
+    var = tmp_path_factory.mktemp("live")
+    port = _free_port()
+    environ = {
+        **os.environ,
+        **SECRETS,
+        "DATABASE_URL": config.libpq_url,
+        "MEDIA_STORE": config.media_store,
+        "FIELDVISIT_VAR": str(var),
+        "PROMETHEUS_MULTIPROC_DIR": str(var),
+        "PORT": str(port),
+        "WEB_THREADS": "16",
+        "LOG_LEVEL": "WARNING",
+    }
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:server.gunicorn_conf"]
+    command += ["server.wsgi:build()"]
+    root = Path(__file__).parents[2]
+    with (var / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environ, cwd=root, stdout=log, stderr=log)
+        try:
+            _wait(f"http://127.0.0.1:{port}/healthz", process)
+            yield "127.0.0.1", port
+        finally:
+            process.terminate()
+            process.wait(timeout=40)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    transport = httpx.HTTPTransport(retries=9)  # waits between its tries: 0, 0.5, 1, 2 ... seconds
+    with httpx.Client(transport=transport, timeout=30) as client:
+        assert client.get(url).status_code == 200
+    assert process.poll() is None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
