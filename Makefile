@@ -2,7 +2,8 @@
 #
 # Needs Python 3.11 or newer with venv, git and make. Packages are installed into .venv from the
 # hash-locked requirements.txt, through whatever index pip is configured for on this machine. The project
-# itself is not installed: it runs from the checkout, so nothing unpinned is needed to build it.
+# itself is not installed: it runs from the checkout, so nothing unpinned is needed to build it. Only wheels
+# are taken: a package without one would need a compiler and build tools that no lock covers.
 
 PYTHON ?= python3
 TEST_WORKERS ?= 2
@@ -59,5 +60,5 @@ $(INSTALLED): requirements.txt
 	@$(BIN)/python -c 'import pip' 2>/dev/null || { \
 	  echo "== creating $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "== installing the locked packages (a few minutes the first time)"
-	@$(BIN)/python -m pip install --require-hashes --progress-bar off -r requirements.txt
+	@$(BIN)/python -m pip install --require-hashes --only-binary :all: --progress-bar off -r requirements.txt
 	@touch $@

@@ -8,12 +8,12 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pdqhash
 import pi_heif
 from PIL import Image, ImageOps
 
 from server.media.exif import read_exif
 from server.media.inspection import ImageFacts
+from server.media.pdq import fingerprint
 
 MAX_PIXELS = 120_000_000
 THUMBNAIL_EDGE = 480
@@ -72,10 +72,8 @@ def _fingerprint(upright: Image.Image) -> tuple[str | None, int]:
     """Return PDQ's 256 bits in hex and its quality; no bits for a picture without features."""
     small = upright.copy()
     small.thumbnail((_HASH_EDGE, _HASH_EDGE), Image.Resampling.BILINEAR)
-    bits, quality = pdqhash.compute(np.asarray(small))
-    if quality < _HASH_QUALITY:
-        return None, int(quality)
-    return np.packbits(bits.astype(np.uint8)).tobytes().hex(), int(quality)
+    bits, quality = fingerprint(np.asarray(small))
+    return (bits.hex() if quality >= _HASH_QUALITY else None), quality
 
 
 def _thumbnail(upright: Image.Image) -> bytes:
