@@ -14,7 +14,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_migrate import Migrate
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from server import api, jobs, logs, metrics, models, pii, workflows
+from server import api, jobs, logs, metrics, models, pii
 from server.api import health, problems
 from server.api.transport import Api
 from server.clock import Clock
@@ -22,9 +22,10 @@ from server.config import Config
 from server.database import db
 from server.media.opening import open_store
 from server.signing import Signer
+from server.workflows import reconciliation
 from sync.protocol import uuid7
 
-__all__ = ["create_app", "models", "workflows"]
+__all__ = ["create_app", "models", "reconciliation"]
 
 API = "/api/v1"
 
@@ -71,6 +72,7 @@ def _flask_settings(config: Config) -> dict[str, Any]:
             "max_overflow": config.pool_size,
             "pool_pre_ping": True,
             "pool_timeout": 30,
+            "hide_parameters": True,  # an exception's text goes to the log, and parameters are people's data
         },
         "MAX_CONTENT_LENGTH": config.json_limit_bytes,
         "API_TITLE": "fieldvisit",

@@ -16,6 +16,7 @@ import tink
 from tink import aead, cleartext_keyset_handle
 
 MIB = 1024 * 1024
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SECRETS = ("SIGNING_KEY", "LINK_SECRET", "PII_KEYSET")
 
 
@@ -76,7 +77,7 @@ class Config:
             )
         return cls(
             production=production,
-            database_url=environ.get("DATABASE_URL") or default_database_url,
+            database_url=_database(environ.get("DATABASE_URL") or default_database_url),
             media_store=environ.get("MEDIA_STORE") or str(var / "media"),
             signing_seed=_seed(known["SIGNING_KEY"]),
             link_secret=known["LINK_SECRET"].encode(),
@@ -84,9 +85,10 @@ class Config:
             s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
             s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
             s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
-            s3_region=environ.get("AWS_REGION") or "us-east-1",
+            s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
             clock_shift_seconds=shift,
-            log_level=environ.get("LOG_LEVEL", "INFO"),
+            log_level=_log_level(environ),
+            rule_pack=environ.get("RULE_PACK") or "cn.house",
             pool_size=_integer(environ, "POOL_SIZE", 16),
         )
 
@@ -96,6 +98,19 @@ def _stage(environ: Mapping[str, str]) -> str:
     if stage not in ("development", "production"):
         raise BadConfig(f"FIELDVISIT_ENV is {stage!r}; it is either development or production.")
     return stage
+
+
+def _log_level(environ: Mapping[str, str]) -> str:
+    level = (environ.get("LOG_LEVEL") or "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise BadConfig(f"LOG_LEVEL is {level!r}; it is one of {', '.join(LOG_LEVELS)}.")
+    return level
+
+
+def _database(url: str) -> str:
+    if url.partition("://")[0].partition("+")[0] not in ("postgresql", "postgres"):
+        raise BadConfig("DATABASE_URL must be postgresql://user:password@host:port/database.")
+    return url
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int) -> int:

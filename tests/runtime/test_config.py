@@ -52,6 +52,8 @@ def test_printed_settings_show_no_secret(tmp_path: Path):
         ("CLOCK_SHIFT_SECONDS", "soon"),
         ("SIGNING_KEY", "short"),
         ("POOL_SIZE", "many"),
+        ("LOG_LEVEL", "loud"),
+        ("DATABASE_URL", "sqlite:///x.db"),
     ],
 )
 def test_wrong_value_stops_the_boot_and_names_the_variable(tmp_path: Path, name: str, value: str):
