@@ -187,15 +187,15 @@ def _evidence(reader: Reader) -> EvidencePromised:
 
 
 def _account(reader: Reader) -> AccountWritten:
-    claims = reader.within("claims")
-    _check_claims(claims)
-    return AccountWritten(
+    account = AccountWritten(
         visit_id=reader.uuid("visit_id"),
         account_id=reader.uuid("account_id"),
         parent=reader.optional_uuid("parent"),
-        claims=claims.value,
+        claims=reader.within("claims").value,
         narrative=reader.optional_text("narrative") or "",
     )
+    _check_claims(reader.within("claims"))
+    return account
 
 
 def _check_claims(claims: Reader) -> None:

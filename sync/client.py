@@ -7,6 +7,7 @@ without a receipt whose signature was checked.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -105,6 +106,8 @@ class SyncClient:
             return
         raw = json.dumps(write_pushed(batch[0]), ensure_ascii=False).encode()
         told = self._expect(self._send("POST", "/api/v1/sync/quarantine", content=raw), 200)
+        if not self._is_receipt(told.get("receipt"), hashlib.sha256(raw).digest()):
+            raise SyncFault("a receipt's signature does not verify", is_transient=True)
         self.outbox.acknowledge(
             [{"id": str(batch[0].id), "outcome": "quarantined", "receipt": told.get("receipt")}]
         )

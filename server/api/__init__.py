@@ -1,6 +1,6 @@
 """Transport: parse, call one workflow, render. One blueprint per noun, its schemas beside it."""
 
-from server.api import devices, evidence, files, staff, tokens
+from server.api import devices, evidence, files, staff, sync, tokens
 from server.api.transport import Blueprint
 
 # Each noun adds its blueprint here; app.py mounts them under /api/v1.
@@ -10,4 +10,5 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     devices.blueprint,
     files.blueprint,
     evidence.blueprint,
+    sync.blueprint,
 )

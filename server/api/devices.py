@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
+from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.transport import Blueprint
@@ -34,14 +35,14 @@ class CodeSchema(ma.Schema):
 class EnrolSchema(ma.Schema):
     """A phone's public key and the proof that it holds the private one."""
 
-    code = ma.fields.String(required=True, validate=ma.validate.Length(8, 32))
+    code = ma.fields.String(required=True, validate=validate.Length(8, 32))
     public_key = ma.fields.String(
-        required=True, validate=ma.validate.Length(1, 1024), metadata={"description": "base64 SPKI DER"}
+        required=True, validate=validate.Length(1, 1024), metadata={"description": "base64 SPKI DER"}
     )
-    algorithm = ma.fields.String(required=True, validate=ma.validate.OneOf(["ed25519", "p256"]))
+    algorithm = ma.fields.String(required=True, validate=validate.OneOf(["ed25519", "p256"]))
     proof = ma.fields.String(
         required=True,
-        validate=ma.validate.Length(1, 256),
+        validate=validate.Length(1, 256),
         metadata={"description": "base64 signature over `fieldvisit-enrol-v1\\n<code>\\n<public key DER>`"},
     )
 

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
+from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.transport import Blueprint
@@ -18,14 +19,14 @@ ROLES = [role.value for role in Role]
 class NewStaffSchema(ma.Schema):
     """A person to be added."""
 
-    employee_number = ma.fields.String(required=True, validate=ma.validate.Length(1, 64))
-    name = ma.fields.String(required=True, validate=ma.validate.Length(1, 200))
+    employee_number = ma.fields.String(required=True, validate=validate.Length(1, 64))
+    name = ma.fields.String(required=True, validate=validate.Length(1, 200))
     roles = ma.fields.List(
-        ma.fields.String(validate=ma.validate.OneOf(ROLES)), required=True, validate=ma.validate.Length(1, 5)
+        ma.fields.String(validate=validate.OneOf(ROLES)), required=True, validate=validate.Length(1, 5)
     )
-    branch = ma.fields.String(load_default="", validate=ma.validate.Length(max=200))
+    branch = ma.fields.String(load_default="", validate=validate.Length(max=200))
     joined_on = ma.fields.Date()
-    password = ma.fields.String(validate=ma.validate.Length(max=256), load_only=True)
+    password = ma.fields.String(validate=validate.Length(max=256), load_only=True)
 
 
 class StaffSchema(ma.Schema):
@@ -44,7 +45,7 @@ class PageQuerySchema(ma.Schema):
     """Where a page starts and how long it is."""
 
     after = ma.fields.UUID(load_default=None)
-    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(1, 200))
+    limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
 
 class StaffPageSchema(ma.Schema):
@@ -60,9 +61,9 @@ class QualificationSchema(ma.Schema):
     id = ma.fields.UUID(dump_only=True)
     kind = ma.fields.String(
         required=True,
-        validate=ma.validate.OneOf(["onboarding_exam", "law_and_conduct", "internship", "nda"]),
+        validate=validate.OneOf(["onboarding_exam", "law_and_conduct", "internship", "nda"]),
     )
-    score = ma.fields.Integer(load_default=None, allow_none=True, validate=ma.validate.Range(0, 100))
+    score = ma.fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 100))
     attempt = ma.fields.Integer(dump_only=True)
     obtained_on = ma.fields.Date(required=True)
 
@@ -71,7 +72,7 @@ class AbsenceSchema(ma.Schema):
     """Leave (X3) or a training slot (G6)."""
 
     id = ma.fields.UUID(dump_only=True)
-    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(["leave", "training"]))
+    kind = ma.fields.String(required=True, validate=validate.OneOf(["leave", "training"]))
     starts_at = ma.fields.AwareDateTime(required=True)
     ends_at = ma.fields.AwareDateTime(required=True)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 from flask import request
+from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.transport import Blueprint
@@ -15,8 +16,8 @@ blueprint = Blueprint("tokens", __name__, url_prefix="/tokens", description="Sig
 class SignInSchema(ma.Schema):
     """What a person types to sign in."""
 
-    employee_number = ma.fields.String(required=True, validate=ma.validate.Length(1, 64))
-    password = ma.fields.String(required=True, validate=ma.validate.Length(1, 256), load_only=True)
+    employee_number = ma.fields.String(required=True, validate=validate.Length(1, 64))
+    password = ma.fields.String(required=True, validate=validate.Length(1, 256), load_only=True)
 
 
 class TokenSchema(ma.Schema):

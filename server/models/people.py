@@ -76,7 +76,10 @@ class SignInCounter(Model):
 
 
 class Device(Model):
-    """An enrolled phone. Never deleted: its signatures must stay verifiable."""
+    """An enrolled phone. Never deleted: its signatures must stay verifiable.
+
+    `acked_seq`: every item up to this number is stored here.
+    """
 
     __tablename__ = "devices"
     __table_args__ = (one_of("algorithm", "ed25519", "p256"),)
@@ -88,6 +91,7 @@ class Device(Model):
     keyid: Mapped[str]
     enrolled_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    acked_seq: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Token(Model):
