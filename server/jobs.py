@@ -128,7 +128,9 @@ def is_ours(
 
 
 def run_worker(app: Flask, *, until_idle: bool = False, concurrency: int = 4) -> None:
-    """Run jobs until SIGTERM or SIGINT (what has begun is finished), or until none is due.
+    """Run jobs and the schedule until SIGTERM or SIGINT (what has begun is finished).
+
+    `until_idle` is for tests: only what was enqueued is run, and it returns when nothing more is due.
 
     A job whose worker was killed is put back within two minutes by the surviving ones.
     """
@@ -141,7 +143,9 @@ async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
     )
     queue = procrastinate.App(connector=connector)
     for registered in _registry.values():
-        _add(queue, registered, app=app)
+        added = _add(queue, registered, app=app)
+        if registered.every is not None and not until_idle:
+            queue.periodic(cron=registered.every)(added)
     if not until_idle:
         _add_upkeep(queue)
     async with queue.open_async():
@@ -154,7 +158,7 @@ async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
         )
 
 
-def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) -> None:
+def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) -> tasks.Task[Any, Any, Any]:
     """Make a registered function known to one worker."""
 
     def run(timestamp: int | None = None, **args: Any) -> None:
@@ -163,9 +167,7 @@ def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) ->
             registered.function(now=app.extensions["clock"].now(), **args)
 
     backoff = Backoff(attempts=registered.attempts)
-    added: tasks.Task[Any, Any, Any] = queue.task(name=registered.name, retry=backoff)(run)
-    if registered.every is not None:
-        queue.periodic(cron=registered.every)(added)
+    return queue.task(name=registered.name, retry=backoff)(run)
 
 
 class Backoff(procrastinate.BaseRetryStrategy):

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -14,8 +15,7 @@ from server.readiness import postgres_folder
 def db() -> None:
     """Run the embedded PostgreSQL until stopped; with DATABASE_URL set, only wait to be stopped."""
     if os.environ.get("DATABASE_URL"):
-        click.echo("DATABASE_URL is set: using that server, starting none.")
-        wait_for_stop()
+        wait_for_stop(announce=lambda: click.echo("DATABASE_URL is set: using that server, starting none."))
         return
     server = EmbeddedPostgres(postgres_folder(os.environ))
     try:
@@ -27,8 +27,9 @@ def db() -> None:
     sys.exit(status)
 
 
-def wait_for_stop() -> None:
-    """Do nothing until SIGTERM or SIGINT."""
+def wait_for_stop(*, announce: Callable[[], None] = lambda: None) -> None:
+    """Do nothing until SIGTERM or SIGINT; a signal that comes after the announcement is never fatal."""
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    announce()
     signal.sigwait(signals)
