@@ -43,6 +43,7 @@ class Base(DeclarativeBase):
 
     registry = registry(metadata=sa.MetaData(naming_convention=NAMING), type_annotation_map=TYPES)
 
+
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 if TYPE_CHECKING:
     Model = Base  # type checkers do not see what Flask-SQLAlchemy makes of it

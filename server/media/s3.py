@@ -195,7 +195,7 @@ def connect(
 ) -> S3Store:
     """Open the bucket; nothing is requested yet. Without keys boto3's own sources are used."""
     config = Config(
-        retries={"mode": "standard", "total_max_attempts": 4},
+        retries={"mode": "standard", "total_max_attempts": 3},
         connect_timeout=5,
         read_timeout=30,
         max_pool_connections=64,

@@ -156,7 +156,8 @@ def _reconcile(evidence: Evidence) -> None:
     """Have the visit judged again when this evidence says all it can."""
     is_settled = evidence.state == "mismatched" or (evidence.state == "verified" and evidence.inspected_at)
     if is_settled and evidence.visit_id is not None:
-        enqueue("reconcile_visit", visit_id=str(evidence.visit_id))
+        visit_id = str(evidence.visit_id)
+        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from server.authority import Role
 from server.clock import Clock
 from server.database import db, transaction
 from server.demo.scenes import make_photo, make_recording
+from server.jobs import run_worker
 from server.media.store import StoreUnavailable
 from server.models.access import AccessEntry
-from server.models.evidence import Evidence, UploadSegment
+from server.models.evidence import Evidence, Upload, UploadSegment
 from server.workflows import evidence as workflow
 from sync.protocol import uuid7
 from tests.api.tus import Phone
@@ -79,6 +80,18 @@ def test_a_photo_is_inspected_hashed_and_drawn_small(phone: Phone, photo: bytes)
     assert found.perceptual_hash is not None
     assert len(found.perceptual_hash) == 256
     assert found.thumbnail_key == f"thumbnails/{found.id}"
+
+
+def test_the_worker_inspects_and_clears_up_by_itself(app: Flask, phone: Phone, photo: bytes) -> None:
+    evidence_id = a_stored(phone, photo)
+
+    run_worker(app, until_idle=True)
+
+    found = row(evidence_id)
+    assert found.inspection is not None
+    assert found.inspection["failed"] is None
+    upload_id = db.session.scalar(sa.select(Upload.id).where(Upload.evidence_id == evidence_id))
+    assert not (app.extensions["media_store"].root / "uploads" / str(upload_id)).exists()
 
 
 def test_a_recording_is_measured_and_heard(phone: Phone) -> None:

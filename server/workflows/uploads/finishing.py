@@ -102,7 +102,8 @@ def _record_mismatch(evidence: Evidence) -> None:
         return
     evidence.state = "mismatched"
     if evidence.visit_id is not None:
-        enqueue("reconcile_visit", visit_id=str(evidence.visit_id))
+        visit_id = str(evidence.visit_id)
+        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 
 
 def _record_evidence(evidence: Evidence, upload: Upload, found: Assembled, *, now: datetime) -> None:

@@ -6,6 +6,7 @@ a fenced compare-and-set, so an old request whose phone has vanished finds out a
 
 import hashlib
 import hmac
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,6 +21,8 @@ from server.workflows.uploads.finishing import finish, give_up, lost_here, taken
 from server.workflows.uploads.grant import MAX_BYTES, SEGMENT_BYTES, Grant
 
 PIECE_BYTES = 32 * 1024
+FAST_SECONDS = 0.02
+PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,12 @@ class _Intake:
     reached: int
     buffer: bytearray = field(default_factory=bytearray)
     uncounted: list[Segment] = field(default_factory=list)
+    kept_at: float = field(default_factory=time.monotonic)
 
     def take(self, piece: bytes) -> None:
-        if len(self.buffer) + len(piece) > SEGMENT_BYTES:
+        """Take the next bytes. What came before is kept when it fills a segment, or has waited long."""
+        has_waited = time.monotonic() - self.kept_at > PATIENCE_SECONDS
+        if has_waited or len(self.buffer) + len(piece) > SEGMENT_BYTES:
             self._keep()
             self._count(is_last=False)
         self.buffer += piece
@@ -98,6 +104,7 @@ class _Intake:
             self._count(is_last=True)
 
     def _keep(self) -> None:
+        self.kept_at = time.monotonic()
         if not self.buffer:
             return
         try:
@@ -156,16 +163,23 @@ def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None
 
 
 def _pieces(body: Body, limit: int) -> Iterator[bytes]:
-    """Yield what arrives, up to `limit` bytes; a connection that ends or breaks simply ends it."""
-    left = limit
+    """Yield what arrives, up to `limit` bytes; a connection that ends or breaks simply ends it.
+
+    A connection that is reset loses the piece being read, so pieces are small while bytes come slowly and
+    grow while they come fast: large reads are several times cheaper.
+    """
+    left, size = limit, PIECE_BYTES
     while left > 0:
+        began = time.monotonic()
         try:
-            piece = body.read(min(PIECE_BYTES, left))
+            piece = body.read(min(size, left))
         except OSError:
             return
         if not piece:
             return
         left -= len(piece)
+        is_fast = time.monotonic() - began < FAST_SECONDS
+        size = min(size * 2, SEGMENT_BYTES) if is_fast else PIECE_BYTES
         yield piece
 
 
