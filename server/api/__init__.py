@@ -1,6 +1,6 @@
 """Transport: parse, call one workflow, render. One blueprint per noun, its schemas beside it."""
 
-from server.api import devices, evidence, files, staff, sync, tokens
+from server.api import assignments, devices, evidence, files, rules, staff, sync, tokens
 from server.api.transport import Blueprint
 
 # Each noun adds its blueprint here; app.py mounts them under /api/v1.
@@ -11,4 +11,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     files.blueprint,
     evidence.blueprint,
     sync.blueprint,
+    assignments.blueprint,
+    rules.blueprint,
 )

@@ -1,0 +1,103 @@
+"""Where does the calendar come from?
+
+Years that the State Council published are seeded from the `chinesecalendar` package; a later notice, or a
+correction in mid-year, becomes a new version of its year (old decisions keep the days they were judged with).
+Never guesses: a year that nobody published stays unpublished.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from chinese_calendar import constants
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
+
+from server.database import db, transaction
+from server.errors import Fault, Invalid
+from server.models.calendar import CalendarDay, CalendarYear
+from server.models.feed import EVERYONE, publish
+
+Kind = Literal["holiday", "makeup"]
+NOTICE: Final = "State Council notice, as shipped by the package chinesecalendar"
+
+
+def entity_of(year: int) -> UUID:
+    """Return the id under which a year's calendar travels in the feed; its integer is the year."""
+    return UUID(int=year)
+
+
+def seed_calendar(*, now: datetime) -> list[int]:
+    """Write every published year that the table does not have; return those years. Safe to repeat."""
+    years = sorted({day.year for day in constants.holidays})
+    with transaction() as session:
+        added = session.scalars(
+            insert(CalendarYear)
+            .values(
+                [
+                    {"year": year, "version": 1, "status": "published", "notice": NOTICE, "entered_at": now}
+                    for year in years
+                ]
+            )
+            .on_conflict_do_nothing()
+            .returning(CalendarYear.year)
+        ).all()
+        days = [
+            {"year": day.year, "version": 1, "day": day, "kind": kind, "name": name}
+            for day, kind, name in _published_days()
+            if day.year in set(added)
+        ]
+        if days:
+            session.execute(sa.insert(CalendarDay), days)
+        for year in added:
+            if year >= now.year:
+                publish(EVERYONE, kind="calendar", entity_id=entity_of(year), op="put")
+    return sorted(added)
+
+
+def _published_days() -> Iterable[tuple[date, Kind, str]]:
+    for day, name in constants.holidays.items():
+        yield day, "holiday", str(name)
+    for day, name in constants.workdays.items():
+        yield day, "makeup", str(name)
+
+
+def publish_year(
+    year: int,
+    *,
+    days: Mapping[date, tuple[Kind, str]],
+    notice: str,
+    status: Literal["published", "provisional"] = "published",
+    now: datetime,
+) -> int:
+    """Write a notice as the next version of its year and return that version."""
+    foreign = [day for day in days if day.year != year]
+    if foreign:
+        faults = [Fault(f"/days/{day}", f"Is not in {year}.") for day in foreign]
+        raise Invalid("calendar-faulty", "Every day must lie in the year of the notice.", faults=faults)
+    with transaction() as session:
+        session.execute(sa.text("SELECT pg_advisory_xact_lock(1129072961, :year)"), {"year": year})
+        newest = session.scalar(sa.select(sa.func.max(CalendarYear.version)).where(CalendarYear.year == year))
+        version = (newest or 0) + 1
+        session.add(CalendarYear(year=year, version=version, status=status, notice=notice, entered_at=now))
+        session.flush()
+        for day, (kind, name) in sorted(days.items()):
+            session.add(CalendarDay(year=year, version=version, day=day, kind=kind, name=name))
+        publish(EVERYONE, kind="calendar", entity_id=entity_of(year), op="put")
+    return version
+
+
+def list_years(*, year: int | None = None) -> list[tuple[CalendarYear, list[CalendarDay]]]:
+    """Return the newest version of every year, or of one, with its days in order."""
+    other = aliased(CalendarYear)
+    is_newer = sa.and_(other.year == CalendarYear.year, other.version > CalendarYear.version)
+    newest = sa.select(CalendarYear).where(~sa.exists().where(is_newer)).order_by(CalendarYear.year)
+    if year is not None:
+        newest = newest.where(CalendarYear.year == year)
+    years = db.session.scalars(newest).all()
+    wanted = [(row.year, row.version) for row in years]
+    of_them = sa.tuple_(CalendarDay.year, CalendarDay.version).in_(wanted)
+    days = db.session.scalars(sa.select(CalendarDay).where(of_them).order_by(CalendarDay.day)).all()
+    return [(row, [day for day in days if day.year == row.year]) for row in years]

@@ -1,0 +1,261 @@
+"""May this visit be made, and by whom?
+
+A visit is judged and reserved while the debtor's row is locked, so that two dispatchers together cannot
+break a limit; every judgement, granted or refused, is stored with its facts. What the lock does not cover,
+because it concerns another debtor (a person in two teams), the database refuses, and it is judged again.
+Never changes what a phone reported.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import current_app
+from psycopg import errors as pg
+from sqlalchemy.exc import IntegrityError
+
+from server.authority import Actor, Role
+from server.database import db, transaction
+from server.errors import Conflict, Fault, Invalid
+from server.models.assignments import end_early
+from server.models.cases import Address, Case, Debtor
+from server.models.dispatch import Assignment, BudgetSlot, Decision
+from server.models.people import Staff
+from server.rules import pack as packs
+from server.rules.engine import judge
+from server.rules.facts import CaseFacts, WantedVisit
+from server.rules.json_form import stamp, to_json
+from server.rules.pack import RulePack
+from server.rules.verdict import Verdict
+from server.workflows.assignments import find_assignment
+from server.workflows.case_facts import load_case_facts
+from server.workflows.reservation import Judged, Letters, reserve
+from sync.protocol import uuid7
+
+TRIES: Final = 3
+REPLACEABLE: Final = ("issued", "acknowledged")
+LATEST: Final = timedelta(days=400)
+
+
+class VisitRefused(Conflict):
+    """The rules do not let this visit be assigned; carries the whole verdict."""
+
+    title = "The visit may not be assigned"
+
+    def __init__(self, verdict: Verdict, *, decision_id: UUID) -> None:
+        super().__init__("visit-refused", _advice(verdict), decision_id=str(decision_id), **verdict.to_json())
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A supervisor's reason for a visit that needs approval. `rules`: those approved before."""
+
+    reason: str = ""
+    rules: frozenset[str] = frozenset()
+
+
+def _advice(verdict: Verdict) -> str:
+    named = ", ".join(
+        f"{reason.rule} {reason.slug}" for reason in verdict.reasons if reason.severity != "warn"
+    )
+    if verdict.needs_approval:
+        return f"Needs a supervisor, who assigns it with an approval_reason: {named}."
+    if verdict.allowed_from is None:
+        return f"Blocked until somebody acts on what `reasons` name: {named}."
+    return f"Blocked now: {named}. The first start that nothing blocks is {stamp(verdict.allowed_from)}."
+
+
+def active_pack(now: datetime) -> RulePack:
+    """Return the values of the configured pack on the day of `now`."""
+    return packs.load(current_app.extensions["config"].rule_pack, now.date())
+
+
+def check_assignment(wanted: WantedVisit, *, now: datetime) -> Verdict:
+    """Judge a wanted visit and store nothing."""
+    _require_sound(wanted, now=now)
+    pack = active_pack(now)
+    return judge(wanted, _facts(wanted, pack=pack, now=now), pack)
+
+
+def assign(
+    wanted: WantedVisit,
+    *,
+    actor: Actor,
+    now: datetime,
+    approval_reason: str = "",
+    letters: Letters = (),
+) -> Assignment:
+    """Reserve the visit in the debtor's budget and send it to the team, or raise VisitRefused.
+
+    Reasons that need approval pass when a supervisor gives `approval_reason`.
+    """
+    _require_sound(wanted, now=now)
+    return _try(wanted, Approval(approval_reason.strip()), actor=actor, now=now, letters=letters)
+
+
+def reassign(
+    assignment_id: UUID,
+    *,
+    team: tuple[UUID, ...],
+    lead: UUID | None,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+    approval_reason: str = "",
+    letters: Letters = (),
+) -> Assignment:
+    """Give an assignment to another team: taken from the old phones and put on the new ones at once.
+
+    Judged again under lock. What a supervisor approved for the old team stays approved, new reasons do not.
+    """
+    old = find_assignment(assignment_id)
+    _require_replaceable(old)
+    decision = db.session.get_one(Decision, old.decision_id)
+    entry = sa.select(BudgetSlot.evidence_entry_id).where(BudgetSlot.assignment_id == old.id)
+    wanted = WantedVisit(
+        case_id=old.case_id,
+        address_id=old.address_id,
+        window_start=old.window_start,
+        window_end=old.window_end,
+        team=team,
+        lead=lead,
+        ground=old.ground,
+        evidence_entry_id=db.session.scalar(entry),
+    )
+    approval = Approval(approval_reason.strip(), _approved_rules(decision))
+    _require_sound(wanted, now=now)
+    return _try(wanted, approval, actor=actor, now=now, letters=letters, old=old, reason=reason)
+
+
+def _require_sound(wanted: WantedVisit, *, now: datetime) -> None:
+    """Refuse what names unknown things or no time that could come, with a pointer to each fault."""
+    faults: list[Fault] = []
+    if wanted.window_end <= wanted.window_start:
+        faults.append(Fault("/window/end", "Must be after the window's start."))
+    elif wanted.window_end <= now:
+        faults.append(Fault("/window/end", "Lies in the past."))
+    if wanted.window_start > now + LATEST:
+        faults.append(Fault("/window/start", f"Lies more than {LATEST.days} days ahead."))
+    if len(set(wanted.team)) < len(wanted.team):
+        faults.append(Fault("/team", "Names somebody twice."))
+    visitors = sa.select(Staff.id).where(
+        Staff.id.in_(wanted.team), Staff.roles.contains([Role.VISITOR.value])
+    )
+    known = set(db.session.scalars(visitors))
+    faults += [
+        Fault(f"/team/{place}", "There is no visitor with this id.")
+        for place, staff_id in enumerate(wanted.team)
+        if staff_id not in known
+    ]
+    if db.session.scalar(sa.select(Case.id).where(Case.id == wanted.case_id)) is None:
+        faults.append(Fault("/case_id", "There is no case with this id."))
+    if db.session.scalar(sa.select(Address.id).where(Address.id == wanted.address_id)) is None:
+        faults.append(Fault("/address_id", "There is no address with this id."))
+    if faults:
+        detail = "Correct the fields listed in `errors` and ask again."
+        raise Invalid("assignment-faulty", detail, faults=faults)
+
+
+def _approved_rules(decision: Decision) -> frozenset[str]:
+    if decision.approved_by is None:
+        return frozenset()
+    said = decision.verdict.get("reasons", [])
+    return frozenset(reason["rule"] for reason in said if reason["severity"] == "approval")
+
+
+def _require_replaceable(assignment: Assignment) -> None:
+    if assignment.state not in REPLACEABLE:
+        detail = f"The assignment is {assignment.state}; only one that nobody has started can be reassigned."
+        raise Conflict("assignment-not-open", detail, state=assignment.state)
+
+
+def _try(
+    wanted: WantedVisit,
+    approval: Approval,
+    *,
+    actor: Actor,
+    now: datetime,
+    letters: Letters,
+    old: Assignment | None = None,
+    reason: str = "",
+) -> Assignment:
+    """Judge and reserve; again when somebody of the team was meanwhile sent to another debtor (X2)."""
+    for _ in range(TRIES):
+        try:
+            with transaction():
+                _lock(wanted)
+                if old is not None:
+                    db.session.refresh(old, with_for_update=True)
+                    _require_replaceable(old)
+                judged = _judge(wanted, approval, actor=actor, now=now, excluding=old and old.id)
+                if old is not None and judged.decision.allowed:
+                    chosen = Assignment.id == old.id
+                    end_early(chosen, state="cancelled", reason=f"reassigned: {reason}", actor=actor, now=now)
+                assignment = reserve(judged, letters=letters, old=old) if judged.decision.allowed else None
+        except IntegrityError as error:
+            if not isinstance(error.orig, pg.ExclusionViolation):
+                raise
+            continue
+        if assignment is None:
+            raise VisitRefused(judged.verdict, decision_id=judged.decision.id)
+        return assignment
+    raise Conflict("team-contended", "Somebody of this team is being sent elsewhere right now; try again.")
+
+
+def _judge(
+    wanted: WantedVisit, approval: Approval, *, actor: Actor, now: datetime, excluding: UUID | None
+) -> Judged:
+    """Judge and store the decision, whatever it says."""
+    pack = active_pack(now)
+    facts = _facts(wanted, pack=pack, now=now, excluding=excluding)
+    verdict = judge(wanted, facts, pack)
+    decision = _record(wanted, facts, verdict, approval=approval, actor=actor)
+    return Judged(wanted=wanted, facts=facts, verdict=verdict, decision=decision, pack=pack)
+
+
+def _lock(wanted: WantedVisit) -> None:
+    """Lock the debtor (no other visit, no hold meanwhile) and hold the team (nobody leaves meanwhile)."""
+    of_case = sa.select(Case.debtor_id).where(Case.id == wanted.case_id).scalar_subquery()
+    db.session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())
+    people = sa.select(Staff.id).where(Staff.id.in_(wanted.team)).order_by(Staff.id)
+    db.session.execute(people.with_for_update(read=True, key_share=True))
+
+
+def _facts(wanted: WantedVisit, *, pack: RulePack, now: datetime, excluding: UUID | None = None) -> CaseFacts:
+    return load_case_facts(
+        case_id=wanted.case_id,
+        address_id=wanted.address_id,
+        team=wanted.team,
+        around=wanted.window_start,
+        now=now,
+        zone=pack.timezone,
+        excluding=excluding,
+    )
+
+
+def _record(
+    wanted: WantedVisit, facts: CaseFacts, verdict: Verdict, *, approval: Approval, actor: Actor
+) -> Decision:
+    """Store the judgement with everything needed to replay it, whatever it says."""
+    open_rules = {reason.rule for reason in verdict.reasons if reason.severity == "approval"}
+    may_approve = actor.has(Role.SUPERVISOR) and approval.reason != ""
+    is_approved = verdict.needs_approval and (may_approve or open_rules <= approval.rules)
+    decision = Decision(
+        id=uuid7(),
+        case_id=wanted.case_id,
+        judged_at=verdict.judged_at,
+        judged_for=actor.staff_id,
+        allowed=verdict.allowed or is_approved,
+        pack=verdict.pack,
+        wanted=to_json(wanted),
+        facts=to_json(facts),
+        verdict=verdict.to_json(),
+        approved_by=actor.staff_id if is_approved else None,
+        approval_reason=(approval.reason or "approved for the replaced assignment") if is_approved else "",
+    )
+    db.session.add(decision)
+    db.session.flush()
+    return decision

@@ -1,0 +1,142 @@
+"""How is a granted visit written down?
+
+Assignment, team, budget slot, permit and feed, in the caller's transaction and under the debtor's lock. The
+decision was made before; the constraints of `server.models.dispatch` hold whatever happens here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import Range
+
+from server.database import db
+from server.errors import Conflict
+from server.models.cases import Case
+from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Decision
+from server.models.feed import publish, staff_scope
+from server.models.people import Staff
+from server.models.visits import Visit
+from server.rules.engine import judge
+from server.rules.facts import CaseFacts, WantedVisit
+from server.rules.local_time import local_day
+from server.rules.pack import RulePack
+from server.rules.verdict import Verdict
+from server.workflows.permits import seal_permit
+from sync.protocol import uuid7
+
+Letters = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A wanted visit with the judgement that was just made and stored."""
+
+    wanted: WantedVisit
+    facts: CaseFacts
+    verdict: Verdict
+    decision: Decision
+    pack: RulePack
+
+
+def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assignment:
+    """Write assignment, team, budget slot and feed of a granted visit. `old` is the one it replaces."""
+    wanted, facts = judged.wanted, judged.facts
+    note = db.session.scalar(sa.select(Case.special_note).where(Case.id == wanted.case_id)) or ""
+    assignment_id, permit_id = uuid7(), uuid7()
+    permit = seal_permit(
+        wanted,
+        facts,
+        judged.verdict,
+        pack=judged.pack,
+        permit_id=permit_id,
+        assignment_id=assignment_id,
+        letters=letters,
+        special_note=note,
+        now=facts.judged_at,
+    )
+    assignment = Assignment(
+        id=assignment_id,
+        case_id=wanted.case_id,
+        debtor_id=facts.case.debtor_id,
+        address_id=wanted.address_id,
+        window_start=wanted.window_start,
+        window_end=wanted.window_end,
+        lead_id=wanted.lead,
+        ground=wanted.ground,
+        state="issued",
+        decision_id=judged.decision.id,
+        permit_id=permit_id,
+        permit=permit,
+        issued_by=judged.decision.judged_for,
+        issued_at=facts.judged_at,
+        replaces_id=old and old.id,
+    )
+    db.session.add(assignment)
+    db.session.flush()
+    _seat(wanted, assignment)
+    _take_slot(wanted, facts, assignment, pack=judged.pack)
+    for staff_id in wanted.team:
+        publish(staff_scope(staff_id), kind="assignment", entity_id=assignment.id, op="put")
+    return assignment
+
+
+def _seat(wanted: WantedVisit, assignment: Assignment) -> None:
+    """Write the team in the order of their numbers, so that two writers cannot wait for each other."""
+    rows = db.session.execute(
+        sa.select(Staff.id, Staff.no).where(Staff.id.in_(wanted.team)).order_by(Staff.no)
+    )
+    for staff_id, number in rows.all():
+        member = AssignmentMember(
+            assignment_id=assignment.id,
+            staff_id=staff_id,
+            staff_no=number,
+            period=Range(wanted.window_start, wanted.window_end),
+            is_lead=staff_id == wanted.lead,
+        )
+        db.session.add(member)
+        db.session.flush()
+
+
+def _take_slot(wanted: WantedVisit, facts: CaseFacts, assignment: Assignment, *, pack: RulePack) -> None:
+    """Take a slot of the debtor's day; the evidence is spent only where the visit would fall without it."""
+    day = local_day(wanted.window_start, pack.zone)
+    debtor_id = facts.case.debtor_id
+    without = judge(replace(wanted, evidence_entry_id=None), facts, pack)
+    entry = wanted.evidence_entry_id if without.blocking else None
+    _give_back_stale_slots(debtor_id, day, zone=pack.timezone)
+    slots = sa.select(BudgetSlot.slot).where(BudgetSlot.debtor_id == debtor_id, BudgetSlot.day == day)
+    taken = set(db.session.scalars(slots))
+    most = pack.visits_per_day if entry is None else pack.visits_per_day_ceiling
+    free = [number for number in range(1, most + 1) if number not in taken]
+    if not free:
+        raise Conflict("budget-taken", "All slots of the debtor's day are taken; ask for another day.")
+    db.session.add(
+        BudgetSlot(
+            debtor_id=debtor_id,
+            day=day,
+            slot=free[0],
+            assignment_id=assignment.id,
+            evidence_entry_id=entry,
+        )
+    )
+    db.session.flush()
+
+
+def _give_back_stale_slots(debtor_id: UUID, day: date, *, zone: str) -> None:
+    """Free slots of a day on which their visit did not arrive: it counts on the day it did (rules.md)."""
+    arrived_on = [
+        sa.cast(sa.func.timezone(zone, moment), sa.Date)
+        for moment in (Visit.arrived_earliest, Visit.arrived_latest)
+    ]
+    visited_elsewhere = sa.exists().where(
+        Visit.assignment_id == BudgetSlot.assignment_id, *(on != day for on in arrived_on)
+    )
+    db.session.execute(
+        sa.delete(BudgetSlot)
+        .where(BudgetSlot.debtor_id == debtor_id, BudgetSlot.day == day, visited_elsewhere)
+        .where(BudgetSlot.evidence_entry_id.is_(None))
+        .execution_options(synchronize_session=False)
+    )

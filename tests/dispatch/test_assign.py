@@ -1,0 +1,397 @@
+"""Granting, ending and replacing assignments: what is reserved, released, announced and stored."""
+
+import base64
+import json
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from server.authority import Role
+from server.database import db, transaction
+from server.errors import Conflict, Invalid
+from server.models.cases import Debtor, Hold
+from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Decision
+from server.models.feed import FeedRow, staff_scope
+from server.models.people import Staff
+from server.models.visits import Visit
+from server.signing import PERMIT, pae
+from server.workflows import assignments, rulebook
+from server.workflows.dispatch import VisitRefused, assign, check_assignment, reassign
+from sync.protocol import uuid7
+from tests.builders import a_handset, a_ledger_entry, a_visitor
+from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
+
+
+def in_feed(staff: Staff) -> dict[UUID, str]:
+    """What a person's feed says about assignments."""
+    rows = db.session.execute(
+        sa.select(FeedRow.entity_id, FeedRow.op).where(
+            FeedRow.scope == staff_scope(staff.id), FeedRow.kind == "assignment"
+        )
+    )
+    return {row.entity_id: row.op for row in rows}
+
+
+def permit_of(assignment: Assignment) -> dict[str, Any]:
+    return json.loads(base64.b64decode(assignment.permit["payload"]))
+
+
+def slots_of(door: Door) -> list[tuple[date, int]]:
+    rows = sa.select(BudgetSlot.day, BudgetSlot.slot).where(BudgetSlot.debtor_id == door.case.debtor_id)
+    return [(row.day, row.slot) for row in db.session.execute(rows.order_by(BudgetSlot.slot))]
+
+
+def refusal_of(wanted: Any, office: Office, **more: Any) -> list[str]:
+    with pytest.raises(VisitRefused) as refused:
+        assign(wanted, actor=office.actor(), now=NOW, **more)
+    return sorted(refused.value.verdict.rules)
+
+
+def test_a_granted_visit_is_reserved_announced_and_explained(office: Office):
+    door, team = a_door(), a_team()
+
+    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+
+    assert granted.state == "issued"
+    assert slots_of(door) == [(date(2026, 11, 24), 1)]
+    assert [in_feed(member) for member in team] == [{granted.id: "put"}] * 2
+    decision = db.session.get_one(Decision, granted.decision_id)
+    assert (decision.allowed, decision.pack, decision.verdict["reasons"]) == (True, "cn.house@1", [])
+
+
+def test_the_permit_is_signed_and_says_all_a_phone_must_compare(office: Office, app: Any):
+    door, team = (
+        a_door(hardship=("pregnancy",), special_note="ring twice", note_acknowledged_at=NOW),
+        a_team(),
+    )
+    wanted = a_wish(door, *team, start="2026-11-24 19:00", hours=2)
+    letters = [{"template": "reminder", "recipient": "debtor"}]
+
+    granted = assign(wanted, actor=office.actor(), now=NOW, letters=letters)
+
+    envelope = granted.permit
+    payload = base64.b64decode(envelope["payload"])
+    signature = base64.b64decode(envelope["signatures"][0]["sig"])
+    app.extensions["signer"].key.public_key().verify(signature, pae(PERMIT, payload))
+    permit = permit_of(granted)
+    assert permit["allowed"] == [{"from": "2026-11-24T11:00:00Z", "until": "2026-11-24T13:00:00Z"}]
+    assert permit["latest_start"] == "2026-11-24T12:00:00Z"
+    assert permit["expires_at"] == "2026-11-24T13:00:00Z"
+    assert permit["budget_left_today"] == 1
+    assert permit["lead"] == str(team[0].id)
+    assert permit["letters"] == letters
+    assert "identity_badge_worn" in permit["checklist"]
+    assert any("ring twice" in notice for notice in permit["notices"])
+    assert any(notice.startswith("hardship") for notice in permit["notices"])
+    assert "pregnancy" not in json.dumps(permit)
+
+
+def test_a_refusal_is_stored_with_its_facts_and_nothing_is_reserved(office: Office):
+    door, team = a_door(balance_as_of=None), a_team()
+
+    assert refusal_of(a_wish(door, *team), office) == ["C4"]
+
+    decision = db.session.scalars(sa.select(Decision)).one()
+    assert not decision.allowed
+    assert decision.facts["case"]["balance_as_of"] is None
+    assert slots_of(door) == []
+    assert in_feed(team[0]) == {}
+
+
+def test_a_check_stores_nothing(office: Office):
+    door, team = a_door(), a_team()
+
+    assert check_assignment(a_wish(door, *team), now=NOW).allowed
+
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Decision)) == 0
+
+
+def test_the_third_visit_of_a_day_needs_evidence_that_serves_once(office: Office):
+    door, other = a_door(), a_door()
+    first, second = (a_ledger_entry(door.case, channel="inbound", at=NOW, asks_for_visit=True) for _ in "ab")
+    for hour in (8, 10):
+        assign(a_wish(door, *a_team(), start=f"2026-11-24 {hour:02}:00"), actor=office.actor(), now=NOW)
+    third: dict[str, Any] = {"start": "2026-11-24 14:00"}
+
+    assert refusal_of(a_wish(door, *a_team(), **third), office) == ["A3"]
+    foreign = a_ledger_entry(other.case, channel="inbound", at=NOW, asks_for_visit=True)
+    assert refusal_of(a_wish(door, *a_team(), **third, evidence=foreign.id), office) == ["A3"]
+    assign(a_wish(door, *a_team(), **third, evidence=first.id), actor=office.actor(), now=NOW)
+    assert refusal_of(a_wish(door, *a_team(), start="2026-11-24 16:00", evidence=second.id), office) == ["A3"]
+
+    assert [slot for _, slot in slots_of(door)] == [1, 2, 3]
+    tomorrow: dict[str, Any] = {"start": "2026-11-25 08:00", "evidence": first.id}
+    assert assign(a_wish(door, *a_team(), **tomorrow), actor=office.actor(), now=NOW)
+    assert assign(a_wish(door, *a_team(), start="2026-11-25 10:00"), actor=office.actor(), now=NOW)
+    used: dict[str, Any] = {"start": "2026-11-25 12:00", "evidence": first.id}
+    assert refusal_of(a_wish(door, *a_team(), **used), office) == ["A3"]
+
+
+def test_hardship_once_in_seven_days_unless_the_debtor_asked(office: Office):
+    door = a_door(hardship=("serious_illness",))
+    assign(a_wish(door, *a_team(), start="2026-11-24 10:00"), actor=office.actor(), now=NOW)
+
+    with pytest.raises(VisitRefused) as refused:
+        assign(a_wish(door, *a_team(), start="2026-11-26 10:00"), actor=office.actor(), now=NOW)
+    asked = a_ledger_entry(door.case, channel="inbound", at=NOW, asks_for_visit=True)
+    wish = a_wish(door, *a_team(), start="2026-11-26 10:00", evidence=asked.id)
+    granted = assign(wish, actor=office.actor(), now=NOW)
+
+    assert refused.value.verdict.allowed_from == china("2026-12-01 10:00")
+    slot = db.session.scalars(sa.select(BudgetSlot).where(BudgetSlot.assignment_id == granted.id)).one()
+    assert (slot.slot, slot.evidence_entry_id) == (1, asked.id)
+
+
+def test_another_case_of_the_same_debtor_shares_the_budget(office: Office):
+    door = a_door()
+    from_same = a_door(debtor=debtor_of(door.case.debtor_id))
+    for hour in (8, 10):
+        assign(a_wish(door, *a_team(), start=f"2026-11-24 {hour:02}:00"), actor=office.actor(), now=NOW)
+
+    assert refusal_of(a_wish(from_same, *a_team(), start="2026-11-24 14:00"), office) == ["A3"]
+
+
+def debtor_of(debtor_id: UUID) -> Debtor:
+    return db.session.scalars(sa.select(Debtor).where(Debtor.id == debtor_id)).one()
+
+
+def test_cancelling_gives_back_budget_and_diary_and_takes_it_off_the_phones(office: Office):
+    door, team = a_door(daily_visit_cap=1), a_team()
+    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+    assert refusal_of(a_wish(door, *a_team(), start="2026-11-24 14:00"), office) == ["A2"]
+
+    view = assignments.cancel(granted.id, reason="wrong day", actor=office.actor(), now=NOW)
+
+    assert (view.assignment.state, view.assignment.ended_reason) == ("cancelled", "wrong day")
+    assert slots_of(door) == []
+    assert [in_feed(member) for member in team] == [{granted.id: "remove"}] * 2
+    assert assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+    with pytest.raises(Conflict, match="already cancelled"):
+        assignments.cancel(granted.id, reason="again", actor=office.actor(), now=NOW)
+
+
+def test_nobody_is_in_two_places_at_once(office: Office):
+    team = a_team()
+    assign(a_wish(a_door(), *team), actor=office.actor(), now=NOW)
+    other = a_door()
+
+    assert refusal_of(a_wish(other, *team, start="2026-11-24 10:59"), office) == ["X2"]
+    assert assign(a_wish(other, *team, start="2026-11-24 11:00"), actor=office.actor(), now=NOW)
+
+
+def test_reassigning_takes_from_one_team_and_gives_to_the_other(office: Office):
+    door, team = a_door(hardship=("pregnancy",)), a_team()
+    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+    newcomer = a_visitor()
+    a_handset(newcomer)
+
+    moved = reassign(
+        granted.id,
+        team=(newcomer.id, team[1].id),
+        lead=newcomer.id,
+        reason="ill",
+        actor=office.actor(),
+        now=NOW,
+    )
+
+    assert moved.replaces_id == granted.id
+    assert db.session.get_one(Assignment, granted.id, populate_existing=True).state == "cancelled"
+    assert in_feed(team[0]) == {granted.id: "remove"}
+    assert in_feed(team[1]) == {granted.id: "remove", moved.id: "put"}
+    assert in_feed(newcomer) == {moved.id: "put"}
+    assert slots_of(door) == [(date(2026, 11, 24), 1)]
+
+
+def test_a_refused_reassignment_leaves_everything_with_the_old_team(office: Office):
+    door, team = a_door(), a_team()
+    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+    unfit = a_visitor(qualified=False)
+    a_handset(unfit)
+
+    with pytest.raises(VisitRefused) as refused:
+        reassign(granted.id, team=(unfit.id,), lead=unfit.id, reason="ill", actor=office.actor(), now=NOW)
+
+    assert {"G5", "G10", "G17", "G18"} <= refused.value.verdict.rules
+    assert db.session.get_one(Assignment, granted.id, populate_existing=True).state == "issued"
+    assert in_feed(team[0]) == {granted.id: "put"}
+    assert in_feed(unfit) == {}
+
+
+def test_a_started_visit_cannot_be_reassigned(office: Office):
+    door, team = a_door(), a_team()
+    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+    with transaction() as session:
+        session.execute(sa.update(Assignment).where(Assignment.id == granted.id).values(state="started"))
+
+    with pytest.raises(Conflict, match="started"):
+        reassign(granted.id, team=(team[1].id,), lead=team[1].id, reason="ill", actor=office.actor(), now=NOW)
+
+
+def test_what_needs_approval_is_assigned_by_a_supervisor_with_a_reason(office: Office):
+    door = a_door(outstanding_fen=49_999)
+    team = a_team()
+
+    assert refusal_of(a_wish(door, *team), office) == ["B18"]
+    assert refusal_of(a_wish(door, *team), office, approval_reason="I want it") == ["B18"]
+    with pytest.raises(VisitRefused):
+        assign(a_wish(door, *team), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="  ")
+    granted = assign(
+        a_wish(door, *team), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="debtor agreed"
+    )
+
+    decision = db.session.get_one(Decision, granted.decision_id)
+    assert decision.approved_by == office.actor(Role.SUPERVISOR).staff_id
+    assert decision.approval_reason == "debtor agreed"
+    assert not decision.verdict["allowed"]
+    assert any("B18" in notice for notice in permit_of(granted)["notices"])
+
+
+def test_no_supervisor_may_override_a_block(office: Office):
+    door, team = a_door(state="closed"), a_team()
+
+    with pytest.raises(VisitRefused, match="D18"):
+        assign(a_wish(door, *team), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="do it")
+
+
+def test_an_approved_visit_stays_approved_for_the_next_team(office: Office):
+    door, team = a_door(outstanding_fen=1), a_team()
+    granted = assign(
+        a_wish(door, *team), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="agreed"
+    )
+    third = a_team(3)
+
+    moved = reassign(
+        granted.id,
+        team=tuple(m.id for m in third[:2]),
+        lead=third[0].id,
+        reason="x",
+        actor=office.actor(),
+        now=NOW,
+    )
+    with pytest.raises(VisitRefused, match="A10"):
+        reassign(
+            moved.id,
+            team=tuple(m.id for m in third),
+            lead=third[0].id,
+            reason="x",
+            actor=office.actor(),
+            now=NOW,
+        )
+
+
+def test_a_hold_stops_the_debtor_or_the_case(office: Office):
+    door = a_door()
+    sibling = a_door(debtor=debtor_of(door.case.debtor_id))
+    add_hold(door, reason="complaint", scope="debtor")
+
+    assert refusal_of(a_wish(sibling, *a_team()), office) == ["D25"]
+    other = a_door()
+    other_sibling = a_door(debtor=debtor_of(other.case.debtor_id))
+    add_hold(other, reason="amount_disputed", scope="case")
+    assert refusal_of(a_wish(other, *a_team()), office) == ["D11"]
+    assert assign(a_wish(other_sibling, *a_team()), actor=office.actor(), now=NOW)
+
+
+def add_hold(door: Door, *, reason: str, scope: str) -> None:
+    with transaction() as session:
+        session.add(
+            Hold(
+                scope=scope, debtor_id=door.case.debtor_id, case_id=door.case.id, reason=reason, raised_at=NOW
+            )
+        )
+
+
+def test_unknown_things_are_named_with_pointers(office: Office):
+    door, team = a_door(), a_team()
+    dispatcher = office.person(Role.DISPATCHER).staff
+    wish = a_wish(door, *team, start="2026-11-22 10:00")
+    wrong = type(wish)(
+        case_id=uuid7(),
+        address_id=uuid7(),
+        window_start=wish.window_start,
+        window_end=wish.window_end,
+        team=(team[0].id, uuid7(), dispatcher.id),
+        lead=team[0].id,
+    )
+
+    with pytest.raises(Invalid) as refused:
+        check_assignment(wrong, now=NOW)
+
+    pointers = {fault.pointer for fault in refused.value.faults}
+    assert pointers == {"/window/end", "/case_id", "/address_id", "/team/1", "/team/2"}
+
+
+def test_an_address_of_another_case_is_not_this_cases_address(office: Office):
+    door, other = a_door(), a_door()
+
+    assert refusal_of(a_wish(Door(door.case, other.address), *a_team()), office) == ["A18"]
+
+
+def a_begun_visit(granted: Assignment, *, arrived: str) -> None:
+    member = db.session.scalars(sa.select(AssignmentMember).where(AssignmentMember.is_lead)).first()
+    assert member is not None
+    device = a_handset(db.session.get_one(Staff, member.staff_id)).device
+    with transaction() as session:
+        session.add(
+            Visit(
+                id=uuid7(),
+                assignment_id=granted.id,
+                debtor_id=granted.debtor_id,
+                device_id=device.id,
+                staff_id=member.staff_id,
+                team=[member.staff_id],
+                seen_seq=0,
+                arrived_earliest=china(arrived),
+                arrived_latest=china(arrived),
+                arrived_method="test",
+                started_item=uuid7(),
+                first_received_at=china(arrived),
+                evidence_due_at=china(arrived),
+            )
+        )
+
+
+def test_the_budget_is_consumed_on_the_day_of_arrival(office: Office):
+    door = a_door(daily_visit_cap=1)
+    granted = assign(a_wish(door, *a_team(), start="2026-11-24 10:00"), actor=office.actor(), now=NOW)
+    a_begun_visit(granted, arrived="2026-11-25 09:00")
+
+    assert refusal_of(a_wish(door, *a_team(), start="2026-11-25 14:00"), office) == ["A2"]
+    again = assign(a_wish(door, *a_team(), start="2026-11-24 14:00"), actor=office.actor(), now=NOW)
+
+    assert slots_of(door) == [(date(2026, 11, 24), 1)]
+    assert again.state == "issued"
+
+
+def test_an_assignment_nobody_reported_expires_after_the_next_working_day(office: Office):
+    door, team = a_door(), a_team()
+    granted = assign(a_wish(door, *team, start="2026-11-27 10:00"), actor=office.actor(), now=NOW)
+
+    assignments.expire_overdue(now=china("2026-11-30 23:59"))
+    before = db.session.get_one(Assignment, granted.id, populate_existing=True).state
+    assignments.expire_overdue(now=china("2026-12-01 00:00"))
+
+    assert before == "issued"
+    assert db.session.get_one(Assignment, granted.id, populate_existing=True).state == "expired"
+    assert slots_of(door) == []
+    assert in_feed(team[0]) == {granted.id: "remove"}
+
+
+def test_a_decision_can_be_replayed(office: Office):
+    door, team = a_door(balance_as_of=None), a_team()
+    with pytest.raises(VisitRefused):
+        assign(a_wish(door, *team), actor=office.actor(), now=NOW)
+    decision = db.session.scalars(sa.select(Decision)).one()
+
+    replayed = rulebook.replay(decision.id, pack="cn.house@1")
+
+    assert replayed.would_be.to_json() == decision.verdict
+    assert not replayed.differs
+    assert [
+        one.decision_id for one in rulebook.replay_month(date(2026, 11, 1), pack="cn.house", limit=5)
+    ] == [decision.id]
+    with pytest.raises(Invalid, match="pack"):
+        rulebook.replay(decision.id, pack="cn.nowhere")
