@@ -85,6 +85,7 @@ def _flask_settings(config: Config) -> dict[str, Any]:
 def _register_api(app: Flask) -> None:
     """Mount every noun under /api/v1, and the documentation page beside them."""
     described = Api(app)
+    assert described.spec is not None
     described.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     described.spec.options["security"] = [{"token": []}]
     for blueprint in api.BLUEPRINTS:

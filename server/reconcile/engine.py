@@ -1,0 +1,62 @@
+"""What does not fit in this visit?
+
+`reconcile` runs every check and marks every claim. The answer depends on the facts alone: the same facts
+in any order give the same findings in the same order.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from server.reconcile import (
+    afterwards,
+    completeness,
+    conduct,
+    integrity,
+    outcome,
+    place,
+    reuse,
+    team,
+    timing,
+)
+from server.reconcile.claims import ClaimMark, mark_claims
+from server.reconcile.facts import Limits, VisitFacts
+from server.reconcile.finding import Check, Finding
+
+CHECKS: Final[tuple[Check, ...]] = (
+    completeness.evidence_missing,
+    completeness.account_missing,
+    completeness.required_evidence,
+    integrity.digest_mismatch,
+    integrity.broken_chain,
+    integrity.unreadable_evidence,
+    timing.captured_outside_visit,
+    timing.photo_time_differs,
+    timing.stay_differs,
+    timing.recording_too_short,
+    place.check_in_elsewhere,
+    place.mock_location,
+    place.photo_elsewhere,
+    team.team_differs,
+    outcome.nobody_speaks,
+    outcome.not_entitled,
+    outcome.amendment_reverses,
+    reuse.reused_evidence,
+    conduct.prohibited_words,
+    afterwards.broken_rules,
+    afterwards.visited_under_hold,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Findings, worst first, and how each claim stands."""
+
+    findings: tuple[Finding, ...]
+    claims: tuple[ClaimMark, ...]
+
+
+def reconcile(facts: VisitFacts, limits: Limits) -> Report:
+    """Hold one visit's account against its evidence."""
+    found = [finding for check in CHECKS for finding in check(facts, limits)]
+    ordered = sorted(found, key=lambda one: (-one.rank, -one.confidence, one.key))
+    return Report(findings=tuple(ordered), claims=mark_claims(facts, ordered, limits))

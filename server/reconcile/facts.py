@@ -1,0 +1,124 @@
+"""What is known of one visit when its account is held against its evidence?
+
+Frozen values that the workflow gathers. Intervals say between which instants something certainly
+happened; places are WGS-84 with the accuracy the phone stated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from server.rules.verdict import Reason
+from sync.clock import Interval
+
+HANDED_OVER: Final = frozenset({"handed_to_debtor", "handed_to_liable_person", "sealed_to_adult_co_resident"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position. `accuracy_m` is the radius the phone stated; 0 for a place that was surveyed."""
+
+    lat: float
+    lon: float
+    accuracy_m: float = 0.0
+    mock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a photo shows of itself."""
+
+    taken_at: datetime | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What a recording holds: its true length and where somebody speaks."""
+
+    duration_seconds: float
+    speech_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFact:
+    """One file: what the phone promised, what has arrived, what the inspection found."""
+
+    id: UUID
+    kind: str
+    purpose: str
+    state: str
+    captured_from: Interval | None = None
+    captured_until: Interval | None = None
+    place: Place | None = None
+    image: Image | None = None
+    sound: Sound | None = None
+    failed: str | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the promised bytes themselves are in the store."""
+        return self.state == "verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """A file of this visit that also serves another. `distance` is 0 for the same file, else PDQ bits."""
+
+    evidence_id: UUID
+    other_evidence_id: UUID
+    other_visit_id: UUID
+    distance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFact:
+    """One revision of the written account."""
+
+    id: UUID
+    parent_id: UUID | None
+    claims: Mapping[str, Any]
+    narrative: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VisitFacts:
+    """Everything one reconciliation looks at."""
+
+    visit_id: UUID
+    judged_at: datetime
+    arrival: Interval
+    departure: Interval | None
+    assigned_team: frozenset[UUID] | None
+    present_team: frozenset[UUID]
+    address: Place | None = None
+    check_in: Place | None = None
+    check_out: Place | None = None
+    account: AccountFact | None = None
+    revisions: tuple[AccountFact, ...] = ()
+    account_due_at: datetime | None = None
+    evidence: tuple[EvidenceFact, ...] = ()
+    evidence_due_at: datetime | None = None
+    reuses: tuple[Reuse, ...] = ()
+    flags: frozenset[str] = frozenset()
+    broken_rules: tuple[Reason, ...] = ()
+
+    @property
+    def is_evidence_due(self) -> bool:
+        """Whether the phone's time to upload is over."""
+        return self.evidence_due_at is not None and self.judged_at >= self.evidence_due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much difference is honest noise."""
+
+    place_m: float = 150.0
+    time: timedelta = timedelta(minutes=10)
+    capture: timedelta = timedelta(minutes=5)
+    recorded_share: float = 0.8
+    speech_seconds: float = 3.0
+    picture_distance: int = 31

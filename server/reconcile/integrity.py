@@ -1,0 +1,44 @@
+"""Is what arrived what the phone captured, and the record of the phone whole?"""
+
+from collections.abc import Iterator
+
+from server.reconcile.facts import Limits, VisitFacts
+from server.reconcile.finding import Finding, cite
+
+
+def digest_mismatch(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Other bytes came than the promise named (C14)."""
+    for one in facts.evidence:
+        if one.state == "mismatched":
+            yield Finding(
+                check="digest-mismatch",
+                rule="C14",
+                severity="severe",
+                claim="",
+                observation={"kind": one.kind, "purpose": one.purpose},
+                citation=cite(one.id),
+                about=str(one.id),
+            )
+
+
+def broken_chain(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The phone's chain forks: two records under one number, so something was replaced (C17)."""
+    if "chain_fork" in facts.flags:
+        yield Finding(
+            check="chain-fork", rule="C17", severity="severe", claim="", observation={"flag": "chain_fork"}
+        )
+
+
+def unreadable_evidence(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A file arrived whole and cannot be read as what it claims to be (C12)."""
+    for one in facts.evidence:
+        if one.is_here and one.failed:
+            yield Finding(
+                check="evidence-unreadable",
+                rule="C12",
+                severity="serious",
+                claim="",
+                observation={"why": one.failed, "kind": one.kind},
+                citation=cite(one.id),
+                about=str(one.id),
+            )

@@ -1,0 +1,70 @@
+"""Can the visit have ended as the account says?"""
+
+from collections.abc import Iterator
+
+from server.reconcile.facts import Limits, VisitFacts
+from server.reconcile.finding import Finding, cite
+
+
+def nobody_speaks(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Somebody was met, yet nobody speaks in the recordings (C14)."""
+    if facts.account is None or facts.account.claims.get("met") in (None, "nobody"):
+        return
+    heard = [one for one in facts.evidence if one.is_here and one.sound is not None]
+    speech = sum(one.sound.speech_seconds for one in heard if one.sound)
+    if heard and speech < limits.speech_seconds:
+        yield Finding(
+            check="nobody-speaks",
+            rule="C14",
+            severity="severe",
+            claim="met",
+            observation={"speech_seconds": round(speech, 1), "met": facts.account.claims["met"]},
+            citation=cite(heard[0].id, second=0),
+            confidence=0.9,
+        )
+
+
+def not_entitled(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A letter went to somebody who was not entitled to it by the account's own words (H5, AMB14)."""
+    if facts.account is None:
+        return
+    met = facts.account.claims.get("met")
+    for n, letter in enumerate(facts.account.claims.get("letters") or ()):
+        to_debtor = letter["delivery"] == "handed_to_debtor"
+        if (to_debtor and met != "debtor") or (letter["recipient"] == "nobody" and to_debtor):
+            yield Finding(
+                check="delivery-contradicts",
+                rule="H6",
+                severity="serious",
+                claim="letters",
+                observation={"delivery": letter["delivery"], "recipient": letter["recipient"], "met": met},
+                about=str(n),
+            )
+
+
+def amendment_reverses(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A later revision says the opposite of an earlier one: for the auditor to know (C17)."""
+    by_id = {revision.id: revision for revision in facts.revisions}
+    for revision in facts.revisions:
+        parent = by_id.get(revision.parent_id) if revision.parent_id else None
+        if parent is None:
+            continue
+        changed = [
+            name
+            for name in ("met", "outcome", "debt", "promise", "letters", "arrived_at", "left_at")
+            if parent.claims.get(name) != revision.claims.get(name)
+        ]
+        if changed:
+            yield Finding(
+                check="amendment-reverses",
+                rule="C17",
+                severity="note",
+                claim=changed[0],
+                observation={
+                    "changed": changed,
+                    "before": {name: parent.claims.get(name) for name in changed},
+                    "after": {name: revision.claims.get(name) for name in changed},
+                },
+                citation={"account_id": str(revision.id)},
+                about=str(revision.id),
+            )

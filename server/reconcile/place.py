@@ -1,0 +1,78 @@
+"""Was the team where the assignment sent it?
+
+Distances are geodesic on WGS-84. A place counts as elsewhere only when it is so whatever the accuracy
+the phone stated. A mock location is flagged, not condemned: real external receivers look mock too.
+"""
+
+from collections.abc import Iterator
+
+from geographiclib.geodesic import Geodesic
+
+from server.reconcile.facts import Limits, Place, VisitFacts
+from server.reconcile.finding import Finding, cite
+
+
+def metres_between(here: Place, there: Place) -> float:
+    """Return the length of the shortest way over the ellipsoid."""
+    return Geodesic.WGS84.Inverse(here.lat, here.lon, there.lat, there.lon, Geodesic.DISTANCE)["s12"]
+
+
+def _metres_certainly_apart(here: Place, there: Place, limits: Limits) -> float:
+    """Return the least distance the accuracies allow, beyond honest noise; 0 when they may be one place."""
+    return max(0.0, metres_between(here, there) - here.accuracy_m - there.accuracy_m - limits.place_m)
+
+
+def check_in_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The check-in or check-out was away from the assigned address (C14)."""
+    if facts.address is None:
+        return
+    for name, place in (("check_in", facts.check_in), ("check_out", facts.check_out)):
+        if place is None or _metres_certainly_apart(place, facts.address, limits) == 0:
+            continue
+        yield Finding(
+            check="check-in-elsewhere",
+            rule="C14",
+            severity="severe" if name == "check_in" else "serious",
+            claim="arrived_at" if name == "check_in" else "left_at",
+            observation={
+                "metres": round(metres_between(place, facts.address)),
+                "accuracy_m": place.accuracy_m,
+                "at": name,
+            },
+            about=name,
+        )
+
+
+def mock_location(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The phone itself says that the position came from another program (C14)."""
+    for name, place in (("check_in", facts.check_in), ("check_out", facts.check_out)):
+        if place is not None and place.mock:
+            yield Finding(
+                check="mock-location",
+                rule="C14",
+                severity="serious",
+                claim="",
+                observation={"at": name},
+                confidence=0.6,
+                about=name,
+            )
+
+
+def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A photo carries a position that is not the assigned address (C14)."""
+    if facts.address is None:
+        return
+    for one in facts.evidence:
+        place = one.image.place if one.image else None
+        if place is None or one.purpose == "badge":
+            continue
+        if _metres_certainly_apart(place, facts.address, limits) > 0:
+            yield Finding(
+                check="photo-elsewhere",
+                rule="C14",
+                severity="severe",
+                claim="",
+                observation={"metres": round(metres_between(place, facts.address)), "purpose": one.purpose},
+                citation=cite(one.id),
+                about=str(one.id),
+            )

@@ -1,0 +1,117 @@
+"""Do captures, recordings and the claimed stay lie where the clocks say?
+
+Clocks give intervals. A contradiction is reported only where no instant of the intervals fits.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from server.reconcile.facts import EvidenceFact, Limits, VisitFacts
+from server.reconcile.finding import Finding, cite
+from sync.bodies import claimed_stay
+
+
+def captured_outside_visit(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A file was captured certainly before the arrival or after the departure (C14)."""
+    for one in facts.evidence:
+        apart = _time_apart(one, facts)
+        if apart is not None and apart > limits.capture:
+            yield Finding(
+                check="captured-outside-visit",
+                rule="C14",
+                severity="serious",
+                claim="",
+                observation={
+                    "captured_from": one.captured_from and one.captured_from.earliest,
+                    "captured_until": one.captured_until and one.captured_until.latest,
+                    "arrived": facts.arrival.earliest,
+                    "left": facts.departure and facts.departure.latest,
+                    "minutes_apart": round(apart / timedelta(minutes=1), 1),
+                },
+                citation=cite(one.id),
+                about=str(one.id),
+            )
+
+
+def _time_apart(one: EvidenceFact, facts: VisitFacts) -> timedelta | None:
+    """Return by how much a capture certainly misses the visit; None when it may touch it."""
+    if one.captured_from is None or one.captured_until is None or one.purpose == "badge":
+        return None
+    too_early = facts.arrival.earliest - one.captured_until.latest
+    too_late = one.captured_from.earliest - facts.departure.latest if facts.departure else timedelta(0)
+    apart = max(too_early, too_late)
+    return apart if apart > timedelta(0) else None
+
+
+def photo_time_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The time inside a photo is not the time of its capture (C14)."""
+    for one in facts.evidence:
+        if one.image is None or one.image.taken_at is None or one.captured_from is None:
+            continue
+        if one.captured_until is None:
+            continue
+        apart = _outside(one.image.taken_at, one.captured_from.earliest, one.captured_until.latest)
+        if apart > limits.time:
+            yield Finding(
+                check="photo-time-differs",
+                rule="C14",
+                severity="serious",
+                claim="",
+                observation={"photo_says": one.image.taken_at, "captured_from": one.captured_from.earliest},
+                citation=cite(one.id),
+                confidence=0.8,
+                about=str(one.id),
+            )
+
+
+def _outside(instant: datetime, earliest: datetime, latest: datetime) -> timedelta:
+    """Return how far an instant lies outside a span; zero within it."""
+    return max(earliest - instant, instant - latest, timedelta(0))
+
+
+def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The claimed arrival or departure is not when the phone checked in or out (C14)."""
+    if facts.account is None:
+        return
+    arrived, left = claimed_stay(dict(facts.account.claims))
+    told = [("arrived_at", arrived, facts.arrival)]
+    if facts.departure is not None:
+        told.append(("left_at", left, facts.departure))
+    for claim, claimed, measured in told:
+        apart = _outside(claimed, measured.earliest, measured.latest)
+        if apart > limits.time:
+            yield Finding(
+                check="stay-differs",
+                rule="C14",
+                severity="serious",
+                claim=claim,
+                observation={"claimed": claimed, "earliest": measured.earliest, "latest": measured.latest},
+                about=claim,
+            )
+
+
+def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The recordings together are shorter than the stay the account claims (B23, C14).
+
+    Rounded times are honest: what counts is the shorter of the claimed and the measured stay.
+    """
+    sounds = [one for one in facts.evidence if one.is_here and one.sound is not None]
+    if facts.account is None or not sounds:
+        return
+    if facts.account.claims.get("outcome") in ("turned_back", "not_home"):
+        return
+    arrived, left = claimed_stay(dict(facts.account.claims))
+    claimed = (left - arrived).total_seconds()
+    if facts.departure is not None:
+        claimed = min(claimed, (facts.departure.latest - facts.arrival.earliest).total_seconds())
+    recorded = sum(one.sound.duration_seconds for one in sounds if one.sound)
+    if recorded < claimed * limits.recorded_share:
+        longest = max(sounds, key=lambda one: one.sound.duration_seconds if one.sound else 0)
+        yield Finding(
+            check="recording-too-short",
+            rule="C14",
+            severity="serious",
+            claim="left_at",
+            observation={"recorded_seconds": round(recorded, 1), "stay_seconds": claimed},
+            citation=cite(longest.id, second=longest.sound.duration_seconds if longest.sound else None),
+        )

@@ -1,0 +1,333 @@
+"""Each check, as a table: what it must find, and the honest noise it must not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from server.reconcile.engine import reconcile
+from server.reconcile.facts import (
+    AccountFact,
+    EvidenceFact,
+    Image,
+    Limits,
+    Place,
+    Reuse,
+    Sound,
+    VisitFacts,
+)
+from server.reconcile.place import metres_between
+from server.rules.verdict import a_reason
+from sync.clock import Interval
+from sync.phone import claims_of
+
+TEN = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+SOON = TEN + timedelta(minutes=2)
+ANNA, BO, EVE = (UUID(int=n) for n in (1, 2, 3))
+HOME = Place(39.9087, 116.4605)
+# About 1,500 m east of HOME on the same parallel.
+AWAY = Place(39.9087, 116.4780, accuracy_m=15)
+NOISE = Place(39.9091, 116.4610, accuracy_m=40)
+
+
+def minutes(count: float) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def at(moment: datetime, *, doubt: timedelta = timedelta(seconds=1)) -> Interval:
+    return Interval(earliest=moment - doubt, latest=moment + doubt, method="anchored")
+
+
+def a_photo(n: int = 10, *, when: datetime = SOON, **facts: Any) -> EvidenceFact:
+    defaults: dict[str, Any] = {
+        "id": UUID(int=n),
+        "kind": "photo",
+        "purpose": "door",
+        "state": "verified",
+        "captured_from": at(when),
+        "captured_until": at(when),
+    }
+    return EvidenceFact(**{**defaults, **facts})
+
+
+def a_recording(seconds: float = 1190, speech: float = 200, **facts: Any) -> EvidenceFact:
+    return a_photo(
+        20,
+        **{
+            "kind": "audio",
+            "purpose": "recording",
+            "sound": Sound(seconds, speech),
+            "captured_until": at(TEN + timedelta(seconds=seconds)),
+            **facts,
+        },
+    )
+
+
+def an_account(
+    narrative: str = "债务人表示下月还款。", *, n: int = 30, parent: int | None = None, **claims: Any
+) -> AccountFact:
+    told = claims_of(
+        arrived_at=claims.pop("arrived_at", TEN),
+        left_at=claims.pop("left_at", TEN + minutes(20)),
+        team=claims.pop("team", [ANNA, BO]),
+        met=claims.pop("met", "debtor"),
+        outcome=claims.pop("outcome", "refused"),
+        **claims,
+    )
+    return AccountFact(
+        id=UUID(int=n),
+        parent_id=None if parent is None else UUID(int=parent),
+        claims=told,
+        narrative=narrative,
+        received_at=TEN + minutes(60),
+    )
+
+
+BADGE = a_photo(11, purpose="badge", when=TEN - minutes(40))
+HONEST = VisitFacts(
+    visit_id=UUID(int=99),
+    judged_at=TEN + timedelta(hours=3),
+    arrival=at(TEN),
+    departure=at(TEN + minutes(20)),
+    assigned_team=frozenset({ANNA, BO}),
+    present_team=frozenset({ANNA, BO}),
+    address=HOME,
+    check_in=NOISE,
+    check_out=NOISE,
+    account=an_account(),
+    revisions=(an_account(),),
+    evidence=(BADGE, a_photo(), a_recording()),
+    evidence_due_at=TEN + timedelta(hours=24),
+)
+OVERDUE = {"judged_at": TEN + timedelta(hours=25)}
+
+
+def with_account(**facts: Any) -> dict[str, Any]:
+    account = an_account(**facts)
+    return {"account": account, "revisions": (account,)}
+
+
+def with_evidence(*evidence: EvidenceFact) -> dict[str, Any]:
+    return {"evidence": (BADGE, *evidence)}
+
+
+def checks_of(**changes: Any) -> list[str]:
+    """Names of the checks that find something in the honest visit with these changes."""
+    return [finding.check for finding in reconcile(replace(HONEST, **changes), Limits()).findings]
+
+
+def test_an_honest_visit_has_no_finding_and_its_claims_are_supported() -> None:
+    report = reconcile(HONEST, Limits())
+
+    assert report.findings == ()
+    marks = {one.claim: one.mark for one in report.claims}
+    assert marks["arrived_at"] == marks["left_at"] == marks["team_present"] == marks["met"] == "supported"
+    assert marks["promise"] == "silent"
+
+
+FABRICATIONS = [
+    (
+        "promised-missing",
+        "evidence-missing",
+        with_evidence(a_recording(), a_photo(state="expected")) | OVERDUE,
+    ),
+    ("digest", "digest-mismatch", with_evidence(a_recording(), a_photo(state="mismatched"))),
+    ("unreadable", "evidence-unreadable", with_evidence(a_recording(), a_photo(failed="truncated"))),
+    ("no-recording", "evidence-not-taken", with_evidence(a_photo())),
+    (
+        "letter-without-photo",
+        "evidence-not-taken",
+        with_account(letters=[{"template": "t", "delivery": "handed_to_debtor", "recipient": "debtor"}]),
+    ),
+    (
+        "captured-before",
+        "captured-outside-visit",
+        with_evidence(a_recording(), a_photo(when=TEN - minutes(30))),
+    ),
+    (
+        "captured-after",
+        "captured-outside-visit",
+        with_evidence(a_recording(), a_photo(when=TEN + minutes(50))),
+    ),
+    (
+        "photo-of-yesterday",
+        "photo-time-differs",
+        with_evidence(a_recording(), a_photo(image=Image(taken_at=TEN - timedelta(days=1)))),
+    ),
+    ("claims-to-come-earlier", "stay-differs", with_account(arrived_at=TEN - minutes(45))),
+    ("claims-to-stay-longer", "stay-differs", with_account(left_at=TEN + minutes(90))),
+    ("short-recording", "recording-too-short", with_evidence(a_photo(), a_recording(seconds=60, speech=20))),
+    ("silence", "nobody-speaks", with_evidence(a_photo(), a_recording(speech=0.4))),
+    ("elsewhere", "check-in-elsewhere", {"check_in": AWAY}),
+    ("mock", "mock-location", {"check_in": replace(NOISE, mock=True)}),
+    (
+        "photo-elsewhere",
+        "photo-elsewhere",
+        with_evidence(a_recording(), a_photo(image=Image(place=AWAY))),
+    ),
+    ("one-stayed-home", "team-differs", {"present_team": frozenset({ANNA})}),
+    ("a-third-came", "team-differs", {"present_team": frozenset({ANNA, BO, EVE})}),
+    ("account-names-others", "team-differs", with_account(team=[ANNA, EVE])),
+    (
+        "same-file",
+        "same-file",
+        {"reuses": (Reuse(UUID(int=10), UUID(int=77), UUID(int=78), None),)},
+    ),
+    (
+        "same-picture",
+        "same-picture",
+        {"reuses": (Reuse(UUID(int=10), UUID(int=77), UUID(int=78), 12),)},
+    ),
+    (
+        "outside-hours",
+        "visit-window",
+        {"broken_rules": (a_reason("T1", "visit-window", "block", certainty="certain"),)},
+    ),
+    ("knew-of-the-hold", "visited-under-hold", {"flags": frozenset({"after_hold"})}),
+    ("forked", "chain-fork", {"flags": frozenset({"chain_fork"})}),
+    (
+        "handed-to-nobody",
+        "delivery-contradicts",
+        with_account(
+            met="nobody",
+            letters=[{"template": "t", "delivery": "handed_to_debtor", "recipient": "debtor"}],
+        ),
+    ),
+    (
+        "late-account",
+        "account-late",
+        {"account_due_at": TEN + minutes(30)},
+    ),
+    (
+        "no-account",
+        "account-missing",
+        {"account": None, "revisions": (), "account_due_at": TEN + minutes(30)},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "changes"), [row[1:] for row in FABRICATIONS], ids=[row[0] for row in FABRICATIONS]
+)
+def test_a_fabrication_is_found(check: str, changes: dict[str, Any]) -> None:
+    assert check in checks_of(**changes)
+
+
+HONEST_NOISE = [
+    ("still-uploading", with_evidence(a_recording(), a_photo(state="uploading"))),
+    ("gps-drift", {"check_in": Place(39.9120, 116.4640, accuracy_m=400)}),
+    ("no-position", {"check_in": None, "check_out": None}),
+    ("no-address-point", {"address": None, "check_in": AWAY}),
+    (
+        "clock-unsure",
+        with_evidence(a_recording(), a_photo(captured_from=at(TEN - minutes(30), doubt=minutes(60)))),
+    ),
+    ("captured-on-the-stairs", with_evidence(a_recording(), a_photo(when=TEN - minutes(4)))),
+    ("rounded-times", with_account(arrived_at=TEN - minutes(5), left_at=TEN + minutes(25))),
+    ("paused-recorder", with_evidence(a_photo(), a_recording(seconds=1000))),
+    (
+        "nobody-home",
+        with_account(met="nobody", outcome="not_home") | with_evidence(a_photo(), a_recording(90, 0)),
+    ),
+    ("photo-without-exif", with_evidence(a_recording(), a_photo(image=Image()))),
+    (
+        "badge-in-the-office",
+        {"evidence": (replace(BADGE, image=Image(place=AWAY)), a_photo(), a_recording())},
+    ),
+    ("similar-not-same", {"reuses": (Reuse(UUID(int=10), UUID(int=77), UUID(int=78), 60),)}),
+    ("account-on-time", {"account_due_at": TEN + timedelta(hours=30)}),
+    ("evidence-not-inspected", with_evidence(a_photo(), a_recording(sound=None))),
+]
+
+
+@pytest.mark.parametrize("changes", [row[1] for row in HONEST_NOISE], ids=[row[0] for row in HONEST_NOISE])
+def test_honest_noise_is_no_finding(changes: dict[str, Any]) -> None:
+    assert checks_of(**changes) == []
+
+
+WORDING = [
+    ("你就是个老赖，快还钱。", "wording-insult"),
+    ("我告诉他不还就让他坐牢。", "wording-authorities"),
+    ("已收取现金五千元。", "wording-cash"),
+    ("当场答应减免利息。", "wording-waiver"),
+    ("债务人不在，已告知邻居其欠款。", "wording-disclosure"),
+    ("要求父母还款。", "wording-third-party-pays"),
+    ("称其为失信被执行人。", "wording-labelling"),
+]
+
+
+@pytest.mark.parametrize(("narrative", "check"), WORDING, ids=[row[1] for row in WORDING])
+def test_prohibited_wording_is_cited(narrative: str, check: str) -> None:
+    report = reconcile(replace(HONEST, **with_account(narrative=narrative)), Limits())
+
+    found = {finding.check: finding for finding in report.findings}
+    assert check in found
+    for place in found[check].citation["places"]:
+        assert narrative[place["from"] : place["until"]] == place["word"]
+
+
+@pytest.mark.parametrize(
+    "narrative",
+    [
+        "债务人要给现金，我方拒绝收取现金，请其到银行柜面缴款。",
+        "未向邻居透露任何信息，没有告知邻居。",
+        "债务人说要报警，我方随即离开。",
+        "不得答应减免，已说明须银行批准。",
+        "对方威胁我们，我们离开。",
+        "按约于十点到达，债务人确认欠款并承诺月底还款。",
+        "",
+    ],
+)
+def test_innocent_wording_is_no_finding(narrative: str) -> None:
+    assert checks_of(**with_account(narrative=narrative)) == []
+
+
+def test_an_amendment_that_reverses_a_claim_is_noted() -> None:
+    first = an_account(met="nobody", outcome="not_home")
+    second = an_account(n=31, parent=30)
+
+    report = reconcile(replace(HONEST, account=second, revisions=(first, second)), Limits())
+
+    assert [(one.check, one.severity) for one in report.findings] == [("amendment-reverses", "note")]
+    assert set(report.findings[0].observation["changed"]) == {"met", "outcome"}
+
+
+def test_a_possible_breach_weighs_less_than_a_certain_one() -> None:
+    certain = a_reason("T1", "visit-window", "block", certainty="certain")
+    possible = a_reason("T1", "visit-window", "block", certainty="possible")
+
+    severities = [
+        reconcile(replace(HONEST, broken_rules=(reason,)), Limits()).findings[0].severity
+        for reason in (certain, possible)
+    ]
+
+    assert severities == ["severe", "minor"]
+
+
+def test_a_hold_that_had_not_reached_the_phone_is_only_a_note() -> None:
+    report = reconcile(replace(HONEST, flags=frozenset({"hold_not_delivered"})), Limits())
+
+    assert [(one.check, one.severity) for one in report.findings] == [("visited-under-hold", "note")]
+
+
+def test_the_order_of_the_facts_does_not_matter_and_the_worst_comes_first() -> None:
+    changes: dict[str, Any] = {
+        "evidence": (BADGE, a_recording(seconds=60, speech=0), a_photo(state="mismatched")),
+        "check_in": AWAY,
+        "present_team": frozenset({ANNA}),
+    }
+    forwards = reconcile(replace(HONEST, **changes), Limits())
+    backwards = reconcile(
+        replace(HONEST, **{**changes, "evidence": tuple(reversed(changes["evidence"]))}), Limits()
+    )
+
+    assert forwards == backwards
+    ranks = [finding.rank for finding in forwards.findings]
+    assert ranks == sorted(ranks, reverse=True) and len(ranks) >= 4
+    assert len({finding.key for finding in forwards.findings}) == len(forwards.findings)
+
+
+def test_distance_is_geodesic() -> None:
+    assert metres_between(HOME, AWAY) == pytest.approx(1495, abs=10)
