@@ -219,10 +219,12 @@ def measure_many(server: Server) -> dict[str, float]:
     for thread in threads:
         thread.join()
     seconds = time.perf_counter() - started
+    peak = server.memory_mb("VmHWM")
     return {
+        "many_added_mb": peak - idle,
         "many_mb_per_s": MANY * MANY_BYTES / MB / seconds,
         "many_idle_rss_mb": idle,
-        "many_peak_rss_mb": server.memory_mb("VmHWM"),
+        "many_peak_rss_mb": peak,
     }
 
 
@@ -236,6 +238,7 @@ def show(found: dict[str, float]) -> None:
         ("16 x 30 MB at once", "many_mb_per_s", "MB/s"),
         ("  server memory before (all processes)", "many_idle_rss_mb", "MB"),
         ("  server memory at its peak", "many_peak_rss_mb", "MB"),
+        ("  what the uploads added", "many_added_mb", "MB"),
     ]
     for label, key, unit in rows:
         print(f"{label:<46}{found[key]:>10.1f} {unit}")

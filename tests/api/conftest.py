@@ -1,4 +1,4 @@
-"""The real server process for tests that need a network: gunicorn as the Procfile starts it."""
+"""A phone that uploads, and the real server process (gunicorn, as the Procfile starts it)."""
 
 import os
 import socket
@@ -9,9 +9,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from flask import Flask
 
 from server.config import Config
+from tests.api.tus import Phone
+from tests.builders import a_handset, a_visitor
 from tests.conftest import SECRETS
+
+
+@pytest.fixture
+def phone(app: Flask) -> Phone:
+    """A qualified visitor's handset."""
+    return Phone(app, a_handset(a_visitor()))
 
 
 @pytest.fixture(scope="session")

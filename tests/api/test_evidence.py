@@ -22,14 +22,9 @@ from server.models.evidence import Evidence, Upload, UploadSegment
 from server.workflows import evidence as workflow
 from sync.protocol import uuid7
 from tests.api.tus import Phone
-from tests.builders import Cast, a_handset, a_visitor, now
+from tests.builders import Cast, now
 
 TAKEN = datetime(2026, 11, 24, 2, 3, 4, tzinfo=UTC)
-
-
-@pytest.fixture
-def phone(app: Flask) -> Phone:
-    return Phone(app, a_handset(a_visitor()))
 
 
 def a_stored(phone: Phone, content: bytes) -> UUID:

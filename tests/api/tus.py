@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from server.database import db, transaction
+from server.models.evidence import Evidence
 from sync.protocol import uuid7
 from tests.builders import Handset
 
+CONTENT = b"the first photo of the door " * 40
 FILES = "/api/v1/files"
 BYTES = "application/offset+octet-stream"
 
@@ -97,3 +101,39 @@ class CutBody:
 
     def close(self) -> None:
         self._left = b""
+
+
+def evidence_of(phone: Phone) -> Evidence:
+    db.session.rollback()
+    return db.session.get_one(Evidence, phone.evidence_id, populate_existing=True)
+
+
+def stored(app: Flask, phone: Phone) -> bytes:
+    key = evidence_of(phone).storage_key
+    assert key is not None
+    return b"".join(app.extensions["media_store"].read(key))
+
+
+def jobs(name: str) -> int:
+    db.session.rollback()
+    counted = sa.text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :name")
+    return db.session.execute(counted, {"name": name}).scalar_one()
+
+
+def problem_of(answer: TestResponse) -> str:
+    """The slug of a problem."""
+    return answer.get_json()["type"].removeprefix("/problems/")
+
+
+def promise(phone: Phone, sha256: bytes) -> None:
+    """Write the row that the promise item of this evidence makes."""
+    with transaction() as session:
+        session.merge(
+            Evidence(
+                id=phone.evidence_id,
+                device_id=phone.handset.device.id,
+                promised_item=uuid7(),
+                kind="photo",
+                sha256=sha256,
+            )
+        )
