@@ -9,17 +9,21 @@ from server.commands.database import wait_for_stop
 from server.config import BadConfig
 from server.readiness import NotReady, load_config, wait_for_database
 from server.schema import upgrade, wait_for_schema
+from server.workflows.calendar import seed_calendar
 
 
 @click.command()
 @click.option("--timeout", "timeout_seconds", default=60.0, show_default=True)
 def migrate(timeout_seconds: float) -> None:
-    """Apply every migration that is missing."""
+    """Apply every migration that is missing, and enter the published calendar years that are."""
     try:
         config = load_config(os.environ, timeout_seconds=timeout_seconds)
     except (NotReady, BadConfig) as fault:
         raise click.ClickException(str(fault)) from None
-    upgrade(create_app(config))
+    app = create_app(config)
+    upgrade(app)
+    with app.app_context():
+        seed_calendar(now=app.extensions["clock"].now())
     click.echo("The schema is up to date.")
 
 

@@ -10,7 +10,6 @@ from datetime import date, timedelta
 
 ONE_DAY = timedelta(days=1)
 SATURDAY = 5
-HORIZON_DAYS = 3660
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,17 @@ class Calendar:
         return day.weekday() < SATURDAY or day in self.makeup
 
     def working_day_after(self, day: date, count: int) -> date | None:
-        """Return the `count`-th working day after `day` (not counting it), None where no calendar tells."""
-        for step in range(1, HORIZON_DAYS):
-            candidate = day + step * ONE_DAY
-            if not self.is_published(candidate) and not any(year > candidate.year for year in self.published):
-                return None
+        """Return the `count`-th working day after `day` (not counting it), None where no calendar tells.
+
+        Days of unknown years are not counted, so the answer is never too early.
+        """
+        candidate = day + ONE_DAY
+        while candidate.year <= max(self.published, default=0):
+            if not self.is_published(candidate):
+                candidate = date(min(year for year in self.published if year > candidate.year), 1, 1)
+                continue
             count -= self.is_working_day(candidate)
-            if count == 0:
+            if count <= 0:
                 return candidate
+            candidate += ONE_DAY
         return None

@@ -104,11 +104,12 @@ class AddressFact:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One line of a training file: kind, and score and attempt where there is an exam."""
+    """One line of a training file: kind, score and attempt where there is an exam, and since when."""
 
     kind: str
     score: int | None = None
     attempt: int = 1
+    obtained_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,10 +189,14 @@ def _load_team(team: Sequence[UUID], *, since: datetime, excluding: UUID | None)
     ).all()
     training: dict[UUID, list[Training]] = defaultdict(list)
     lines = sa.select(
-        Qualification.staff_id, Qualification.kind, Qualification.score, Qualification.attempt
+        Qualification.staff_id,
+        Qualification.kind,
+        Qualification.score,
+        Qualification.attempt,
+        Qualification.obtained_on,
     ).where(Qualification.staff_id.in_(team))
-    for staff_id, kind, score, attempt in db.session.execute(lines.order_by(Qualification.id)):
-        training[staff_id].append(Training(kind, score, attempt))
+    for row in db.session.execute(lines.order_by(Qualification.id)):
+        training[row.staff_id].append(Training(row.kind, row.score, row.attempt, row.obtained_on))
     taken: dict[UUID, list[Span]] = defaultdict(list)
     absences = sa.select(Absence.staff_id, Absence.kind, Absence.starts_at, Absence.ends_at).where(
         Absence.staff_id.in_(team), Absence.ends_at > since

@@ -34,6 +34,8 @@ def seal_permit(
     day = local_day(wanted.window_start, pack.zone)
     latest_start = min(at_local(day, pack.latest_start, pack.zone), wanted.window_end)
     used = visits_on(day, facts, pack) + 1
+    own_cap = facts.case.daily_visit_cap
+    cap = pack.visits_per_day if own_cap is None else min(own_cap, pack.visits_per_day)
     body = {
         "v": 1,
         "permit_id": str(permit_id),
@@ -44,7 +46,7 @@ def seal_permit(
         "latest_start": stamp(latest_start),
         "team": [str(staff_id) for staff_id in wanted.team],
         "lead": str(wanted.lead),
-        "budget_left_today": max(0, pack.visits_per_day - used),
+        "budget_left_today": max(0, cap - used),
         "notices": notices_of(facts, verdict, special_note=special_note),
         "letters": [dict(letter) for letter in letters],
         "checklist": [key for key, _ in pack.checklist],

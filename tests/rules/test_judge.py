@@ -356,6 +356,11 @@ def test_team_size(team: tuple[UUID, ...], hardship: tuple[str, ...], rules: lis
             a_member(training=(*QUALIFIED[:2], *QUALIFIED[3:])), ["G17"], id="G17 internship missing"
         ),
         pytest.param(a_member(training=QUALIFIED[:3]), ["G18"], id="G18 nda missing"),
+        pytest.param(
+            a_member(training=(*QUALIFIED[:3], Training("nda", obtained_on=date(2026, 11, 25)))),
+            ["G18"],
+            id="G18 nda dated after the visit",
+        ),
     ],
 )
 def test_the_lead(member: MemberFact, rules: list[str]):

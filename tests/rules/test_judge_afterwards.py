@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 
 from server.rules.engine import judge_afterwards
-from server.rules.facts import HoldFact
+from server.rules.facts import HoldFact, Training
 from tests.rules.builders import (
     HOUSE,
     LEAD,
+    QUALIFIED,
     SECOND,
     THIRD,
     a_case,
@@ -160,7 +161,8 @@ def test_team_and_address(team: tuple[UUID, ...], more: dict[str, Any], rules: l
     verdict = judge_afterwards(what_happened(team=team), some_facts(**more), HOUSE)
 
     assert sorted(verdict.rules) == rules
-    assert {reason.facts["certainty"] for reason in verdict.reasons} == {CERTAIN}
+    certainty = POSSIBLE if rules == ["A5"] else CERTAIN
+    assert {reason.facts["certainty"] for reason in verdict.reasons} == {certainty}
 
 
 def test_a_clean_visit_has_no_reasons():
@@ -168,3 +170,22 @@ def test_a_clean_visit_has_no_reasons():
 
     assert verdict.allowed
     assert verdict.reasons == ()
+
+
+def test_an_assigned_visit_is_not_blamed_for_what_was_judged_before_it():
+    mine = UUID(int=77)
+    facts = some_facts(address=an_address(status="invalid"))
+
+    alone = what_happened(team=(LEAD,), assignment_id=mine)
+    approved = what_happened(team=(LEAD, SECOND, THIRD), assignment_id=mine)
+
+    assert said(alone, facts) == []
+    assert said(approved, facts) == []
+    assert said(approved, some_facts(case=a_case(hardship=("pregnancy",)))) == [("A10", CERTAIN)]
+
+
+def test_training_counts_from_its_day():
+    later = tuple(Training(line.kind, line.score, 1, date(2026, 11, 25)) for line in QUALIFIED)
+    facts = some_facts(team=(a_member(), a_member(SECOND, training=later)))
+
+    assert {rule for rule, _ in said(what_happened(), facts)} == {"G5", "G10", "G17", "G18"}

@@ -51,8 +51,13 @@ def sensitive_third_party(wanted: WantedVisit, facts: CaseFacts, pack: RulePack)
 
 
 def place_that_was_visited(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
-    """The same on the address the visit was made for, as it is recorded now."""
-    yield from _judge_address(facts, certainty="certain")
+    """The same on a visit that nobody assigned; an assigned one was judged by what was known before it.
+
+    What is recorded now may have been learned at that very door (an invalid address, a refusal), so it is
+    possible at most.
+    """
+    if actual.assignment_id is None:
+        yield from _judge_address(facts, certainty="possible")
 
 
 CHECKS = (Check(RULES, address_may_be_visited), Check(("A4",), sensitive_third_party))

@@ -5,21 +5,24 @@ goes as the one second member beside a qualified lead: the internship is done as
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from server.rules.check import Check, CheckAfterwards
 from server.rules.facts import ActualVisit, CaseFacts, MemberFact, WantedVisit
+from server.rules.local_time import local_day
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, a_reason
 
 RULES = ("G5", "G10", "G17", "G18", "G22")
 
 
-def lacks(member: MemberFact, pack: RulePack) -> list[tuple[str, str]]:
-    """Return (rule, slug) of everything that a person still lacks."""
-    kinds = {line.kind for line in member.training}
-    exams = [line for line in member.training if line.kind == "onboarding_exam"]
+def lacks(member: MemberFact, pack: RulePack, *, on: date) -> list[tuple[str, str]]:
+    """Return (rule, slug) of everything that a person lacks on a day."""
+    file = [line for line in member.training if line.obtained_on is None or line.obtained_on <= on]
+    kinds = {line.kind for line in file}
+    exams = [line for line in file if line.kind == "onboarding_exam"]
     lacking: list[tuple[str, str]] = []
     if not any(
         (line.score or 0) >= pack.exam_pass_score and line.attempt <= pack.exam_attempts for line in exams
@@ -35,10 +38,10 @@ def lacks(member: MemberFact, pack: RulePack) -> list[tuple[str, str]]:
 
 
 def _judge_team(
-    team: Sequence[UUID], lead: UUID | None, facts: CaseFacts, pack: RulePack, **more: Any
+    team: Sequence[UUID], lead: UUID | None, facts: CaseFacts, pack: RulePack, *, on: date, **more: Any
 ) -> Iterator[Reason]:
     members = [member for staff_id in dict.fromkeys(team) if (member := facts.member(staff_id))]
-    lacking = {member.id: lacks(member, pack) for member in members}
+    lacking = {member.id: lacks(member, pack, on=on) for member in members}
     has_qualified_lead = lead is not None and lacking.get(lead) == []
     trainees = [m.id for m in members if m.id != lead and lacking[m.id] and "G18" not in dict(lacking[m.id])]
     for member in members:
@@ -53,14 +56,16 @@ def _judge_team(
 
 def team_is_qualified(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
     """G22 and its sisters: one reason per person and missing thing."""
-    yield from _judge_team(wanted.team, wanted.lead, facts, pack)
+    on = local_day(wanted.window_start, pack.zone)
+    yield from _judge_team(wanted.team, wanted.lead, facts, pack, on=on)
 
 
 def team_that_went_was_qualified(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
     """The same on the team that was there; any qualified member counts as its lead."""
     known = [member for staff_id in actual.team if (member := facts.member(staff_id))]
-    lead = next((member.id for member in known if not lacks(member, pack)), None)
-    yield from _judge_team(actual.team, lead, facts, pack, certainty="certain")
+    on = local_day(actual.arrival.latest, pack.zone)
+    lead = next((member.id for member in known if not lacks(member, pack, on=on)), None)
+    yield from _judge_team(actual.team, lead, facts, pack, on=on, certainty="certain")
 
 
 CHECKS = (Check(RULES, team_is_qualified),)

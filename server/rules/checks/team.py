@@ -104,8 +104,14 @@ def everybody_free(wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, kin
 
 
 def team_that_went(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
-    """A10 and X4 on the team that was there."""
-    yield from _judge_size(len(set(actual.team)), facts, pack, certainty="certain")
+    """A10 and X4 on the team that was there.
+
+    An assigned visit answers only for what nobody could approve: its size was judged when it was assigned,
+    and a team other than the assigned one is reconciliation's own finding.
+    """
+    for reason in _judge_size(len(set(actual.team)), facts, pack, certainty="certain"):
+        if reason.severity == "block" or actual.assignment_id is None:
+            yield reason
 
 
 CHECKS = (
