@@ -65,17 +65,10 @@ class Server:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def memory_mb(self, line: str) -> float:
-        """Sum of VmRSS (now) or VmHWM (peak) over its processes; shared pages are counted in each."""
-        total = 0
-        for pid in self.workers():
-            status = Path(f"/proc/{pid}/status").read_text()
-            total += int(status.partition(f"{line}:")[2].split()[0])
-        return total * 1024 / MB
-
-    def forget_peak(self) -> None:
-        for pid in self.workers():
-            Path(f"/proc/{pid}/clear_refs").write_text("5")
+    def memory_mb(self) -> float:
+        """Physical memory of all its processes, pages they share counted once (Pss)."""
+        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.workers())
+        return sum(int(text.partition("\nPss:")[2].split()[0]) for text in rollups) * 1024 / MB
 
 
 @contextmanager
@@ -210,21 +203,20 @@ def measure_one(server: Server, folder: Path, rounds: int) -> dict[str, float]:
 def measure_many(server: Server) -> dict[str, float]:
     """Sixteen 30 MB uploads at once: the server's memory before and at its peak."""
     contents = [secrets.token_bytes(MANY_BYTES) for _ in range(MANY)]
-    idle = server.memory_mb("VmRSS")
-    server.forget_peak()
+    idle = peak = server.memory_mb()
     threads = [threading.Thread(target=upload, args=(server, content)) for content in contents]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    while any(thread.is_alive() for thread in threads):
+        peak = max(peak, server.memory_mb())
+        time.sleep(0.02)
     seconds = time.perf_counter() - started
-    peak = server.memory_mb("VmHWM")
     return {
-        "many_added_mb": peak - idle,
         "many_mb_per_s": MANY * MANY_BYTES / MB / seconds,
-        "many_idle_rss_mb": idle,
-        "many_peak_rss_mb": peak,
+        "many_idle_mb": idle,
+        "many_peak_mb": peak,
+        "many_added_mb": peak - idle,
     }
 
 
@@ -236,8 +228,8 @@ def show(found: dict[str, float]) -> None:
         ("upload over HTTP, hashed, durable, verified", "upload_mb_per_s", "MB/s"),
         ("server processor time", "server_cpu_s_per_gb", "s/GB"),
         ("16 x 30 MB at once", "many_mb_per_s", "MB/s"),
-        ("  server memory before (all processes)", "many_idle_rss_mb", "MB"),
-        ("  server memory at its peak", "many_peak_rss_mb", "MB"),
+        ("  server memory before (all processes)", "many_idle_mb", "MB"),
+        ("  server memory at its peak", "many_peak_mb", "MB"),
         ("  what the uploads added", "many_added_mb", "MB"),
     ]
     for label, key, unit in rows:

@@ -21,6 +21,7 @@ from server.workflows.uploads.finishing import finish, give_up, lost_here, taken
 from server.workflows.uploads.grant import MAX_BYTES, SEGMENT_BYTES, Grant
 
 PIECE_BYTES = 32 * 1024
+LARGEST_PIECE_BYTES = 256 * 1024
 FAST_SECONDS = 0.02
 PATIENCE_SECONDS = 2.0
 
@@ -179,7 +180,7 @@ def _pieces(body: Body, limit: int) -> Iterator[bytes]:
             return
         left -= len(piece)
         is_fast = time.monotonic() - began < FAST_SECONDS
-        size = min(size * 2, SEGMENT_BYTES) if is_fast else PIECE_BYTES
+        size = min(size * 2, LARGEST_PIECE_BYTES) if is_fast else PIECE_BYTES
         yield piece
 
 
