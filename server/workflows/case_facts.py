@@ -6,8 +6,8 @@ Reads only; the caller decides about locks, and judges. Nothing that identifies 
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,24 +15,27 @@ import sqlalchemy as sa
 from server.database import db
 from server.errors import NotFound
 from server.models.calendar import CalendarDay, CalendarYear
-from server.models.cases import Address, Case, Contact, Debtor, Hold, LedgerEntry
-from server.models.dispatch import ENDED_EARLY, Assignment, AssignmentMember, BudgetSlot
+from server.models.cases import Address, Case, Contact, Debtor, Hold
+from server.models.dispatch import AssignmentMember
 from server.models.people import Absence, Device, Qualification, Staff
-from server.models.visits import Account, Visit
 from server.rules.calendar import Calendar
 from server.rules.facts import (
     AddressFact,
-    Arrival,
     CaseFact,
     CaseFacts,
     ContactFact,
     HoldFact,
-    Interval,
     MemberFact,
-    Reservation,
     Span,
     Training,
-    VisitRequest,
+)
+from server.workflows.contact_facts import (
+    load_arrivals,
+    load_call_days,
+    load_letters,
+    load_missing_accounts,
+    load_requests,
+    load_reservations,
 )
 
 LOOK_BACK: Final = timedelta(days=45)
@@ -63,12 +66,12 @@ def load_case_facts(
         calendar=load_calendar(around.year - 1, around.year + 1),
         holds=_load_holds(case),
         team=_load_team(team, since=around - timedelta(days=1), excluding=excluding),
-        reservations=_load_reservations(case.debtor_id, since=since, excluding=excluding),
+        reservations=load_reservations(case.debtor_id, since=since, excluding=excluding),
         arrivals=load_arrivals(case.debtor_id, since=since),
-        requests=_load_requests(case.debtor_id, since=since, now=now, excluding=excluding),
-        call_days=_load_call_days(case_id, now=now, zone=zone),
-        letters_received_on=_load_letters(case_id),
-        accounts_missing=_load_missing_accounts(case.debtor_id, since=since, before=now),
+        requests=load_requests(case.debtor_id, since=since, now=now, excluding=excluding),
+        call_days=load_call_days(case_id, now=now, zone=zone),
+        letters_received_on=load_letters(case_id),
+        accounts_missing=load_missing_accounts(case.debtor_id, since=since, before=now),
     )
 
 
@@ -219,125 +222,3 @@ def _load_team(team: Sequence[UUID], *, since: datetime, excluding: UUID | None)
         MemberFact(row.id, tuple(training[row.id]), row.has_device, row.left_at, tuple(taken[row.id]))
         for row in people
     )
-
-
-def _load_reservations(
-    debtor_id: UUID, *, since: datetime, excluding: UUID | None
-) -> tuple[Reservation, ...]:
-    rows = db.session.execute(
-        sa.select(Assignment.id, Assignment.window_start)
-        .where(
-            Assignment.debtor_id == debtor_id,
-            Assignment.window_start >= since,
-            Assignment.state.not_in(ENDED_EARLY),
-        )
-        .order_by(Assignment.window_start, Assignment.id)
-    )
-    return tuple(Reservation(*row) for row in rows if row.id != excluding)
-
-
-def load_arrivals(debtor_id: UUID, *, since: datetime) -> tuple[Arrival, ...]:
-    """Return the debtor's visits that took place: reported by phones, or imported into the ledger."""
-    reported = db.session.execute(
-        sa.select(Visit.id, Visit.arrived_earliest, Visit.arrived_latest, Visit.assignment_id)
-        .where(Visit.debtor_id == debtor_id, Visit.arrived_latest >= since)
-        .order_by(Visit.arrived_earliest, Visit.id)
-    )
-    imported = db.session.execute(
-        sa.select(LedgerEntry.id, LedgerEntry.at)
-        .where(
-            LedgerEntry.debtor_id == debtor_id,
-            LedgerEntry.channel == "visit",
-            LedgerEntry.visit_id.is_(None),
-            LedgerEntry.at >= since,
-        )
-        .order_by(LedgerEntry.at, LedgerEntry.id)
-    )
-    return tuple(
-        [Arrival(row[0], Interval(row[1], row[2]), row[3]) for row in reported]
-        + [Arrival(row.id, Interval(row.at, row.at)) for row in imported]
-    )
-
-
-def _load_requests(
-    debtor_id: UUID, *, since: datetime, now: datetime, excluding: UUID | None
-) -> tuple[VisitRequest, ...]:
-    rows = db.session.execute(
-        sa.select(
-            LedgerEntry.id,
-            LedgerEntry.channel,
-            LedgerEntry.at,
-            LedgerEntry.visit_on,
-            BudgetSlot.assignment_id,
-        )
-        .outerjoin(BudgetSlot, BudgetSlot.evidence_entry_id == LedgerEntry.id)
-        .where(
-            LedgerEntry.debtor_id == debtor_id,
-            LedgerEntry.asks_for_visit,
-            LedgerEntry.channel.in_(("inbound", "visit")),
-            LedgerEntry.at.between(since, now),
-        )
-        .order_by(LedgerEntry.at, LedgerEntry.id)
-    )
-    return tuple(
-        VisitRequest(row.id, row.channel, row.at, row.visit_on, _unless(row.assignment_id, excluding))
-        for row in rows
-    )
-
-
-def _unless(assignment_id: UUID | None, excluding: UUID | None) -> UUID | None:
-    return None if assignment_id == excluding else assignment_id
-
-
-# Jumps from one day with a call to the next, so that a million calls cost as much as ten.
-_CALL_DAYS = sa.text(
-    """
-    WITH RECURSIVE called(at, n) AS (
-        (SELECT at, 1 FROM ledger_entries
-          WHERE case_id = :case AND channel = 'call' AND at <= :now ORDER BY at LIMIT 1)
-        UNION ALL
-        SELECT (SELECT later.at FROM ledger_entries later
-                 WHERE later.case_id = :case AND later.channel = 'call' AND later.at <= :now
-                   AND later.at >= (date_trunc('day', called.at AT TIME ZONE :zone) + interval '1 day')
-                                   AT TIME ZONE :zone
-                 ORDER BY later.at LIMIT 1), n + 1
-          FROM called WHERE called.at IS NOT NULL AND n < 8)
-    SELECT (at AT TIME ZONE :zone)::date FROM called WHERE at IS NOT NULL
-    """
-)
-
-
-def _load_call_days(case_id: UUID, *, now: datetime, zone: str) -> tuple[date, ...]:
-    """The first days on which the case was called; eight are more than any pack asks for."""
-    found: dict[str, Any] = {"case": case_id, "now": now, "zone": zone}
-    return tuple(db.session.scalars(_CALL_DAYS, found))
-
-
-def _load_letters(case_id: UUID) -> tuple[date, ...]:
-    """The first letters that were received: the earliest ripens first."""
-    received = (
-        sa.select(LedgerEntry.received_on)
-        .where(
-            LedgerEntry.case_id == case_id,
-            LedgerEntry.channel == "letter",
-            LedgerEntry.received_on.is_not(None),
-        )
-        .order_by(LedgerEntry.received_on)
-        .limit(3)
-    )
-    return tuple(day for day in db.session.scalars(received) if day is not None)
-
-
-def _load_missing_accounts(debtor_id: UUID, *, since: datetime, before: datetime) -> tuple[UUID, ...]:
-    has_account = sa.exists().where(Account.visit_id == Visit.id)
-    missing = (
-        sa.select(Visit.id)
-        .where(
-            Visit.debtor_id == debtor_id,
-            Visit.arrived_latest.between(since, before),
-            ~has_account,
-        )
-        .order_by(Visit.arrived_earliest)
-        .limit(10)
-    )
-    return tuple(db.session.scalars(missing))

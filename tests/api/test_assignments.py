@@ -369,3 +369,20 @@ def test_a_refusal_can_be_replayed_by_those_who_audit(office: Office):
         assert office.ask("/rules/replay", faulty, by=Role.AUDITOR).status_code == 422
     unknown = wish | {"decision_id": str(uuid4())}
     assert office.ask("/rules/replay", unknown, by=Role.AUDITOR).status_code == 404
+
+
+def test_what_is_not_json_is_answered_plainly(office: Office):
+    dispatcher = office.person(Role.DISPATCHER)
+
+    for raw in (
+        b"{",
+        b"\xff\xfe",
+        b'{"case_id": NaN}',
+        b'{"case_id": 1, "case_id": 2}',
+        b'{"ground": "\\u0000"}',
+    ):
+        answer = dispatcher.post("/api/v1/assignments", data=raw, content_type="application/json")
+        assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
+    for body in ([], "visit", 7, None):
+        answer = dispatcher.post("/api/v1/assignments", json=body)
+        assert answer.status_code == 422

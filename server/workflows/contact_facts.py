@@ -1,0 +1,139 @@
+"""What has the debtor received so far, and what is still planned? The queries of `case_facts` over time.
+
+Each is bounded by an index, so that a ledger of a million rows costs what one of ten does.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from server.database import db
+from server.models.cases import LedgerEntry
+from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
+from server.models.visits import Account, Visit
+from server.rules.facts import Arrival, Interval, Reservation, VisitRequest
+
+
+def load_reservations(debtor_id: UUID, *, since: datetime, excluding: UUID | None) -> tuple[Reservation, ...]:
+    """Return the debtor's assigned visits that did not end early."""
+    rows = db.session.execute(
+        sa.select(Assignment.id, Assignment.window_start)
+        .where(
+            Assignment.debtor_id == debtor_id,
+            Assignment.window_start >= since,
+            Assignment.state.not_in(ENDED_EARLY),
+        )
+        .order_by(Assignment.window_start, Assignment.id)
+    )
+    return tuple(Reservation(*row) for row in rows if row.id != excluding)
+
+
+def load_arrivals(debtor_id: UUID, *, since: datetime) -> tuple[Arrival, ...]:
+    """Return the debtor's visits that took place: reported by phones, or imported into the ledger."""
+    reported = db.session.execute(
+        sa.select(Visit.id, Visit.arrived_earliest, Visit.arrived_latest, Visit.assignment_id)
+        .where(Visit.debtor_id == debtor_id, Visit.arrived_latest >= since)
+        .order_by(Visit.arrived_earliest, Visit.id)
+    )
+    imported = db.session.execute(
+        sa.select(LedgerEntry.id, LedgerEntry.at)
+        .where(
+            LedgerEntry.debtor_id == debtor_id,
+            LedgerEntry.channel == "visit",
+            LedgerEntry.visit_id.is_(None),
+            LedgerEntry.at >= since,
+        )
+        .order_by(LedgerEntry.at, LedgerEntry.id)
+    )
+    return tuple(
+        [Arrival(row[0], Interval(row[1], row[2]), row[3]) for row in reported]
+        + [Arrival(row.id, Interval(row.at, row.at)) for row in imported]
+    )
+
+
+def load_requests(
+    debtor_id: UUID, *, since: datetime, now: datetime, excluding: UUID | None
+) -> tuple[VisitRequest, ...]:
+    """Return the entries in which the debtor asked for a visit or agreed a return, and what each served."""
+    rows = db.session.execute(
+        sa.select(
+            LedgerEntry.id,
+            LedgerEntry.channel,
+            LedgerEntry.at,
+            LedgerEntry.visit_on,
+            BudgetSlot.assignment_id,
+        )
+        .outerjoin(BudgetSlot, BudgetSlot.evidence_entry_id == LedgerEntry.id)
+        .where(
+            LedgerEntry.debtor_id == debtor_id,
+            LedgerEntry.asks_for_visit,
+            LedgerEntry.channel.in_(("inbound", "visit")),
+            LedgerEntry.at.between(since, now),
+        )
+        .order_by(LedgerEntry.at, LedgerEntry.id)
+    )
+    return tuple(
+        VisitRequest(row.id, row.channel, row.at, row.visit_on, _unless(row.assignment_id, excluding))
+        for row in rows
+    )
+
+
+def _unless(assignment_id: UUID | None, excluding: UUID | None) -> UUID | None:
+    return None if assignment_id == excluding else assignment_id
+
+
+# Jumps from one day with a call to the next, so that a million calls cost as much as ten.
+_CALL_DAYS = sa.text(
+    """
+    WITH RECURSIVE called(at, n) AS (
+        (SELECT at, 1 FROM ledger_entries
+          WHERE case_id = :case AND channel = 'call' AND at <= :now ORDER BY at LIMIT 1)
+        UNION ALL
+        SELECT (SELECT later.at FROM ledger_entries later
+                 WHERE later.case_id = :case AND later.channel = 'call' AND later.at <= :now
+                   AND later.at >= (date_trunc('day', called.at AT TIME ZONE :zone) + interval '1 day')
+                                   AT TIME ZONE :zone
+                 ORDER BY later.at LIMIT 1), n + 1
+          FROM called WHERE called.at IS NOT NULL AND n < 8)
+    SELECT (at AT TIME ZONE :zone)::date FROM called WHERE at IS NOT NULL
+    """
+)
+
+
+def load_call_days(case_id: UUID, *, now: datetime, zone: str) -> tuple[date, ...]:
+    """The first days on which the case was called; eight are more than any pack asks for."""
+    found: dict[str, Any] = {"case": case_id, "now": now, "zone": zone}
+    return tuple(db.session.scalars(_CALL_DAYS, found))
+
+
+def load_letters(case_id: UUID) -> tuple[date, ...]:
+    """The first letters that were received: the earliest ripens first."""
+    received = (
+        sa.select(LedgerEntry.received_on)
+        .where(
+            LedgerEntry.case_id == case_id,
+            LedgerEntry.channel == "letter",
+            LedgerEntry.received_on.is_not(None),
+        )
+        .order_by(LedgerEntry.received_on)
+        .limit(3)
+    )
+    return tuple(day for day in db.session.scalars(received) if day is not None)
+
+
+def load_missing_accounts(debtor_id: UUID, *, since: datetime, before: datetime) -> tuple[UUID, ...]:
+    """Return visits that took place and still have no account; ten are enough to say so."""
+    has_account = sa.exists().where(Account.visit_id == Visit.id)
+    missing = (
+        sa.select(Visit.id)
+        .where(
+            Visit.debtor_id == debtor_id,
+            Visit.arrived_latest.between(since, before),
+            ~has_account,
+        )
+        .order_by(Visit.arrived_earliest)
+        .limit(10)
+    )
+    return tuple(db.session.scalars(missing))
