@@ -383,6 +383,6 @@ def test_what_is_not_json_is_answered_plainly(office: Office):
     ):
         answer = dispatcher.post("/api/v1/assignments", data=raw, content_type="application/json")
         assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
-    for body in ([], "visit", 7, None):
+    for body in ([], "visit", 7):
         answer = dispatcher.post("/api/v1/assignments", json=body)
         assert answer.status_code == 422
