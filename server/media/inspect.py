@@ -5,6 +5,7 @@ only the waiting. Knows files, not stores: the worker copies the bytes to a temp
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 from server.media.inspection import Inspection
+
+log = logging.getLogger(__name__)
 
 WALL_SECONDS = 900
 _MIME_LIMIT = 100
@@ -43,12 +46,14 @@ def _environment() -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, and that is what is limited
     }
 
 
 def _why(returncode: int, stderr: bytes) -> str:
     if returncode < 0:
         return f"Inspecting it ended by signal {-returncode}: it needs too much, or breaks a decoder."
+    log.error("an inspection ended with status %d: %s", returncode, stderr[-4000:].decode("utf-8", "replace"))
     last = stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
     return f"Inspecting it failed: {last[0][:300]}"
 

@@ -2,6 +2,7 @@
 
 import random
 import struct
+import sys
 import zlib
 from datetime import UTC, datetime
 from io import BytesIO
@@ -340,10 +341,28 @@ def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     )
 
 
+def test_a_decoder_that_is_killed_is_a_result_and_a_defect_of_ours_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(make_photo(seed=1, size=(320, 240)))
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    killed = inspect(path, claimed_mime="image/jpeg")
+    program.write_text("#!/bin/sh\necho 'ImportError: no decoder' >&2; exit 1\n")
+    defect = inspect(path, claimed_mime="image/jpeg")
+
+    assert killed.failed is not None
+    assert "signal 11" in killed.failed
+    assert defect.failed == "Inspecting it failed: ImportError: no decoder"
+    assert "no decoder" in caplog.text
+
+
 def test_text_that_the_database_cannot_hold_is_cleaned(tmp_path: Path) -> None:
     path = tmp_path / "photo"
-    exif = Image.Exif()
-    exif[0x0110] = "phone\0with a \udce4 tail"
     path.write_bytes(saved(draw_doorway(1, size=(320, 240)), "JPEG"))
     found = examine(path, claimed_mime="image/\0jpeg\ud800")
 

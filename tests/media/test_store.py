@@ -2,12 +2,23 @@
 
 import hashlib
 import random
+import shutil
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
-from server.media.store import MediaStore, ObjectMissing, Segment, SegmentMissing, StaleWriter, evidence_key
+from server.media.opening import open_store
+from server.media.store import (
+    MediaStore,
+    ObjectMissing,
+    Segment,
+    SegmentMissing,
+    StaleWriter,
+    StoreUnavailable,
+    evidence_key,
+)
 
 MIB = 1024 * 1024
 
@@ -171,3 +182,22 @@ def test_an_unknown_object_is_missing_at_once(store: MediaStore) -> None:
 def test_no_key_leads_out_of_the_store(store: MediaStore, key: str) -> None:
     with pytest.raises(ValueError, match="not a key"):
         store.size(key)
+
+
+def test_a_store_says_whether_it_can_be_used(store: MediaStore) -> None:
+    store.check()
+
+
+def test_a_store_that_is_not_there_says_so(moto_s3: dict[str, str], tmp_path: Path) -> None:
+    disk = open_store(str(tmp_path / "media"))
+    shutil.rmtree(tmp_path / "media")
+
+    for missing in (disk, open_store("s3://no-such-bucket", **moto_s3)):
+        with pytest.raises(StoreUnavailable):
+            missing.check()
+
+
+@pytest.mark.parametrize("url", ["", "s3://", "ftp://somewhere/media"])
+def test_a_setting_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="not a media store"):
+        open_store(url)
