@@ -36,7 +36,9 @@ def create_app(config: Config) -> Flask:
     app.config.update(_flask_settings(config))
     app.json = Json(app)
     app.extensions["config"] = config
-    app.extensions["clock"] = Clock(shift=timedelta(seconds=config.clock_shift_seconds))
+    app.extensions["clock"] = Clock(
+        shift=timedelta(seconds=config.clock_shift_seconds), shift_file=config.clock_shift_file
+    )
     app.extensions["signer"] = Signer.from_seed(config.signing_seed, secret=config.link_secret)
     app.extensions["media_store"] = open_store(
         config.media_store,

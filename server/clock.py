@@ -6,14 +6,18 @@ production boot refuses). Workflows never read a clock: they are given `now`.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The machine's clock plus a constant shift."""
+    """The machine's clock plus a shift; `shift_file`, when given, holds the seconds and may be rewritten."""
 
     shift: timedelta = timedelta(0)
+    shift_file: Path | None = None
 
     def now(self) -> datetime:
         """Return the current instant, aware, UTC."""
+        if self.shift_file is not None:
+            return datetime.now(UTC) + timedelta(seconds=float(self.shift_file.read_text()))
         return datetime.now(UTC) + self.shift

@@ -39,6 +39,7 @@ class Config:
     s3_secret_key: str | None = field(default=None, repr=False)
     s3_region: str = "us-east-1"
     clock_shift_seconds: int = 0
+    clock_shift_file: Path | None = None
     log_level: str = "INFO"
     rule_pack: str = "cn.house"
     pool_size: int = 16
@@ -71,9 +72,11 @@ class Config:
                 "keep it outside the checkout and set it in the environment."
             )
         shift = _integer(environ, "CLOCK_SHIFT_SECONDS", 0)
-        if production and shift:
+        shift_file = Path(environ["CLOCK_SHIFT_FILE"]) if environ.get("CLOCK_SHIFT_FILE") else None
+        if production and (shift or shift_file):
             raise BadConfig(
-                "CLOCK_SHIFT_SECONDS is for demonstrations: a production server runs on true time."
+                "CLOCK_SHIFT_SECONDS and CLOCK_SHIFT_FILE are for demonstrations: "
+                "a production server runs on true time."
             )
         return cls(
             production=production,
@@ -87,6 +90,7 @@ class Config:
             s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
             s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
             clock_shift_seconds=shift,
+            clock_shift_file=shift_file,
             log_level=_log_level(environ),
             rule_pack=environ.get("RULE_PACK") or "cn.house",
             pool_size=_integer(environ, "POOL_SIZE", 16),

@@ -102,6 +102,7 @@ class VisitEvidenceSchema(ma.Schema):
     captured_until_latest = ma.fields.AwareDateTime()
     position = ma.fields.Dict()
     stored_at = ma.fields.AwareDateTime()
+    inspected_at = ma.fields.AwareDateTime()
     inspection = ma.fields.Dict()
 
 

@@ -1,1 +1,1 @@
-"""The sample agency and its day."""
+"""A sample agency that works one day: every part real, nothing staged but the clock."""

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding, Severity
+from server.rules.verdict import Reason
 
 
 def broken_rules(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Turn the reasons of the rules' second judgement into findings."""
     for reason in facts.broken_rules:
+        if _is_hold(reason):
+            continue  # judged below, where it is known what had reached the phone
         is_certain = reason.facts.get("certainty") != "possible"
         severity: Severity = "severe" if reason.severity == "block" else "serious"
         if reason.severity == "warn":
@@ -28,14 +31,24 @@ def broken_rules(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def visited_under_hold(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """A hold stood at the arrival: known on the phone, or not delivered to it yet."""
-    for flag, severity in (("after_hold", "severe"), ("hold_not_delivered", "note")):
-        if flag in facts.flags:
-            yield Finding(
-                check="visited-under-hold",
-                rule="D4",
-                severity="severe" if severity == "severe" else "note",
-                claim="",
-                observation={"known_before_arrival": flag == "after_hold"},
-                about=flag,
-            )
+    """A hold stood at the arrival: known on the phone, or not delivered to it yet.
+
+    Only what the visitor could know counts against them; the other is for the office to see.
+    """
+    flagged = facts.flags & {"after_hold", "hold_not_delivered"}
+    holds = [reason for reason in facts.broken_rules if _is_hold(reason)]
+    if not flagged and not holds:
+        return
+    is_known = "after_hold" in facts.flags
+    yield Finding(
+        check="visited-under-hold",
+        rule=holds[0].rule if holds else "D4",
+        severity="severe" if is_known else "note",
+        claim="",
+        observation={"known_before_arrival": is_known, "holds": [dict(reason.facts) for reason in holds]},
+        citation={"quotation": holds[0].quotation} if holds else {},
+    )
+
+
+def _is_hold(reason: Reason) -> bool:
+    return reason.slug.startswith("hold-")

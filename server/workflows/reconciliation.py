@@ -226,6 +226,8 @@ _REUSES = sa.text(
                 ELSE bit_count(mine.perceptual_hash # other.perceptual_hash) END AS bits
     FROM evidence mine
     JOIN evidence other ON other.visit_id <> mine.visit_id AND other.state = 'verified'
+     -- Who took the picture first is not the one to doubt; when that is undecidable, both are.
+     AND other.captured_from_earliest <= mine.captured_until_latest
      AND (other.sha256 = mine.sha256
           OR bit_count(mine.perceptual_hash # other.perceptual_hash) <= :bits)
     WHERE mine.visit_id = :visit_id AND mine.state = 'verified'
