@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "release": "server.commands.schema:release",
     "web": "server.commands.serving:web",
     "worker": "server.commands.serving:worker",
+    "create-admin": "server.commands.create_admin:create_admin",
     "make-secrets": "server.commands.settings:print_secrets",
     "check-config": "server.commands.settings:check_config",
     "demo": "server.commands.demo:demo",

@@ -1,6 +1,17 @@
 """Transport: parse, call one workflow, render. One blueprint per noun, its schemas beside it."""
 
-from server.api import assignments, devices, evidence, files, rules, staff, sync, tokens
+from server.api import (
+    assignments,
+    devices,
+    evidence,
+    files,
+    findings,
+    rules,
+    staff,
+    sync,
+    tokens,
+    visits,
+)
 from server.api.transport import Blueprint
 
 # Each noun adds its blueprint here; app.py mounts them under /api/v1.
@@ -13,4 +24,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     sync.blueprint,
     assignments.blueprint,
     rules.blueprint,
+    visits.blueprint,
+    findings.blueprint,
 )

@@ -1,33 +1,19 @@
 """`fieldvisit demo` starts the product, tells the story of a day on it, and keeps serving."""
 
-import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
 
 import click
 
+from server.demo import story
 from server.demo.processes import Processes, ProcessFailed, free_port
 from server.readiness import NotReady, load_config, var_folder
 
 CHECKOUT = Path(__file__).parents[2]
-
-
-class Story(Protocol):
-    """What `server.demo.story` provides."""
-
-    def environment(self, now: datetime) -> Mapping[str, str]:
-        """Return settings of the product on top of the caller's, such as CLOCK_SHIFT_SECONDS."""
-        ...
-
-    def run(self, base_url: str, *, environ: Mapping[str, str], say: Callable[[str], None]) -> int:
-        """Tell the story on the running product; 0 when every step came out as told."""
-        ...
 
 
 @click.command()
@@ -37,9 +23,8 @@ def demo(exit_after: bool, port: int) -> None:
     """Run the product on its embedded parts and let a sample agency work a day."""
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGHUP, _stop)
-    story: Any = importlib.import_module("server.demo.story")
     try:
-        status = _tell(story, exit_after=exit_after, port=free_port(port))
+        status = _tell(exit_after=exit_after, port=free_port(port))
     except (ProcessFailed, NotReady) as fault:
         raise click.ClickException(str(fault)) from None
     except KeyboardInterrupt:
@@ -47,7 +32,7 @@ def demo(exit_after: bool, port: int) -> None:
     sys.exit(status)
 
 
-def _tell(story: Story, *, exit_after: bool, port: int) -> int:
+def _tell(*, exit_after: bool, port: int) -> int:
     environ = {**os.environ, **story.environment(datetime.now(UTC))}
     var = var_folder(environ).absolute()
     with Processes(

@@ -1,7 +1,6 @@
 """What do people in the sample agency's office do, over the same API as any other client?"""
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -78,27 +77,32 @@ class Office:
 
     def open(self) -> bool:
         """Create the first administrator if there is none yet; whether this was the first day."""
-        is_first = ADMIN not in self._passwords
+        is_first = not self._passwords
         if is_first:
             self._passwords = {name: secrets.token_urlsafe(12) for name in (ADMIN, *_office_numbers())}
-            command = [sys.executable, "-m", "server.cli", "create-admin", "--employee-number", ADMIN]
-            subprocess.run(
-                [*command, "--name", "系统管理员", "--password-stdin"],
-                input=self._passwords[ADMIN],
-                text=True,
-                check=True,
-                cwd=CHECKOUT,
-                env=dict(self._environ),
-                stdout=subprocess.DEVNULL,
-            )
+            self._create_admin()
             self._keep_passwords()
         return is_first
+
+    def _create_admin(self) -> None:
+        command = [sys.executable, "-m", "server.cli", "create-admin", "--employee-number", ADMIN]
+        done = subprocess.run(
+            [*command, "--name", "系统管理员", "--password-stdin"],
+            input=self._passwords[ADMIN],
+            text=True,
+            check=False,
+            cwd=CHECKOUT,
+            env=dict(self._environ),
+            capture_output=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"create-admin failed; `make clean` starts over. {done.stderr.strip()}")
 
     def _keep_passwords(self) -> None:
         draft = self._passwords_file.with_suffix(".draft")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(self._passwords))
-        os.replace(draft, self._passwords_file)
+        draft.replace(self._passwords_file)
 
     def sign_in(self, number: str) -> Desk:
         """Sign in with employee number and password."""

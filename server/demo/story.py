@@ -175,7 +175,11 @@ class Story:
         self.office.hire(admin)
         everybody = {person["employee_number"] for person in admin.get("/staff", limit=200)["staff"]}
         self.teller.check(len(everybody) == 11, "eleven people work here", found=len(everybody))
-        cast = Cast(*(self.office.sign_in(one.number) for one in (DISPATCHER, SUPERVISOR, AUDITOR)))
+        cast = Cast(
+            dispatcher=self.office.sign_in(DISPATCHER.number),
+            supervisor=self.office.sign_in(SUPERVISOR.number),
+            auditor=self.office.sign_in(AUDITOR.number),
+        )
         report = self.office.load_cases(cast.dispatcher, day=DAY)
         total = sum(report[name] for name in ("created", "updated", "unchanged"))
         self.teller.check(report["rejected"] == 0, f"the client's file is in: {total} rows", found=report)

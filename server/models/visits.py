@@ -106,6 +106,7 @@ class Visit(Model):
     ended_item: Mapped[UUID | None]
     first_received_at: Mapped[datetime]
     evidence_due_at: Mapped[datetime]
+    account_due_at: Mapped[datetime | None]
     reconciled_at: Mapped[datetime | None]
     claim_marks: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
 

@@ -6,7 +6,7 @@ visits of those days, because budgets count in the order of actual time.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -37,8 +37,9 @@ from server.reconcile.finding import Finding
 from server.rules import facts as rule_facts
 from server.rules import pack as packs
 from server.rules.engine import judge_afterwards
+from server.rules.local_time import at_local, local_day
 from server.rules.verdict import Reason
-from server.workflows.case_facts import load_case_facts
+from server.workflows.case_facts import load_calendar, load_case_facts
 from sync.clock import Interval, Method
 from sync.protocol import uuid7
 
@@ -58,6 +59,7 @@ def reconcile_visit(*, now: datetime, visit_id: str) -> None:
     with transaction() as session:
         visit = session.get_one(Visit, facts.visit_id, with_for_update=True, populate_existing=True)
         is_first = visit.reconciled_at is None
+        visit.account_due_at = facts.account_due_at
         record(session, visit, report, now=now)
         if is_first:
             _judge_neighbours_again(session, visit)
@@ -65,18 +67,19 @@ def reconcile_visit(*, now: datetime, visit_id: str) -> None:
 
 @task("reconcile_due", every="*/10 * * * *")
 def reconcile_due(*, now: datetime) -> None:
-    """Judge visits again whose evidence has become overdue since they were last judged."""
+    """Judge visits again whose evidence or account has become overdue since they were last judged."""
     with transaction() as session:
         due = session.scalars(
             sa.select(Visit.id)
-            .where(
-                Visit.evidence_due_at <= now,
-                sa.or_(Visit.reconciled_at.is_(None), Visit.reconciled_at < Visit.evidence_due_at),
-            )
+            .where(sa.or_(_is_due(Visit.evidence_due_at, now), _is_due(Visit.account_due_at, now)))
             .limit(500)
         ).all()
         for visit_id in due:
             enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
+
+
+def _is_due(due_at: Any, now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(due_at <= now, sa.or_(Visit.reconciled_at.is_(None), Visit.reconciled_at < due_at))
 
 
 def _judge_neighbours_again(session: Session, visit: Visit) -> None:
@@ -111,6 +114,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     if row is None:
         return None
     visit, assignment = row.Visit, row.Assignment
+    pack = packs.load(current_app.extensions["config"].rule_pack, visit.arrived_earliest.date())
     evidence = db.session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
     ).all()
@@ -128,10 +132,11 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         account=_live(revisions),
         revisions=revisions,
         evidence=tuple(sorted((_evidence(one) for one in evidence), key=lambda one: one.id)),
+        account_due_at=_account_due(visit, pack),
         evidence_due_at=visit.evidence_due_at,
         reuses=_reuses(visit_id),
         flags=_flags(visit_id),
-        broken_rules=() if assignment is None else _broken_rules(visit, assignment, now=now),
+        broken_rules=() if assignment is None else _broken_rules(visit, assignment, pack=pack, now=now),
     )
     release_connection()
     return facts
@@ -250,9 +255,18 @@ def _flags(visit_id: UUID) -> frozenset[str]:
     )
 
 
-def _broken_rules(visit: Visit, assignment: Assignment, *, now: datetime) -> tuple[Reason, ...]:
+def _account_due(visit: Visit, pack: packs.RulePack) -> datetime | None:
+    """Return the end of the working day on which the account is due; None in an unpublished year."""
+    left = local_day(visit.left_latest or visit.arrived_latest, pack.zone)
+    calendar = load_calendar(left.year, left.year + 1)
+    due_day = calendar.working_day_after(left, pack.report_due_working_days)
+    return None if due_day is None else at_local(due_day + timedelta(days=1), time(0), pack.zone)
+
+
+def _broken_rules(
+    visit: Visit, assignment: Assignment, *, pack: packs.RulePack, now: datetime
+) -> tuple[Reason, ...]:
     """Judge the assignment rules again, on the actual times, place and team."""
-    pack = packs.load(current_app.extensions["config"].rule_pack, visit.arrived_earliest.date())
     facts = load_case_facts(
         case_id=assignment.case_id,
         address_id=assignment.address_id,

@@ -18,6 +18,7 @@ from server.models.evidence import Evidence
 from server.models.findings import Finding
 from server.models.people import Staff
 from server.models.visits import Visit
+from server.workflows.calendar import seed_calendar
 from server.workflows.reconciliation import reconcile_visit
 from sync.client import Report
 from sync.phone import Phone, claims_of
@@ -278,3 +279,20 @@ def test_a_visit_file_holds_its_whole_timeline(
         "arrived_at"
     ] == "contradicted"
     assert len(file["evidence"]) == 1 and len(file["accounts"]) == 1
+
+
+def test_a_visit_without_an_account_is_found_after_the_next_working_day(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    seed_calendar(now=now())
+    visit_id = uuid7()
+    body = {"visit_id": str(visit_id), "assignment_id": str(assignment.id), "team": [str(phone.staff_id)]}
+    phone.record("visit.started", body)
+    with office(app) as http:
+        phone.connect(http).push(Report())
+
+    soon = judge(visit_id)
+    later = judge(visit_id, later=timedelta(days=15))
+
+    assert "account-missing" not in soon
+    assert later["account-missing"].rule == "C13"

@@ -1,0 +1,35 @@
+"""`fieldvisit create-admin`: the first administrator. There is no default account and no default password."""
+
+import os
+
+import click
+
+from server.app import create_app
+from server.errors import DomainError
+from server.passwords import make_password
+from server.readiness import load_config
+from server.workflows import people
+
+
+@click.command("create-admin")
+@click.option("--employee-number", required=True, help="The administrator's permanent number.")
+@click.option("--name", required=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def create_admin(employee_number: str, name: str, password_stdin: bool) -> None:
+    """Create the first administrator; refuses once there is one."""
+    given = click.get_text_stream("stdin").read().strip() if password_stdin else ""
+    password = given or make_password()
+    app = create_app(load_config(os.environ, timeout_seconds=30))
+    with app.app_context():
+        try:
+            people.create_first_admin(
+                employee_number=employee_number,
+                name=name,
+                password=password,
+                now=app.extensions["clock"].now(),
+            )
+        except DomainError as refusal:
+            raise click.ClickException(refusal.detail) from None
+    if not given:
+        click.echo(f"Administrator {employee_number} may sign in with this password, shown only now:")
+        click.echo(password)
