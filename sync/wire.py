@@ -33,16 +33,28 @@ def parse(raw: bytes) -> Any:
     """Parse JSON bytes strictly; WireFault with an empty pointer if they are not storable JSON."""
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+        )
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise WireFault("", f"not valid JSON: {error}") from None
-    # Escapes are the only way a NUL or half a surrogate pair gets past the UTF-8 decoder.
-    _check_shape(value, has_escapes="\\u" in text)
+    # Escapes are the only way a NUL or half a surrogate pair gets past the UTF-8 decoder, and nothing
+    # nests deeper than it has brackets: most texts need no second look.
+    has_escapes = "\\u" in text
+    if has_escapes or text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_shape(value, has_escapes=has_escapes)
     return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,22 +65,20 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_shape(value: Any, *, has_escapes: bool) -> None:
-    waiting = [(value, 0)]
+    looked_at = (str, dict, list) if has_escapes else (dict, list)
+    waiting = [(value, 0)] if isinstance(value, looked_at) else []
     while waiting:
         current, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise WireFault("", f"nests deeper than {MAX_DEPTH} levels")
-        if isinstance(current, dict):
-            waiting.extend((part, depth + 1) for part in current.values())
-            if has_escapes:
-                waiting.extend((key, depth + 1) for key in current)
-        elif isinstance(current, list):
-            waiting.extend((part, depth + 1) for part in current)
-        elif isinstance(current, str):
-            if has_escapes and not is_storable(current):
+        if isinstance(current, str):
+            if not is_storable(current):
                 raise WireFault("", "has text with a NUL or half of a surrogate pair")
-        elif isinstance(current, float) and not math.isfinite(current):
-            raise WireFault("", "has a number that is too large")
+            continue
+        parts = current.values() if isinstance(current, dict) else current
+        waiting.extend((part, depth + 1) for part in parts if isinstance(part, looked_at))
+        if has_escapes and isinstance(current, dict):
+            waiting.extend((key, depth + 1) for key in current)
 
 
 def is_storable(text: str) -> bool:
@@ -133,7 +143,11 @@ class Reader:
         return value
 
     def uuid(self, key: str) -> UUID:
-        return _uuid(self.required(key), self.at(key))
+        value = self.required(key)
+        try:
+            return UUID(value)
+        except (TypeError, ValueError, AttributeError):
+            raise WireFault(self.at(key), "must be a UUID") from None
 
     def optional_uuid(self, key: str) -> UUID | None:
         return None if self.value.get(key) is None else self.uuid(key)

@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires_device, requires_submitter
 from server.api.transport import Blueprint
-from server.workflows.exchange import inbox, pulling
+from server.workflows.exchange import answers, inbox, pulling
 
 blueprint = Blueprint("sync", __name__, url_prefix="/sync", description="Offline sync of phones")
 
@@ -101,6 +101,6 @@ def quarantine() -> dict[str, Any]:
 @blueprint.get("/status")
 @requires_submitter
 @blueprint.response(200, StatusSchema)
-def status() -> inbox.Status:
+def status() -> answers.Status:
     """Say what of this phone is stored, missing, held or quarantined."""
-    return inbox.status(actor=current_actor())
+    return answers.status(actor=current_actor())

@@ -1,11 +1,12 @@
 """How does each type of item change the office's tables?
 
 One function per type, each taking many items at once and using a fixed number of statements. They run
-inside a savepoint of `projections`. What breaks a rule is written and flagged, never refused.
+inside a savepoint of `projections`. What breaks a rule is written and flagged, never refused. Check-ins have
+their own module, `checkins`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,17 +15,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
+from server.bulk import any_of, insert_rows
 from server.jobs import enqueue
 from server.models.assignments import end_early
-from server.models.cases import Case, Hold
-from server.models.dispatch import ENDED_EARLY, Assignment, AssignmentMember
+from server.models.cases import Case
+from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
-from server.models.feed import FeedRow, staff_scope
 from server.models.holds import raise_hold
 from server.models.visits import Account, FieldReport, Visit
-from server.signing import current_signer
-from server.workflows.exchange.anchors import read_anchor
-from server.workflows.exchange.arrived import Arrived
+from server.workflows.exchange.arrived import Arrived, place
+from server.workflows.exchange.checkins import known_assignments
 from sync.bodies import (
     AccountWritten,
     AssignmentAnswered,
@@ -32,12 +32,9 @@ from sync.bodies import (
     HoldRequested,
     Reported,
     VisitEnded,
-    VisitStarted,
 )
-from sync.clock import Interval, locate
-from sync.protocol import Clock
+from sync.protocol import uuid7
 
-EVIDENCE_WITHIN: Final = timedelta(hours=24)
 PROMISED: Final = (
     "visit_id",
     "promised_item",
@@ -67,7 +64,7 @@ def answer_assignments(session: Session, items: Sequence[Arrived], now: datetime
     for arrived in items:
         body = arrived.body
         assert isinstance(body, AssignmentAnswered)
-        known = _assignments(session, {body.assignment_id})
+        known = known_assignments(session, {body.assignment_id})
         if body.assignment_id not in known:
             arrived.flag("assignment_unknown")
         elif arrived.record.staff_id not in known[body.assignment_id].team:
@@ -95,133 +92,6 @@ def _decline(arrived: Arrived, body: AssignmentAnswered, *, now: datetime) -> No
         arrived.flag("assignment_over")
 
 
-class KnownAssignment:
-    """What the office knows of an assignment when its visit is reported."""
-
-    def __init__(self, row: Any, team: frozenset[UUID]) -> None:
-        self.assignment: Assignment = row
-        self.team = team
-
-
-def _assignments(session: Session, ids: set[UUID]) -> dict[UUID, KnownAssignment]:
-    rows = session.execute(
-        sa.select(Assignment, sa.func.array_agg(AssignmentMember.staff_id).label("team"))
-        .join(AssignmentMember, AssignmentMember.assignment_id == Assignment.id)
-        .where(Assignment.id.in_(ids))
-        .group_by(Assignment.id)
-    )
-    return {row.Assignment.id: KnownAssignment(row.Assignment, frozenset(row.team)) for row in rows}
-
-
-def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> None:
-    """visit.started: one row per visit; the assignment counts as started even if it was cancelled since."""
-    bodies = [(arrived, arrived.body) for arrived in items if isinstance(arrived.body, VisitStarted)]
-    known = _assignments(session, {body.assignment_id for _, body in bodies})
-    holds = _holds(session, {one.assignment.debtor_id for one in known.values()})
-    removed = _removals(session, bodies)
-    rows = []
-    for arrived, body in bodies:
-        assigned = known.get(body.assignment_id)
-        _flag_start(arrived, body, assigned, holds=holds, removed_at=removed.get(_feed_key(arrived, body)))
-        rows.append(_visit_row(arrived, body, assigned))
-    statement = insert(Visit).on_conflict_do_nothing(index_elements=["id"]).returning(Visit.id)
-    written = set(session.scalars(statement, rows))
-    for arrived, body in bodies:
-        if body.visit_id not in written:
-            arrived.flag("visit_started_twice")
-    started = [body.assignment_id for _, body in bodies if body.assignment_id in known]
-    session.execute(
-        sa.update(Assignment)
-        .where(Assignment.id.in_(started), Assignment.state.in_(["issued", "acknowledged"]))
-        .values(state="started")
-    )
-
-
-def _feed_key(arrived: Arrived, body: VisitStarted) -> tuple[str, UUID]:
-    return staff_scope(arrived.record.staff_id), body.assignment_id
-
-
-def _removals(
-    session: Session, bodies: Sequence[tuple[Arrived, VisitStarted]]
-) -> dict[tuple[str, UUID], int]:
-    """Return where in each visitor's feed these assignments were taken away."""
-    scopes = {staff_scope(arrived.record.staff_id) for arrived, _ in bodies}
-    ids = {body.assignment_id for _, body in bodies}
-    rows = session.execute(
-        sa.select(FeedRow.scope, FeedRow.entity_id, FeedRow.seq).where(
-            FeedRow.scope.in_(scopes),
-            FeedRow.kind == "assignment",
-            FeedRow.entity_id.in_(ids),
-            FeedRow.op == "remove",
-        )
-    )
-    return {(row.scope, row.entity_id): row.seq for row in rows}
-
-
-def _holds(session: Session, debtor_ids: set[UUID]) -> list[Hold]:
-    if not debtor_ids:
-        return []
-    return list(session.scalars(sa.select(Hold).where(Hold.debtor_id.in_(debtor_ids))))
-
-
-def _flag_start(
-    arrived: Arrived,
-    body: VisitStarted,
-    assigned: KnownAssignment | None,
-    *,
-    holds: Sequence[Hold],
-    removed_at: int | None,
-) -> None:
-    """Note what was wrong at arrival, and whether the phone could have known it."""
-    if assigned is None:
-        arrived.flag("assignment_unknown")
-        return
-    assignment = assigned.assignment
-    if arrived.record.staff_id not in assigned.team:
-        arrived.flag("not_on_team")
-    if assignment.state in ENDED_EARLY:
-        arrived.flag("assignment_cancelled")
-    was_told = removed_at is not None and removed_at <= arrived.record.seen_seq
-    if any(_stood(hold, assignment, arrived.when) for hold in holds):
-        arrived.flag("after_hold" if was_told else "hold_not_delivered")
-    if arrived.when.latest < assignment.window_start or arrived.when.earliest > assignment.window_end:
-        arrived.flag("outside_window")
-
-
-def _stood(hold: Hold, assignment: Assignment, when: Interval) -> bool:
-    """Whether a hold on this case or debtor certainly stood at the arrival."""
-    concerns = hold.debtor_id == assignment.debtor_id and (
-        hold.scope == "debtor" or hold.case_id == assignment.case_id
-    )
-    return (
-        concerns
-        and hold.raised_at < when.earliest
-        and (hold.released_at is None or hold.released_at > when.latest)
-    )
-
-
-def _visit_row(arrived: Arrived, body: VisitStarted, assigned: KnownAssignment | None) -> dict[str, Any]:
-    return {
-        "id": body.visit_id,
-        "assignment_id": body.assignment_id if assigned else None,
-        "debtor_id": assigned.assignment.debtor_id if assigned else None,
-        "device_id": arrived.row.device_id,
-        "staff_id": arrived.device.staff_id,
-        "team": list(body.team),
-        "checklist": body.checklist,
-        "seen_seq": arrived.record.seen_seq,
-        "arrived_earliest": arrived.when.earliest,
-        "arrived_latest": arrived.when.latest,
-        "arrived_method": arrived.when.method,
-        "arrived_at_position": body.position,
-        "flags": list(arrived.flags),
-        "state": "started",
-        "started_item": arrived.row.item_id,
-        "first_received_at": arrived.row.received_at,
-        "evidence_due_at": arrived.row.received_at + EVIDENCE_WITHIN,
-    }
-
-
 def promise_evidence(session: Session, items: Sequence[Arrived], now: datetime) -> None:
     """visit.evidence: the promise of one file. If the bytes came first, they are compared with it now."""
     bodies = [(arrived, arrived.body) for arrived in items if isinstance(arrived.body, EvidencePromised)]
@@ -242,7 +112,10 @@ def promise_evidence(session: Session, items: Sequence[Arrived], now: datetime) 
 
 
 def _evidence_row(arrived: Arrived, body: EvidencePromised) -> dict[str, Any]:
-    begin, end = (_when(arrived, clock) for clock in (body.captured_from, body.captured_until))
+    begin, end = (
+        place(clock, row=arrived.row, sender=arrived.sender)
+        for clock in (body.captured_from, body.captured_until)
+    )
     return {
         "id": body.evidence_id,
         "visit_id": body.visit_id,
@@ -260,13 +133,6 @@ def _evidence_row(arrived: Arrived, body: EvidencePromised) -> dict[str, Any]:
         "position": body.position,
         "state": "expected",
     }
-
-
-def _when(arrived: Arrived, clock: Clock) -> Interval:
-    """Place readings inside an item that were taken before the item itself."""
-    received_at = arrived.row.received_at
-    anchored = read_anchor(clock.anchor, current_signer(), device_id=arrived.device.id, now=received_at)
-    return locate(clock, anchor_time=anchored, received_at=received_at)
 
 
 def end_visits(session: Session, items: Sequence[Arrived], now: datetime) -> None:
@@ -294,22 +160,30 @@ def end_visits(session: Session, items: Sequence[Arrived], now: datetime) -> Non
 def write_accounts(session: Session, items: Sequence[Arrived], now: datetime) -> None:
     """visit.account: a revision of the written account. Parents stand before their children in `items`."""
     bodies = [(arrived, arrived.body) for arrived in items if isinstance(arrived.body, AccountWritten)]
-    statement = insert(Account).on_conflict_do_nothing(index_elements=["id"]).returning(Account.id)
-    rows = [_account_row(arrived, body) for arrived, body in bodies]
-    written = set(session.scalars(statement, rows))
+    rows = {body.account_id: _account_row(arrived, body) for arrived, body in reversed(bodies)}
+    # Reversed twice: of two items with one account id the first counts, and parents stay before children.
+    ordered = list(rows.values())[::-1]
+    written = set(insert_rows(session, Account, ordered, then="ON CONFLICT (id) DO NOTHING RETURNING id"))
     for arrived, body in bodies:
-        if body.account_id not in written:
+        if body.account_id not in written or rows[body.account_id]["item_id"] != arrived.row.item_id:
             arrived.flag("account_written_twice")
-    visits = [body.visit_id for _, body in bodies]
+    _count_as_reported(session, {body.visit_id for _, body in bodies})
+
+
+def _count_as_reported(session: Session, visits: set[UUID]) -> None:
     told = session.scalars(
-        sa.update(Visit).where(Visit.id.in_(visits)).values(state="reported").returning(Visit.assignment_id)
+        sa.update(Visit)
+        .where(any_of(Visit.id, visits))
+        .values(state="reported")
+        .returning(Visit.assignment_id)
+        .execution_options(synchronize_session=False)
     ).all()
-    assigned = [assignment_id for assignment_id in told if assignment_id]
-    if assigned:
+    if assigned := [assignment_id for assignment_id in told if assignment_id]:
         session.execute(
             sa.update(Assignment)
-            .where(Assignment.id.in_(assigned), Assignment.state == "started")
+            .where(any_of(Assignment.id, assigned), Assignment.state == "started")
             .values(state="reported")
+            .execution_options(synchronize_session=False)
         )
 
 
@@ -320,7 +194,7 @@ def _account_row(arrived: Arrived, body: AccountWritten) -> dict[str, Any]:
         "parent_id": body.parent,
         "device_id": arrived.row.device_id,
         "item_id": arrived.row.item_id,
-        "author_id": arrived.device.staff_id,
+        "author_id": arrived.sender.staff_id,
         "claims": body.claims,
         "narrative": body.narrative,
         "written_earliest": arrived.when.earliest,
@@ -343,7 +217,7 @@ def request_holds(session: Session, items: Sequence[Arrived], now: datetime) -> 
             case,
             reason=body.reason,
             note=body.text,
-            raised_by=arrived.device.staff_id,
+            raised_by=arrived.sender.staff_id,
             raised_by_item=arrived.row.item_id,
             now=now,
         )
@@ -353,6 +227,7 @@ def file_reports(session: Session, items: Sequence[Arrived], now: datetime) -> N
     """Everything else a phone reports is kept whole for the office."""
     rows = [
         {
+            "id": uuid7(),
             "device_id": arrived.row.device_id,
             "item_id": arrived.row.item_id,
             "type": arrived.record.type,
@@ -364,4 +239,4 @@ def file_reports(session: Session, items: Sequence[Arrived], now: datetime) -> N
         for arrived in items
         if isinstance(arrived.body, Reported)
     ]
-    session.execute(sa.insert(FieldReport), rows)
+    insert_rows(session, FieldReport, rows)

@@ -1,10 +1,11 @@
 """One stored item, read: what it says, when it happened, what it needs before it can be applied."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from server.models.people import Device
-from server.models.visits import Item
+from server.signing import current_signer
+from server.workflows.exchange.anchors import read_anchor
 from sync import protocol
 from sync.bodies import (
     AccountWritten,
@@ -13,19 +14,41 @@ from sync.bodies import (
     Reported,
     VisitEnded,
     VisitStarted,
+    read_body,
 )
-from sync.clock import Interval
+from sync.clock import Interval, locate
+from sync.protocol import ITEM_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The phone an item came from, and whose it is. `left_at`: when that person left the agency."""
+
+    device_id: UUID
+    staff_id: UUID
+    left_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the inbox keeps about an item, beside its bytes. `flags` are those noted when it came in."""
+
+    device_id: UUID
+    item_id: UUID
+    sha256: bytes
+    received_at: datetime
+    flags: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Arrived:
     """A row of the inbox with its reading. `flags` grows while it is applied."""
 
-    row: Item
+    row: Stored
     record: protocol.Item
     body: Body
     when: Interval
-    device: Device
+    sender: Sender
     flags: list[str] = field(default_factory=list)
 
     def flag(self, name: str) -> None:
@@ -56,3 +79,23 @@ class Arrived:
     def gives_account(self) -> tuple[UUID, ...]:
         """The account revision that others may be waiting for."""
         return (self.body.account_id,) if isinstance(self.body, AccountWritten) else ()
+
+
+def place(clock: protocol.Clock, *, row: Stored, sender: Sender) -> Interval:
+    """Say when clock readings inside an item were taken."""
+    anchored = read_anchor(clock.anchor, current_signer(), device_id=sender.device_id, now=row.received_at)
+    return locate(clock, anchor_time=anchored, received_at=row.received_at)
+
+
+def arrive(row: Stored, record: protocol.Item, *, sender: Sender) -> Arrived:
+    """Read what a stored item says. WireFault when its body is not as its type has it."""
+    when = place(record.clock, row=row, sender=sender)
+    body = read_body(record.type, record.body)
+    arrived = Arrived(row=row, record=record, body=body, when=when, sender=sender, flags=list(row.flags))
+    if record.type not in ITEM_TYPES:
+        arrived.flag("unknown_type")
+    if not when.is_trusted:
+        arrived.flag("clock_low_trust")
+    if sender.left_at is not None and sender.left_at <= row.received_at:
+        arrived.flag("staff_left")
+    return arrived

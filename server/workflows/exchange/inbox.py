@@ -8,9 +8,8 @@ Same id and other bytes: both kept. One statement per batch, whatever its length
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,20 +17,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.database import release_connection, transaction
+from server.bulk import any_of, insert_rows
+from server.database import db, release_connection, transaction
 from server.errors import Fault, Invalid, Malformed
 from server.models.people import Device
 from server.models.visits import ConflictingItem, Item, RawSubmission
 from server.signing import RECEIPT, Signer, canonical, current_signer
 from server.workflows.exchange.anchors import make_anchor
-from server.workflows.exchange.projections import project_waiting
+from server.workflows.exchange.answers import answer
+from server.workflows.exchange.projections import lock_sender, project_waiting
 from sync.admission import Candidate, admit, examine
-from sync.chain import Link, judge_links, missing_ranges
+from sync.chain import Link, judge_links
 from sync.envelope import PublicKey
-from sync.protocol import PushBatch, uuid7
+from sync.protocol import Envelope, PushBatch, uuid7
 from sync.wire import WireFault, read_batch, write_instant
-
-ANSWERED: Final = {"received": "held"}
 
 
 def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -45,10 +44,12 @@ def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
     key = _device_key(actor.device_id)
     candidates = [examine(pushed, device_id=actor.device_id, key=key) for pushed in batch.items]
     fresh = _store(candidates, device_id=actor.device_id, now=now)
+    records = {one.digest: one.item for one in candidates if one.item}
     with transaction() as session:
-        device = _lock_device(session, actor.device_id)
-        project_waiting(session, device, now=now)
-    return _answer(candidates, fresh, device_id=actor.device_id, now=now)
+        sender = lock_sender(session, actor.device_id)
+        project_waiting(session, sender, now=now, records=records)
+        told = answer(session, candidates, fresh=fresh, device_id=actor.device_id)
+    return {**told, "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now)}
 
 
 def _decode(raw: bytes) -> PushBatch:
@@ -67,8 +68,9 @@ _KEY = sa.select(Device.public_key, Device.algorithm).where(Device.id == sa.bind
 
 
 def _device_key(device_id: UUID) -> PublicKey:
-    with transaction() as session:
-        row = session.execute(_KEY, {"device_id": device_id}).one()
+    """Read the key in the transaction that found the token; none is open while signatures are checked."""
+    row = db.session.execute(_KEY, {"device_id": device_id}).one()
+    release_connection()
     return PublicKey.from_spki(row.public_key, algorithm=row.algorithm)
 
 
@@ -89,38 +91,40 @@ def _store(candidates: Sequence[Candidate], *, device_id: UUID, now: datetime) -
     signer = current_signer()
     with transaction() as session:
         device = _lock_device(session, device_id)
-        stored = _stored_digests(session, device_id, [one.pushed.id for one in candidates])
-        admissions = admit(candidates, stored)
+        neighbours = _neighbours(session, device_id, candidates)
+        admissions = admit(candidates, {row.item_id: row.sha256 for row in neighbours})
         new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
         odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
-        flags = _chain_flags(session, device, new)
+        flags = _chain_flags(neighbours, new)
         rows = [
             _row(one, chain, device=device, signer=signer, now=now)
             for one, chain in zip(new, flags, strict=True)
         ]
         if rows:
-            session.execute(sa.insert(Item), rows)
+            insert_rows(session, Item, rows)
             _advance(session, device)
         if odd:
             _keep_conflicts(session, odd, device_id=device_id, signer=signer, now=now)
     return {one.pushed.id for one in new}
 
 
-def _stored_digests(session: Session, device_id: UUID, ids: list[UUID]) -> dict[UUID, bytes]:
-    rows = session.execute(
-        sa.select(Item.item_id, Item.sha256).where(Item.device_id == device_id, Item.item_id.in_(ids))
-    )
-    return {item_id: sha256 for item_id, sha256 in rows}
+def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidate]) -> Sequence[Any]:
+    """Return what is stored under the candidates' ids, at their numbers and at the numbers before."""
+    ids = {one.pushed.id for one in candidates}
+    seqs = {seq for one in candidates for seq in (one.pushed.seq - 1, one.pushed.seq)}
+    return session.execute(
+        sa.select(Item.item_id, Item.seq, Item.sha256).where(
+            Item.device_id == device_id, sa.or_(any_of(Item.item_id, ids), any_of(Item.seq, seqs))
+        )
+    ).all()
 
 
-def _chain_flags(session: Session, device: Device, new: Sequence[Candidate]) -> list[tuple[str, ...]]:
+def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tuple[str, ...]]:
     """Compare the new links with their neighbours, stored or new."""
     links = [Link(seq=one.pushed.seq, prev=one.pushed.prev, digest=one.digest) for one in new]
-    wanted = {seq for link in links for seq in (link.seq - 1, link.seq)}
     known: dict[int, list[bytes]] = {}
-    neighbours = sa.select(Item.seq, Item.sha256).where(Item.device_id == device.id, Item.seq.in_(wanted))
-    for seq, sha256 in session.execute(neighbours):
-        known.setdefault(seq, []).append(sha256)
+    for row in neighbours:
+        known.setdefault(row.seq, []).append(row.sha256)
     return judge_links(links, known)
 
 
@@ -141,15 +145,17 @@ def _row(
         "visit_id": _visit_of(one),
         "payload_type": envelope.payload_type,
         "payload": envelope.payload,
-        "signatures": [
-            {"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode()} for each in envelope.signatures
-        ],
+        "signatures": _signatures(envelope),
         "received_at": now,
         "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
         "outcome": "quarantined" if one.problem else "received",
         "flags": flags,
         "problem": one.problem,
     }
+
+
+def _signatures(envelope: Envelope) -> list[dict[str, str]]:
+    return [{"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode()} for each in envelope.signatures]
 
 
 def _visit_of(one: Candidate) -> UUID | None:
@@ -170,10 +176,7 @@ def _keep_conflicts(
             "sha256": one.digest,
             "payload_type": one.pushed.envelope.payload_type,
             "payload": one.pushed.envelope.payload,
-            "signatures": [
-                {"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode()}
-                for each in one.pushed.envelope.signatures
-            ],
+            "signatures": _signatures(one.pushed.envelope),
             "received_at": now,
             "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
         }
@@ -195,121 +198,6 @@ def _advance(session: Session, device: Device) -> None:
         if seq != device.acked_seq + 1:
             break
         device.acked_seq = seq
-
-
-def _answer(
-    candidates: Sequence[Candidate], fresh: set[UUID], *, device_id: UUID, now: datetime
-) -> dict[str, Any]:
-    """Say what is stored under each pushed id: read back, so that a repeat hears what the first one heard."""
-    ids = [one.pushed.id for one in candidates]
-    with transaction() as session:
-        stored = {
-            row.item_id: row
-            for row in session.execute(
-                sa.select(
-                    Item.item_id, Item.sha256, Item.outcome, Item.flags, Item.problem, Item.receipt
-                ).where(Item.device_id == device_id, Item.item_id.in_(ids))
-            )
-        }
-        conflicts = _conflict_receipts(session, device_id, stored, candidates)
-        acked, missing = _progress(session, device_id)
-    outcomes = [
-        _outcome(
-            one,
-            stored[one.pushed.id],
-            conflict=conflicts.get((one.pushed.id, one.digest)),
-            is_fresh=one.pushed.id in fresh,
-        )
-        for one in candidates
-    ]
-    return {
-        "outcomes": outcomes,
-        "ack_seq": acked,
-        "missing": missing,
-        "durable_through": acked,
-        "anchor": make_anchor(current_signer(), device_id=device_id, now=now),
-    }
-
-
-def _outcome(one: Candidate, row: Any, *, conflict: dict[str, Any] | None, is_fresh: bool) -> dict[str, Any]:
-    if row.sha256 != one.digest:
-        problem = {"slug": "other-bytes", "detail": "Another item is stored under this id; both are kept."}
-        return {
-            "id": str(one.pushed.id),
-            "outcome": "conflicting",
-            "flags": [],
-            "problem": problem,
-            "receipt": conflict,
-        }
-    outcome = ANSWERED.get(row.outcome, row.outcome)
-    if outcome == "applied" and not is_fresh:
-        outcome = "duplicate"
-    return {
-        "id": str(one.pushed.id),
-        "outcome": outcome,
-        "flags": row.flags,
-        "problem": row.problem,
-        "receipt": row.receipt,
-    }
-
-
-def _conflict_receipts(
-    session: Session, device_id: UUID, stored: dict[UUID, Any], candidates: Sequence[Candidate]
-) -> dict[tuple[UUID, bytes], dict[str, Any]]:
-    ids = {one.pushed.id for one in candidates if stored[one.pushed.id].sha256 != one.digest}
-    if not ids:
-        return {}
-    rows = session.execute(
-        sa.select(ConflictingItem.item_id, ConflictingItem.sha256, ConflictingItem.receipt).where(
-            ConflictingItem.device_id == device_id, ConflictingItem.item_id.in_(ids)
-        )
-    )
-    return {(item_id, sha256): receipt for item_id, sha256, receipt in rows}
-
-
-def _progress(session: Session, device_id: UUID) -> tuple[int, list[tuple[int, int]]]:
-    """Return the number up to which nothing is missing, and the ranges missing above it."""
-    acked = session.scalar(sa.select(Device.acked_seq).where(Device.id == device_id)) or 0
-    above = session.scalars(
-        sa.select(Item.seq)
-        .where(Item.device_id == device_id, Item.seq > acked)
-        .distinct()
-        .order_by(Item.seq)
-        .limit(5000)
-    ).all()
-    if not above:
-        return acked, []
-    shifted = [seq - acked for seq in above]
-    gaps = missing_ranges(shifted, highest=shifted[-1])
-    return acked, [(first + acked, last + acked) for first, last in gaps]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where a phone's submissions stand."""
-
-    acked_seq: int
-    missing: list[tuple[int, int]]
-    quarantined: list[UUID]
-    held: list[UUID]
-
-
-def status(*, actor: Actor) -> Status:
-    """Say what of this phone is stored, missing, held or quarantined."""
-    assert actor.device_id is not None
-    with transaction() as session:
-        acked, missing = _progress(session, actor.device_id)
-        rows = session.execute(
-            sa.select(Item.item_id, Item.outcome).where(
-                Item.device_id == actor.device_id, Item.outcome.in_(["held", "quarantined"])
-            )
-        ).all()
-    return Status(
-        acked_seq=acked,
-        missing=missing,
-        quarantined=[row.item_id for row in rows if row.outcome == "quarantined"],
-        held=[row.item_id for row in rows if row.outcome == "held"],
-    )
 
 
 def quarantine(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:

@@ -6,9 +6,10 @@ with a receipt, and an office user can look at it. Nothing here refuses a record
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,14 +19,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from server.bulk import any_of
 from server.database import transaction
 from server.jobs import enqueue, task
 from server.models.people import Device, Staff
 from server.models.visits import Account, Item, Visit
-from server.signing import current_signer
-from server.workflows.exchange import applying
-from server.workflows.exchange.anchors import read_anchor
-from server.workflows.exchange.arrived import Arrived
+from server.workflows.exchange import applying, checkins
+from server.workflows.exchange.arrived import Arrived, Sender, Stored, arrive
+from sync import protocol
 from sync.bodies import (
     AccountWritten,
     AssignmentAnswered,
@@ -34,10 +35,7 @@ from sync.bodies import (
     Reported,
     VisitEnded,
     VisitStarted,
-    read_body,
 )
-from sync.clock import locate
-from sync.protocol import ITEM_TYPES
 from sync.wire import WireFault, read_item
 
 log = structlog.get_logger()
@@ -47,7 +45,7 @@ Apply = Callable[[Session, Sequence[Arrived], datetime], None]
 # The order of dependence: what a later kind needs, an earlier one has written.
 STEPS: Final[tuple[tuple[type, Apply], ...]] = (
     (AssignmentAnswered, applying.answer_assignments),
-    (VisitStarted, applying.start_visits),
+    (VisitStarted, checkins.start_visits),
     (EvidencePromised, applying.promise_evidence),
     (VisitEnded, applying.end_visits),
     (AccountWritten, applying.write_accounts),
@@ -60,7 +58,7 @@ STEPS: Final[tuple[tuple[type, Apply], ...]] = (
 class Result:
     """What became of one item. `arrived` is None when it could not be read."""
 
-    row: Item
+    row: Stored
     arrived: Arrived | None
     outcome: str = "applied"
     problem: dict[str, Any] | None = None
@@ -78,59 +76,71 @@ class Result:
 
     @property
     def flags(self) -> list[str]:
-        return self.arrived.flags if self.arrived else self.row.flags
+        return self.arrived.flags if self.arrived else list(self.row.flags)
 
 
-def project_waiting(session: Session, device: Device, *, now: datetime) -> None:
+Records = Mapping[bytes, protocol.Item]
+
+
+def project_waiting(
+    session: Session, sender: Sender, *, now: datetime, records: Records = MappingProxyType({})
+) -> None:
     """Apply every stored item of this phone that was not applied yet, and what waited for them.
 
-    The caller holds the phone's row lock. A crash after the inbox commit leaves items waiting; the next
-    push of the phone, or the periodic job, applies them.
+    The caller holds the phone's row lock. `records` are items the caller has read already, by digest. A
+    crash after the inbox commit leaves items waiting; the next push of the phone, or the periodic job,
+    applies them.
     """
-    rows = session.execute(
-        sa.select(Item)
-        .where(Item.device_id == device.id, Item.outcome == "received")
-        .order_by(Item.seq)
-        .limit(MOST_AT_ONCE)
-    )
-    results = _read(session, [row.Item for row in rows], device=device, now=now)
-    if not results:
+    rows = session.execute(_WAITING, {"device_id": sender.device_id}).all()
+    if not rows:
         return
+    stored = [_stored(row) for row in rows]
+    unread = [row.item_id for row in stored if row.sha256 not in records]
+    payloads = _payloads(session, sender, unread) if unread else {}
+    results = [_read(row, records, payloads.get(row.item_id, b""), sender=sender) for row in stored]
     _apply_what_can_be(session, results, now=now)
     _write_outcomes(session, results)
     touched = {visit_id for one in results if (visit_id := one.visit_id)}
-    for visit_id in _apply_held(session, touched, now=now) | touched:
-        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
+    touched |= _apply_held(session, touched, now=now)
+    if touched:
+        enqueue("reconcile_visits", visit_ids=sorted(map(str, touched)))
 
 
-def _read(session: Session, items: Sequence[Item], *, device: Device, now: datetime) -> list[Result]:
-    """Read the items' payloads; those that cannot be read are quarantined here."""
-    left_at = session.scalar(sa.select(Staff.left_at).where(Staff.id == device.staff_id)) if items else None
-    results = []
-    for item in items:
-        try:
-            arrived = _arrived(item, device=device, now=now)
-        except WireFault as fault:
-            problem = {"slug": "body-invalid", "detail": fault.detail, "pointer": fault.pointer}
-            results.append(Result(item, None, outcome="quarantined", problem=problem))
-            continue
-        if left_at is not None:
-            arrived.flag("staff_left")
-        results.append(Result(item, arrived))
-    return results
+_WAITING: Final = (
+    sa.select(Item.device_id, Item.item_id, Item.sha256, Item.received_at, Item.flags)
+    .where(Item.device_id == sa.bindparam("device_id"), Item.outcome == "received")
+    .order_by(Item.seq)
+    .limit(MOST_AT_ONCE)
+)
 
 
-def _arrived(item: Item, *, device: Device, now: datetime) -> Arrived:
-    record = read_item(item.payload)
-    anchored = read_anchor(record.clock.anchor, current_signer(), device_id=device.id, now=now)
-    when = locate(record.clock, anchor_time=anchored, received_at=item.received_at)
-    body = read_body(record.type, record.body)
-    arrived = Arrived(row=item, record=record, body=body, when=when, device=device, flags=list(item.flags))
-    if record.type not in ITEM_TYPES:
-        arrived.flag("unknown_type")
-    if not when.is_trusted:
-        arrived.flag("clock_low_trust")
-    return arrived
+def _stored(row: Any) -> Stored:
+    return Stored(
+        device_id=row.device_id,
+        item_id=row.item_id,
+        sha256=row.sha256,
+        received_at=row.received_at,
+        flags=tuple(row.flags),
+    )
+
+
+def _payloads(session: Session, sender: Sender, item_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    rows = session.execute(
+        sa.select(Item.item_id, Item.payload).where(
+            Item.device_id == sender.device_id, any_of(Item.item_id, item_ids)
+        )
+    )
+    return {row.item_id: row.payload for row in rows}
+
+
+def _read(row: Stored, records: Records, payload: bytes, *, sender: Sender) -> Result:
+    """Read one item; what cannot be read is quarantined here."""
+    try:
+        record = records.get(row.sha256) or read_item(payload)
+        return Result(row, arrive(row, record, sender=sender))
+    except WireFault as fault:
+        problem = {"slug": "body-invalid", "detail": fault.detail, "pointer": fault.pointer}
+        return Result(row, None, outcome="quarantined", problem=problem)
 
 
 def _apply_what_can_be(session: Session, results: Sequence[Result], *, now: datetime) -> None:
@@ -178,10 +188,10 @@ def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> Non
 def _hold_back(session: Session, mine: Sequence[Result]) -> list[Result]:
     """Return the items whose parents are here; the others are held."""
     needed = {one.read.needs_visit for one in mine} - {None}
-    visits = set(session.scalars(sa.select(Visit.id).where(Visit.id.in_(needed)))) if needed else set()
+    visits = set(session.scalars(sa.select(Visit.id).where(any_of(Visit.id, needed)))) if needed else set()
     parents = {one.read.needs_account for one in mine} - {None}
     accounts = (
-        set(session.scalars(sa.select(Account.id).where(Account.id.in_(parents)))) if parents else set()
+        set(session.scalars(sa.select(Account.id).where(any_of(Account.id, parents)))) if parents else set()
     )
     ready = []
     for one in sorted(mine, key=lambda each: each.read.record.seq):
@@ -199,14 +209,8 @@ def _apply_held(session: Session, touched: Iterable[UUID], *, now: datetime) -> 
     moved: set[UUID] = set()
     waiting = set(touched)
     while waiting:
-        rows = session.execute(
-            sa.select(Item, Device)
-            .join(Device, Device.id == Item.device_id)
-            .where(Item.visit_id.in_(waiting), Item.outcome == "held")
-            .order_by(Item.seq)
-            .with_for_update(of=Item)
-        ).all()
-        results = [Result(row.Item, _arrived(row.Item, device=row.Device, now=now)) for row in rows]
+        rows = session.execute(_HELD, {"visit_ids": list(waiting)}).all()
+        results = [_held(row) for row in rows]
         for one in results:
             one.read.flag("late_parent")
         _apply_what_can_be(session, results, now=now)
@@ -217,20 +221,42 @@ def _apply_held(session: Session, touched: Iterable[UUID], *, now: datetime) -> 
     return moved
 
 
-_OUTCOMES = sa.text(
+_HELD: Final = (
+    sa.select(
+        Item.device_id,
+        Item.item_id,
+        Item.sha256,
+        Item.received_at,
+        Item.flags,
+        Item.payload,
+        Device.staff_id,
+        Staff.left_at,
+    )
+    .join(Device, Device.id == Item.device_id)
+    .join(Staff, Staff.id == Device.staff_id)
+    .where(
+        Item.visit_id == sa.any_(sa.bindparam("visit_ids", type_=ARRAY(sa.Uuid()))), Item.outcome == "held"
+    )
+    .order_by(Item.seq)
+    .with_for_update(of=Item)
+)
+
+
+def _held(row: Any) -> Result:
+    """Read an item that was read before, when it was held."""
+    sender = Sender(device_id=row.device_id, staff_id=row.staff_id, left_at=row.left_at)
+    stored = _stored(row)
+    return Result(stored, arrive(stored, read_item(row.payload), sender=sender))
+
+
+_OUTCOMES: Final = sa.text(
     """
-    UPDATE items SET outcome = told.outcome, problem = CAST(told.problem AS jsonb),
-           flags = ARRAY(SELECT jsonb_array_elements_text(CAST(told.flags AS jsonb)))
-    FROM unnest(:device_ids, :item_ids, :outcomes, :problems, :flags)
-         AS told (device_id, item_id, outcome, problem, flags)
+    UPDATE items SET outcome = told.outcome, problem = nullif(told.problem, 'null'),
+           flags = ARRAY(SELECT jsonb_array_elements_text(told.flags))
+    FROM jsonb_to_recordset(CAST(:told AS jsonb))
+         AS told (device_id uuid, item_id uuid, outcome text, problem jsonb, flags jsonb)
     WHERE items.device_id = told.device_id AND items.item_id = told.item_id
     """
-).bindparams(
-    sa.bindparam("device_ids", type_=ARRAY(sa.Uuid())),
-    sa.bindparam("item_ids", type_=ARRAY(sa.Uuid())),
-    sa.bindparam("outcomes", type_=ARRAY(sa.Text())),
-    sa.bindparam("problems", type_=ARRAY(sa.Text())),
-    sa.bindparam("flags", type_=ARRAY(sa.Text())),
 )
 
 
@@ -238,16 +264,40 @@ def _write_outcomes(session: Session, results: Sequence[Result]) -> None:
     """Write what became of the items, in one statement."""
     if not results:
         return
-    session.execute(
-        _OUTCOMES,
+    told = [
         {
-            "device_ids": [one.row.device_id for one in results],
-            "item_ids": [one.row.item_id for one in results],
-            "outcomes": [one.outcome for one in results],
-            "problems": [json.dumps(one.problem) if one.problem else None for one in results],
-            "flags": [json.dumps(one.flags) for one in results],
-        },
-    )
+            "device_id": one.row.device_id,
+            "item_id": one.row.item_id,
+            "outcome": one.outcome,
+            "problem": one.problem,
+            "flags": one.flags,
+        }
+        for one in results
+    ]
+    session.execute(_OUTCOMES, {"told": json.dumps(told, ensure_ascii=False, default=str)})
+
+
+def lock_sender(session: Session, device_id: UUID) -> Sender:
+    """Serialise the pushes of one phone; others do not wait."""
+    row = session.execute(_LOCK, {"device_id": device_id}).one()
+    return Sender(device_id=device_id, staff_id=row.staff_id, left_at=row.left_at)
+
+
+_LOCK: Final = (
+    sa.select(Device.staff_id, Staff.left_at)
+    .join(Staff, Staff.id == Device.staff_id)
+    .where(Device.id == sa.bindparam("device_id"))
+    .with_for_update(of=Device, key_share=True)
+)
+
+
+@task("reconcile_visits")
+def reconcile_visits(*, now: datetime, visit_ids: list[str]) -> None:
+    """Have each visit that a push told of judged again. One job per push; the fan-out is the worker's."""
+    del now
+    with transaction():
+        for visit_id in visit_ids:
+            enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 
 
 @task("project_items", every="*/5 * * * *")
@@ -259,5 +309,4 @@ def project_items(*, now: datetime) -> None:
         ).all()
     for device_id in devices:
         with transaction() as session:
-            device = session.get_one(Device, device_id, with_for_update={"key_share": True})
-            project_waiting(session, device, now=now)
+            project_waiting(session, lock_sender(session, device_id), now=now)

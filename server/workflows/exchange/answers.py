@@ -1,0 +1,133 @@
+"""What does a phone hear about the items it pushed, now or at any later time?
+
+Everything is read back from the inbox, so that a repeat hears what the first one heard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.authority import Actor
+from server.bulk import any_of
+from server.database import transaction
+from server.models.people import Device
+from server.models.visits import ConflictingItem, Item
+from sync.admission import Candidate
+from sync.chain import missing_ranges
+
+ANSWERED: Final = {"received": "held"}
+MOST_ABOVE: Final = 5000
+
+
+def answer(
+    session: Session, candidates: Sequence[Candidate], *, fresh: set[UUID], device_id: UUID
+) -> dict[str, Any]:
+    """Return one outcome per pushed item, in their order, and how far the phone's record is complete.
+
+    `fresh` are the ids that this very push brought.
+    """
+    stored = _stored(session, candidates, device_id)
+    conflicts = _conflict_receipts(session, device_id, stored, candidates)
+    acked, missing = _progress(session, device_id)
+    outcomes = [
+        _outcome(
+            one,
+            stored[one.pushed.id],
+            conflict=conflicts.get((one.pushed.id, one.digest)),
+            is_fresh=one.pushed.id in fresh,
+        )
+        for one in candidates
+    ]
+    return {"outcomes": outcomes, "ack_seq": acked, "missing": missing, "durable_through": acked}
+
+
+def _stored(session: Session, candidates: Sequence[Candidate], device_id: UUID) -> dict[UUID, Any]:
+    found = sa.select(Item.item_id, Item.sha256, Item.outcome, Item.flags, Item.problem, Item.receipt)
+    ids = [one.pushed.id for one in candidates]
+    rows = session.execute(found.where(Item.device_id == device_id, any_of(Item.item_id, ids)))
+    return {row.item_id: row for row in rows}
+
+
+def _outcome(one: Candidate, row: Any, *, conflict: dict[str, Any] | None, is_fresh: bool) -> dict[str, Any]:
+    if row.sha256 != one.digest:
+        problem = {"slug": "other-bytes", "detail": "Another item is stored under this id; both are kept."}
+        return {
+            "id": str(one.pushed.id),
+            "outcome": "conflicting",
+            "flags": [],
+            "problem": problem,
+            "receipt": conflict,
+        }
+    outcome = ANSWERED.get(row.outcome, row.outcome)
+    if outcome == "applied" and not is_fresh:
+        outcome = "duplicate"
+    return {
+        "id": str(one.pushed.id),
+        "outcome": outcome,
+        "flags": row.flags,
+        "problem": row.problem,
+        "receipt": row.receipt,
+    }
+
+
+def _conflict_receipts(
+    session: Session, device_id: UUID, stored: dict[UUID, Any], candidates: Sequence[Candidate]
+) -> dict[tuple[UUID, bytes], dict[str, Any]]:
+    ids = {one.pushed.id for one in candidates if stored[one.pushed.id].sha256 != one.digest}
+    if not ids:
+        return {}
+    rows = session.execute(
+        sa.select(ConflictingItem.item_id, ConflictingItem.sha256, ConflictingItem.receipt).where(
+            ConflictingItem.device_id == device_id, ConflictingItem.item_id.in_(ids)
+        )
+    )
+    return {(item_id, sha256): receipt for item_id, sha256, receipt in rows}
+
+
+def _progress(session: Session, device_id: UUID) -> tuple[int, list[tuple[int, int]]]:
+    """Return the number up to which nothing is missing, and the ranges missing above it."""
+    acked = session.scalar(sa.select(Device.acked_seq).where(Device.id == device_id)) or 0
+    above = session.scalars(
+        sa.select(Item.seq)
+        .where(Item.device_id == device_id, Item.seq > acked)
+        .distinct()
+        .order_by(Item.seq)
+        .limit(5000)
+    ).all()
+    if not above:
+        return acked, []
+    shifted = [seq - acked for seq in above]
+    gaps = missing_ranges(shifted, highest=shifted[-1])
+    return acked, [(first + acked, last + acked) for first, last in gaps]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a phone's submissions stand."""
+
+    acked_seq: int
+    missing: list[tuple[int, int]]
+    quarantined: list[UUID]
+    held: list[UUID]
+
+
+def status(*, actor: Actor) -> Status:
+    """Say what of this phone is stored, missing, held or quarantined."""
+    assert actor.device_id is not None
+    with transaction() as session:
+        acked, missing = _progress(session, actor.device_id)
+        rows = session.execute(
+            sa.select(Item.item_id, Item.outcome).where(
+                Item.device_id == actor.device_id, Item.outcome.in_(["held", "quarantined"])
+            )
+        ).all()
+    return Status(
+        acked_seq=acked,
+        missing=missing,
+        quarantined=[row.item_id for row in rows if row.outcome == "quarantined"],
+        held=[row.item_id for row in rows if row.outcome == "held"],
+    )
