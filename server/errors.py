@@ -6,6 +6,7 @@ HTTP: `api/problems.py` alone maps a class to a status.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Invalid(DomainError):
 
     title = "The input has faults"
 
-    def __init__(self, slug: str, detail: str, *, faults: Sequence[Fault] = (), **facts: object) -> None:
+    def __init__(self, slug: str, detail: str, *, faults: Sequence[Fault] = (), **facts: Any) -> None:
         super().__init__(slug, detail, **facts)
         self.faults = tuple(faults)
 

@@ -117,13 +117,10 @@ def a_client_bank(**facts: Any) -> Client:
     return add(Client(**({"reference": f"BANK{number}", "name": f"Bank {number}"} | facts)))
 
 
-def a_case(*, hardship: tuple[str, ...] = (), debtor: Debtor | None = None, **facts: Any) -> Case:
-    """An open case that passes every gate: fresh balance, calls on two days, a letter long received."""
-    number = next(NUMBERS)
-    client_id = debtor.client_id if debtor else a_client_bank().id
-    debtor = debtor or add(
+def _a_debtor(number: int, hardship: tuple[str, ...]) -> Debtor:
+    return add(
         Debtor(
-            client_id=client_id,
+            client_id=a_client_bank().id,
             reference=f"D{number}",
             name="张小明",
             id_number="110101199003070011",
@@ -131,6 +128,13 @@ def a_case(*, hardship: tuple[str, ...] = (), debtor: Debtor | None = None, **fa
             hardship=list(hardship),
         )
     )
+
+
+def a_case(*, hardship: tuple[str, ...] = (), debtor: Debtor | None = None, **facts: Any) -> Case:
+    """An open case that passes every gate: fresh balance, calls on two days, a letter long received."""
+    number = next(NUMBERS)
+    debtor = debtor or _a_debtor(number, hardship)
+    client_id = debtor.client_id
     defaults = {
         "reference": f"C{number}",
         "principal_fen": 2_000_000,

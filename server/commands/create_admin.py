@@ -1,6 +1,7 @@
 """`fieldvisit create-admin`: the first administrator. There is no default account and no default password."""
 
 import os
+import sys
 
 import click
 
@@ -17,7 +18,7 @@ from server.workflows import people
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def create_admin(employee_number: str, name: str, password_stdin: bool) -> None:
     """Create the first administrator; refuses once there is one."""
-    given = click.get_text_stream("stdin").read().strip() if password_stdin else ""
+    given = sys.stdin.read().strip() if password_stdin else ""
     password = given or make_password()
     app = create_app(load_config(os.environ, timeout_seconds=30))
     with app.app_context():

@@ -403,7 +403,7 @@ class Story:
         lost = ", ".join(f"{count} {what}" for what, count in sorted(network.happened.items())) or "no fault"
         self.teller.check(
             all(one["receipt"] for one in outcomes),
-            f"{number}: {len(outcomes)} items receipted, all files stored in {handset.sessions} sessions ({lost})",
+            f"{number}: {len(outcomes)} items receipted, files stored, {handset.sessions} sessions ({lost})",
             found=[one["outcome"] for one in outcomes],
         )
         if self.is_over:

@@ -15,6 +15,7 @@ from flask import Flask
 
 from server.authority import SYSTEM
 from server.database import db, transaction
+from server.models.access import AccessEntry
 from server.models.assignments import end_early
 from server.models.cases import Case, Hold
 from server.models.dispatch import Assignment
@@ -22,6 +23,7 @@ from server.models.evidence import Evidence
 from server.models.feed import FeedHead, FeedRow, publish, staff_scope
 from server.models.people import Device, Staff
 from server.models.visits import Account, ConflictingItem, Item, Visit
+from server.workflows.calendar import seed_calendar
 from server.workflows.exchange.projections import project_items
 from sync.client import Report, SyncFault
 from sync.envelope import digest
@@ -556,3 +558,19 @@ def test_an_office_token_cannot_push(app: Flask, visitor: Staff) -> None:
         answer = http.post("/api/v1/sync/push", content=b"{}", headers=from_office.headers)
 
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/device-needed")
+
+
+def test_the_phone_gets_the_calendar_and_every_name_it_is_given_is_logged(
+    app: Flask, phone: Phone, visitor: Staff, assignment: Assignment
+) -> None:
+    seed_calendar(now=datetime(2026, 1, 5, tzinfo=UTC))
+
+    with office(app) as http:
+        phone.connect(http).pull(Report())
+
+    years = {body["year"]: body for _, _, body in phone.outbox.entities("calendar")}
+    assert years[2026]["status"] == "published" and len(years[2026]["days"]) > 20
+    logged = db.session.scalars(sa.select(AccessEntry)).all()
+    assert [(one.staff_id, one.entity_id, one.action) for one in logged] == [
+        (visitor.id, assignment.case_id, "sync.pull")
+    ]

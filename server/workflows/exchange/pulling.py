@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.database import snapshot
+from server.database import snapshot, transaction
 from server.errors import Gone
+from server.models.access import AccessEntry
+from server.models.calendar import CalendarDay, CalendarYear
 from server.models.cases import Address, Case, Client, Debtor
 from server.models.dispatch import Assignment, AssignmentMember
 from server.models.feed import EVERYONE, FeedHead, FeedRow, staff_scope
@@ -39,6 +41,7 @@ def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict
         page, has_more = rows[:limit], len(rows) > limit
         bodies = _bodies(session, page)
         durable = session.scalar(sa.select(Device.acked_seq).where(Device.id == actor.device_id))
+    _log_reads(bodies, actor=actor, now=now)
     reached = _reached(page, after, heads, has_more=has_more)
     places = {scope: Position(epoch=heads[scope].epoch, seq=seq) for scope, seq in reached.items()}
     return {
@@ -111,8 +114,50 @@ def _bodies(session: Session, page: Sequence[FeedRow]) -> dict[tuple[str, UUID],
     for row in page:
         if row.op == "put":
             wanted[row.kind].append(row.entity_id)
-    found = _assignments(session, wanted["assignment"]) if wanted["assignment"] else {}
-    return {("assignment", entity_id): body for entity_id, body in found.items()}
+    bodies: dict[tuple[str, UUID], dict[str, Any]] = {}
+    for kind, load in BODIES.items():
+        if wanted[kind]:
+            found = load(session, wanted[kind])
+            bodies |= {(kind, entity_id): body for entity_id, body in found.items()}
+    return bodies
+
+
+def _log_reads(bodies: dict[tuple[str, UUID], dict[str, Any]], *, actor: Actor, now: datetime) -> None:
+    """Note that the phone was given names and addresses in clear."""
+    given = [body for (kind, _), body in bodies.items() if kind == "assignment"]
+    if not given:
+        return
+    with transaction() as session:
+        session.add_all(
+            AccessEntry(
+                at=now,
+                staff_id=actor.staff_id,
+                action="sync.pull",
+                entity_kind="case",
+                entity_id=UUID(body["case"]["id"]),
+                fields=["debtors.name", "addresses.text"],
+                request={"assignment_id": body["id"], "device_id": str(actor.device_id)},
+            )
+            for body in given
+        )
+
+
+def _calendars(session: Session, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Return the newest version of published years; the id's integer is the year."""
+    years = [entity_id.int for entity_id in ids]
+    newest: dict[int, CalendarYear] = {}
+    rows = sa.select(CalendarYear).where(CalendarYear.year.in_(years)).order_by(CalendarYear.version)
+    for row in session.scalars(rows):
+        newest[row.year] = row
+    days: dict[int, list[dict[str, str]]] = defaultdict(list)
+    of_years = sa.select(CalendarDay).where(CalendarDay.year.in_(years)).order_by(CalendarDay.day)
+    for day in session.scalars(of_years):
+        if day.year in newest and day.version == newest[day.year].version:
+            days[day.year].append({"day": day.day.isoformat(), "kind": day.kind, "name": day.name})
+    return {
+        UUID(int=year): {"year": year, "version": row.version, "status": row.status, "days": days[year]}
+        for year, row in newest.items()
+    }
 
 
 def _assignments(session: Session, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
@@ -155,3 +200,7 @@ def _assignment_body(row: Any, team: list[dict[str, Any]]) -> dict[str, Any]:
         "debtor": {"name": debtor.name},
         "address": {"text": address.text, "lat": address.latitude, "lon": address.longitude},
     }
+
+
+# What a row of each kind carries.
+BODIES: Final = {"assignment": _assignments, "calendar": _calendars}
