@@ -44,3 +44,14 @@ def end_early(
     for assignment_id, staff_id in members:
         publish(staff_scope(staff_id), kind="assignment", entity_id=assignment_id, op="remove")
     return ids
+
+
+def announce_again(chosen: sa.ColumnElement[bool]) -> None:
+    """Have phones fetch the open assignments anew whose case, debtor or address changed."""
+    members = db.session.execute(
+        sa.select(AssignmentMember.assignment_id, AssignmentMember.staff_id)
+        .join(Assignment, Assignment.id == AssignmentMember.assignment_id)
+        .where(chosen, Assignment.state.in_(OPEN_STATES), AssignmentMember.active)
+    )
+    for assignment_id, staff_id in members:
+        publish(staff_scope(staff_id), kind="assignment", entity_id=assignment_id, op="put")

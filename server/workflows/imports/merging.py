@@ -1,0 +1,80 @@
+"""What does a row of a file change about what is stored? Pure: two rows in, one row out.
+
+A file may tighten what protects people and never loosens it: hardship and stop requests are only ever
+added, a verification of ours outlives the client's old file, a changed place must be verified again.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, time
+from typing import Any, Final
+
+from server.intake.cells import CHINA
+
+Values = dict[str, Any]
+PLACE: Final = ("text", "latitude", "longitude")
+
+
+def merge(kind: str, stored: Mapping[str, Any] | None, said: Mapping[str, Any], *, now: datetime) -> Values:
+    """Return the whole row after the import. `said` holds resolved parents and only what the file says."""
+    return MERGERS.get(kind, _overlay)(stored, said, now)
+
+
+def _overlay(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
+    return {**(stored or {}), **said}
+
+
+def _debtor(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
+    merged = _overlay(stored, said, now)
+    known = stored["hardship"] if stored else []
+    merged["hardship"] = sorted({*known, *said.get("hardship", ())})
+    return merged
+
+
+def _case(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
+    """A new special flag asks for a new review (A1), a new note for a new acknowledgement (A6)."""
+    merged = _overlay(stored, said, now)
+    if stored and not set(merged["special_flags"]) <= set(stored["special_flags"]):
+        merged |= {"reviewed_at": None, "reviewed_by": None}
+    if stored and merged["special_note"] != stored["special_note"]:
+        merged |= {"note_acknowledged_at": None, "note_acknowledged_by": None}
+    return merged
+
+
+def _contact(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
+    merged = _overlay(stored, said, now)
+    if stored and stored["stop_contact"] and not merged["stop_contact"]:
+        merged |= {"stop_contact": True, "stop_reason": stored["stop_reason"]}
+    return merged
+
+
+def _address(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
+    """Decide whose word on the address counts: the newest, and none from before the place changed."""
+    place_said = {**said}
+    on = place_said.pop("verified_on", None)
+    word = place_said.pop("status", None)
+    source = place_said.pop("source", None)
+    if stored and said.get("text", stored["text"]) != stored["text"] and said.get("latitude") is None:
+        place_said |= {"latitude": None, "longitude": None}
+    merged = _overlay(stored, place_said, now)
+    has_moved = stored is None or any(merged.get(name) != stored[name] for name in PLACE)
+    if has_moved:
+        merged |= {"status": "unverified", "source": "", "verified_at": None, "verified_by": None}
+    said_at = None if on is None else datetime.combine(on, time(0), CHINA)
+    is_news = (
+        has_moved
+        or merged["verified_at"] is None
+        or (said_at is not None and said_at > merged["verified_at"])
+    )
+    if word in ("verified", "invalid") and is_news:
+        merged |= {"status": word, "verified_at": said_at or now, "verified_by": None}
+    if source is not None and (is_news or merged["verified_at"] is None):
+        merged["source"] = source
+    return merged
+
+
+MERGERS: Final[dict[str, Callable[[Mapping[str, Any] | None, Mapping[str, Any], datetime], Values]]] = {
+    "debtors": _debtor,
+    "cases": _case,
+    "contacts": _contact,
+    "addresses": _address,
+}
