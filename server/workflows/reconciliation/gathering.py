@@ -1,9 +1,4 @@
-"""When a visit's account and evidence are in, or overdue: what does not fit?
-
-gather (queries) -> reconcile (pure) -> record (keyed). A rerun changes nothing, keeps what auditors decided,
-and marks findings that no longer hold as superseded. A visit that arrives late re-judges the debtor's other
-visits of those days, because budgets count in the order of actual time.
-"""
+"""What does the office know of one visit? A fixed number of queries, whatever the visit holds."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
@@ -12,17 +7,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
-from server.database import db, release_connection, transaction
-from server.jobs import enqueue, task
+from server.database import db, release_connection
 from server.models.cases import Address
 from server.models.dispatch import Assignment, AssignmentMember
 from server.models.evidence import Evidence
-from server.models.findings import Finding as FindingRow
 from server.models.visits import Account, Item, Visit
-from server.reconcile.engine import Report, reconcile
 from server.reconcile.facts import (
     AccountFact,
     EvidenceFact,
@@ -33,7 +23,6 @@ from server.reconcile.facts import (
     Sound,
     VisitFacts,
 )
-from server.reconcile.finding import Finding
 from server.rules import facts as rule_facts
 from server.rules import pack as packs
 from server.rules.engine import judge_afterwards
@@ -41,71 +30,14 @@ from server.rules.local_time import at_local, local_day
 from server.rules.verdict import Reason
 from server.workflows.case_facts import load_calendar, load_case_facts
 from sync.clock import Interval, Method
-from sync.protocol import uuid7
 
-# How long around an arrival other visits of the debtor may change its judgement (rolling caps: 7 days).
-NEIGHBOURS: Final = timedelta(days=8)
 LIMITS: Final = Limits()
-REUSE_BITS: Final = LIMITS.picture_distance
-
-
-@task("reconcile_visit")
-def reconcile_visit(*, now: datetime, visit_id: str) -> None:
-    """Judge one visit again, and the debtor's visits near it when it was judged for the first time."""
-    facts = gather(UUID(visit_id), now=now)
-    if facts is None:
-        return
-    report = reconcile(facts, LIMITS)
-    with transaction() as session:
-        visit = session.get_one(Visit, facts.visit_id, with_for_update=True, populate_existing=True)
-        is_first = visit.reconciled_at is None
-        visit.account_due_at = facts.account_due_at
-        record(session, visit, report, now=now)
-        if is_first:
-            _judge_neighbours_again(session, visit)
-
-
-@task("reconcile_due", every="*/10 * * * *")
-def reconcile_due(*, now: datetime) -> None:
-    """Judge visits again whose evidence or account has become overdue since they were last judged."""
-    with transaction() as session:
-        due = session.scalars(
-            sa.select(Visit.id)
-            .where(sa.or_(_is_due(Visit.evidence_due_at, now), _is_due(Visit.account_due_at, now)))
-            .limit(500)
-        ).all()
-        for visit_id in due:
-            enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
-
-
-def _is_due(due_at: Any, now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(due_at <= now, sa.or_(Visit.reconciled_at.is_(None), Visit.reconciled_at < due_at))
-
-
-def _judge_neighbours_again(session: Session, visit: Visit) -> None:
-    if visit.debtor_id is None:
-        return
-    near = session.scalars(
-        sa.select(Visit.id).where(
-            Visit.debtor_id == visit.debtor_id,
-            Visit.id != visit.id,
-            Visit.reconciled_at.is_not(None),
-            Visit.arrived_earliest.between(
-                visit.arrived_earliest - NEIGHBOURS, visit.arrived_latest + NEIGHBOURS
-            ),
-        )
-    )
-    for visit_id in near.all():
-        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
-
-
-# Gather.
 
 
 def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     """Load everything one reconciliation looks at: a fixed number of queries. None: no such visit."""
     row = db.session.execute(
-        sa.select(Visit, Assignment, Address.latitude, Address.longitude)
+        sa.select(Visit, Assignment, Address.latitude, Address.longitude, Address.datum)
         .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
         .outerjoin(Address, Address.id == Assignment.address_id)
         .where(Visit.id == visit_id)
@@ -126,7 +58,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         departure=_departure(visit),
         assigned_team=None if assignment is None else _team(assignment.id),
         present_team=frozenset(visit.team),
-        address=None if row.latitude is None else Place(row.latitude, row.longitude),
+        address=_surveyed(row),
         check_in=_place(visit.arrived_at_position),
         check_out=_place(visit.left_at_position),
         account=_live(revisions),
@@ -140,6 +72,13 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     )
     release_connection()
     return facts
+
+
+def _surveyed(row: Any) -> Place | None:
+    """Return the assigned place. GCJ-02 points are off by half a kilometre: they are no measure."""
+    if row.latitude is None or row.datum != "WGS-84":
+        return None
+    return Place(row.latitude, row.longitude)
 
 
 def _accounts(visit_id: UUID) -> Sequence[Account]:
@@ -244,7 +183,7 @@ _REUSES = sa.text(
 
 def _reuses(visit_id: UUID) -> tuple[Reuse, ...]:
     """Find files of this visit that serve another one: the same bytes, or a picture that looks the same."""
-    rows = db.session.execute(_REUSES, {"visit_id": visit_id, "bits": REUSE_BITS})
+    rows = db.session.execute(_REUSES, {"visit_id": visit_id, "bits": LIMITS.picture_distance})
     return tuple(Reuse(row.evidence_id, row.other_id, row.visit_id, row.bits) for row in rows)
 
 
@@ -286,80 +225,3 @@ def _broken_rules(
         assignment_id=assignment.id,
     )
     return judge_afterwards(actual, facts, pack).reasons
-
-
-# Record.
-
-
-def record(session: Session, visit: Visit, report: Report, *, now: datetime) -> None:
-    """Write a report. Vanished findings are superseded, decided ones stay as they were decided."""
-    rows = [_row(visit.id, finding, now=now) for finding in report.findings]
-    if rows:
-        statement = insert(FindingRow)
-        refreshed = {
-            name: getattr(statement.excluded, name)
-            for name in (
-                "rule",
-                "severity",
-                "severity_rank",
-                "confidence",
-                "claim",
-                "observation",
-                "citation",
-            )
-        }
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["visit_id", "key"],
-                set_={**refreshed, "state": "open"},
-                where=FindingRow.decided_by.is_(None),
-            ),
-            rows,
-        )
-    session.execute(
-        sa.update(FindingRow)
-        .where(
-            FindingRow.visit_id == visit.id,
-            FindingRow.state == "open",
-            FindingRow.key.not_in([row["key"] for row in rows]),
-        )
-        .values(state="superseded")
-    )
-    visit.claim_marks = [{"claim": one.claim, "mark": one.mark} for one in report.claims]
-    visit.reconciled_at = now
-    if visit.state == "reported":
-        visit.state = "reconciled"
-        session.execute(
-            sa.update(Assignment)
-            .where(Assignment.id == visit.assignment_id, Assignment.state == "reported")
-            .values(state="reconciled")
-        )
-
-
-def _row(visit_id: UUID, finding: Finding, *, now: datetime) -> dict[str, Any]:
-    return {
-        "id": uuid7(),
-        "visit_id": visit_id,
-        "key": finding.key,
-        "check": finding.check,
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "severity_rank": finding.rank,
-        "confidence": finding.confidence,
-        "claim": finding.claim,
-        "observation": _json(finding.observation),
-        "citation": _json(finding.citation),
-        "found_at": now,
-        "state": "open",
-    }
-
-
-def _json(value: Any) -> Any:
-    """Turn times and ids inside an observation into text."""
-    if isinstance(value, Mapping):
-        return {str(key): _json(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_json(part) for part in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
