@@ -165,6 +165,10 @@ class Story:
         if not self.is_over:
             turn_clock(self.folder, moment, now=datetime.now(UTC))
 
+    def server_now(self) -> datetime:
+        """Return what the server's clock shows: honest phones show the same."""
+        return datetime.now(UTC) + timedelta(seconds=float((self.folder / "clock").read_text()))
+
     # The office.
 
     def the_office_opens(self) -> Cast:
@@ -297,7 +301,8 @@ class Story:
         third = self._wanted(cast, "popular", at(TOMORROW, hours[2]), *teams[2])
         if not self._granted(cast, third):
             self._refused(cast, "A3", "a third visit in one day", third)
-        request = next(one for one in cast.cases["popular"]["ledger"] if one["asks_for_visit"])
+        ledger = cast.dispatcher.get(f"/cases/{cast.cases['popular']['id']}/ledger")["entries"]
+        request = next(one for one in ledger if one["asks_for_visit"])
         self._grant(cast, {**third, "evidence_entry_id": request["id"]})
         held = self._granted(cast, third)
         self.teller.check(held is not None, "a third visit is granted on the debtor's own logged request")
@@ -335,7 +340,7 @@ class Story:
         if self.is_over:
             return
         for number, handset in self.handsets.items():
-            handset.watch.now = MORNING + timedelta(minutes=5)
+            handset.watch.now = self.server_now()
             handset.phone.sync(httpx.Client(base_url=self.base_url, timeout=30))
             mine = {held.body["case"]["reference"].removeprefix("case-") for held in handset.phone.today()}
             wanted_cases = {plan.case for plan in PLANS[number]}
@@ -387,7 +392,7 @@ class Story:
         self.teller.chapter("Evening: the phones sync over a network that keeps breaking")
         self.clock(EVENING)
         for seed, (number, handset) in enumerate(self.handsets.items(), start=20260609):
-            handset.watch.now = max(handset.watch.now, EVENING)
+            handset.watch.now = self.server_now()
             cuts = UPLOAD_CUTS if number == QIAN.number and not self.is_over else 0
             quiet = self.is_over
             network = BreakingNetwork(
