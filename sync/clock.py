@@ -64,9 +64,13 @@ def _from_readings(clock: Clock, *, anchor_time: datetime | None, received_at: d
 
 
 def _anchored(clock: Clock, *, anchor_time: datetime, elapsed: timedelta, received_at: datetime) -> Interval:
-    # The anchor was read on the server at some point of the round trip, at most rtt before it arrived.
-    doubt = timedelta(milliseconds=clock.rtt_ms or 0) + elapsed * DRIFT_PPM / 1_000_000 + READING
-    earliest = anchor_time + elapsed - elapsed * DRIFT_PPM / 1_000_000 - READING
+    # A clock that counts DRIFT_PPM too slowly has seen less than passed: divide by what it counted.
+    drift = elapsed * DRIFT_PPM / (1_000_000 - DRIFT_PPM)
+    earliest = anchor_time + elapsed - drift - READING
     if not clock.native:
         return Interval(earliest=earliest, latest=received_at, method="anchored-browser")
-    return Interval(earliest=earliest, latest=anchor_time + elapsed + doubt, method="anchored")
+    # The anchor was read on the server at some point of the round trip, at most rtt before it arrived.
+    trip = timedelta(milliseconds=clock.rtt_ms or 0) * 1_000_000 / (1_000_000 - DRIFT_PPM)
+    return Interval(
+        earliest=earliest, latest=anchor_time + elapsed + drift + trip + READING, method="anchored"
+    )

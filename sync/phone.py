@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -72,8 +72,9 @@ class Phone:
         if not path.exists():
             draft = self.folder / "device.key.draft"
             draft.touch(mode=0o600)
-            draft.write_bytes(DeviceKey.generate().to_der())
+            _write_durably(draft, DeviceKey.generate().to_der())
             draft.replace(path)
+            _sync_folder(self.folder)
         return DeviceKey.from_der(path.read_bytes())
 
     # Enrolment.
@@ -143,27 +144,39 @@ class Phone:
         }
         self.outbox.remember(anchor={**anchor, **readings})
 
+    def estimate_now(self) -> datetime:
+        """Return the office's time if an anchor of this boot tells it, else what the wall clock says."""
+        anchor = self.outbox.fact("anchor")
+        if anchor is None or anchor["boot_id"] != self.clocks.boot_id():
+            return self.clocks.wall()
+        elapsed = timedelta(milliseconds=self.clocks.monotonic_ms() - anchor["monotonic_ms"])
+        return Reader(anchor).instant("server_time") + elapsed
+
     # What the phone holds.
 
     def today(self) -> list[Held]:
-        """Return the assignments on this phone whose permit is the office's."""
-        return [
-            Held(id=entity_id, rev=rev, body=body, permit=self._open_permit(body["permit"]))
-            for entity_id, rev, body in self.outbox.entities("assignment")
-        ]
+        """Return the assignments on this phone whose permit is the office's; others are no permission."""
+        held = []
+        for entity_id, rev, body in self.outbox.entities("assignment"):
+            try:
+                permit = self._open_permit(body)
+            except WireFault:
+                continue
+            held.append(Held(id=entity_id, rev=rev, body=body, permit=permit))
+        return held
 
-    def _open_permit(self, sealed: Mapping[str, Any]) -> dict[str, Any]:
-        envelope = read_envelope(Reader(sealed))
+    def _open_permit(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        envelope = read_envelope(Reader(body).within("permit"))
         if envelope.payload_type != PERMIT or not self.server_key.has_sealed(envelope):
             raise WireFault("/permit", "is not signed by the office")
-        return parse(envelope.payload)
+        return Reader(parse(envelope.payload)).value
 
     def may_enter_now(self, held: Held, *, team: Sequence[UUID]) -> list[str]:
         """Compare the permit with now and with who is here; the answer is why not (empty: go).
 
         The phone needs no rule engine: the office wrote its conditions into the permit as data.
         """
-        now = self.clocks.wall()
+        now = self.estimate_now()
         permit = Reader(held.permit)
         spans = [Reader(span) for span in permit.array("allowed")]
         why = []
@@ -243,10 +256,8 @@ class Phone:
         """
         evidence_id = uuid7()
         path = self.media / str(evidence_id)
-        with path.open("wb") as target:
-            target.write(content)
-            target.flush()
-            os.fsync(target.fileno())
+        _write_durably(path, content)
+        _sync_folder(self.media)
         sha256 = hashlib.sha256(content).hexdigest()
         begin, end = captured or (self.read_clock(), self.read_clock())
         self.record(
@@ -305,6 +316,22 @@ class Phone:
     def sync(self, http: httpx.Client, *, progress: Progress | None = None) -> Report:
         """Run one session. Raises SyncFault when cut off; calling again goes on."""
         return self.connect(http, progress=progress).session()
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as target:
+        target.write(content)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names in a folder survive a dead battery."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def claims_of(

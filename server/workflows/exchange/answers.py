@@ -23,17 +23,13 @@ ANSWERED: Final = {"received": "held"}
 MOST_ABOVE: Final = 5000
 
 
-def answer(
+def outcomes_of(
     session: Session, candidates: Sequence[Candidate], *, fresh: set[UUID], device_id: UUID
-) -> dict[str, Any]:
-    """Return one outcome per pushed item, in their order, and how far the phone's record is complete.
-
-    `fresh` are the ids that this very push brought.
-    """
+) -> list[dict[str, Any]]:
+    """Return one outcome per pushed item, in their order. `fresh` are the ids that this very push brought."""
     stored = _stored(session, candidates, device_id)
     conflicts = _conflict_receipts(session, device_id, stored, candidates)
-    acked, missing = _progress(session, device_id)
-    outcomes = [
+    return [
         _outcome(
             one,
             stored[one.pushed.id],
@@ -42,7 +38,6 @@ def answer(
         )
         for one in candidates
     ]
-    return {"outcomes": outcomes, "ack_seq": acked, "missing": missing, "durable_through": acked}
 
 
 def _stored(session: Session, candidates: Sequence[Candidate], device_id: UUID) -> dict[UUID, Any]:
@@ -88,21 +83,31 @@ def _conflict_receipts(
     return {(item_id, sha256): receipt for item_id, sha256, receipt in rows}
 
 
-def _progress(session: Session, device_id: UUID) -> tuple[int, list[tuple[int, int]]]:
-    """Return the number up to which nothing is missing, and the ranges missing above it."""
-    acked = session.scalar(sa.select(Device.acked_seq).where(Device.id == device_id)) or 0
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The number up to which nothing of a phone is missing, and the ranges missing above it."""
+
+    acked_seq: int
+    missing: list[tuple[int, int]]
+
+
+def progress_of(session: Session, device_id: UUID, *, acked: int) -> Progress:
+    """Go on from the number that was complete before, over at most 5,000 numbers at a time."""
     above = session.scalars(
         sa.select(Item.seq)
         .where(Item.device_id == device_id, Item.seq > acked)
         .distinct()
         .order_by(Item.seq)
-        .limit(5000)
+        .limit(MOST_ABOVE)
     ).all()
-    if not above:
-        return acked, []
-    shifted = [seq - acked for seq in above]
-    gaps = missing_ranges(shifted, highest=shifted[-1])
-    return acked, [(first + acked, last + acked) for first, last in gaps]
+    reached = acked
+    for seq in above:
+        if seq != reached + 1:
+            break
+        reached = seq
+    beyond = [seq - reached for seq in above if seq > reached]
+    gaps = missing_ranges(beyond, highest=beyond[-1]) if beyond else []
+    return Progress(acked_seq=reached, missing=[(first + reached, last + reached) for first, last in gaps])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +124,16 @@ def status(*, actor: Actor) -> Status:
     """Say what of this phone is stored, missing, held or quarantined."""
     assert actor.device_id is not None
     with transaction() as session:
-        acked, missing = _progress(session, actor.device_id)
+        acked = session.scalar(sa.select(Device.acked_seq).where(Device.id == actor.device_id)) or 0
+        progress = progress_of(session, actor.device_id, acked=acked)
         rows = session.execute(
             sa.select(Item.item_id, Item.outcome).where(
                 Item.device_id == actor.device_id, Item.outcome.in_(["held", "quarantined"])
             )
         ).all()
     return Status(
-        acked_seq=acked,
-        missing=missing,
+        acked_seq=progress.acked_seq,
+        missing=progress.missing,
         quarantined=[row.item_id for row in rows if row.outcome == "quarantined"],
         held=[row.item_id for row in rows if row.outcome == "held"],
     )

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from server.models.people import Device
 from server.models.visits import ConflictingItem, Item, RawSubmission
 from server.signing import RECEIPT, Signer, canonical, current_signer
 from server.workflows.exchange.anchors import make_anchor
-from server.workflows.exchange.answers import answer
+from server.workflows.exchange.answers import Progress, outcomes_of, progress_of
 from server.workflows.exchange.projections import lock_sender, project_waiting
 from sync.admission import Candidate, admit, examine
 from sync.chain import Link, judge_links
@@ -42,14 +43,21 @@ def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
     batch = _decode(raw)
     assert actor.device_id is not None
     key = _device_key(actor.device_id)
+    release_connection()
     candidates = [examine(pushed, device_id=actor.device_id, key=key) for pushed in batch.items]
-    fresh = _store(candidates, device_id=actor.device_id, now=now)
+    fresh, progress = _store(candidates, device_id=actor.device_id, now=now)
     records = {one.digest: one.item for one in candidates if one.item}
     with transaction() as session:
         sender = lock_sender(session, actor.device_id)
         project_waiting(session, sender, now=now, records=records)
-        told = answer(session, candidates, fresh=fresh, device_id=actor.device_id)
-    return {**told, "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now)}
+        told = outcomes_of(session, candidates, fresh=fresh, device_id=actor.device_id)
+    return {
+        "outcomes": told,
+        "ack_seq": progress.acked_seq,
+        "missing": progress.missing,
+        "durable_through": progress.acked_seq,
+        "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
+    }
 
 
 def _decode(raw: bytes) -> PushBatch:
@@ -64,19 +72,20 @@ def _decode(raw: bytes) -> PushBatch:
         ) from None
 
 
-_KEY = sa.select(Device.public_key, Device.algorithm).where(Device.id == sa.bindparam("device_id"))
-
-
+@lru_cache(maxsize=4096)
 def _device_key(device_id: UUID) -> PublicKey:
-    """Read the key in the transaction that found the token; none is open while signatures are checked."""
-    row = db.session.execute(_KEY, {"device_id": device_id}).one()
-    release_connection()
+    """Return a phone's key. It never changes: a phone with another key enrols as another device."""
+    row = db.session.execute(
+        sa.select(Device.public_key, Device.algorithm).where(Device.id == device_id)
+    ).one()
     return PublicKey.from_spki(row.public_key, algorithm=row.algorithm)
 
 
-def _lock_device(session: Session, device_id: UUID) -> Device:
-    """Serialise the pushes of one phone; others do not wait."""
-    return session.get_one(Device, device_id, with_for_update={"key_share": True}, populate_existing=True)
+_LOCK = (
+    sa.select(Device.id, Device.acked_seq, Device.revoked_at)
+    .where(Device.id == sa.bindparam("device_id"))
+    .with_for_update(key_share=True)
+)
 
 
 def make_receipt(signer: Signer, *, item_id: UUID, sha256: bytes, now: datetime) -> dict[str, Any]:
@@ -86,26 +95,30 @@ def make_receipt(signer: Signer, *, item_id: UUID, sha256: bytes, now: datetime)
     return {**promised, "keyid": signer.keyid, "sig": signature}
 
 
-def _store(candidates: Sequence[Candidate], *, device_id: UUID, now: datetime) -> set[UUID]:
-    """Write what is new into the inbox and commit it; return its ids. What is known stays as it is."""
+def _store(candidates: Sequence[Candidate], *, device_id: UUID, now: datetime) -> tuple[set[UUID], Progress]:
+    """Write what is new into the inbox and commit it; what is known stays as it is.
+
+    Returns the new ids, and how far the phone's record is complete.
+    """
     signer = current_signer()
     with transaction() as session:
-        device = _lock_device(session, device_id)
+        device = session.execute(_LOCK, {"device_id": device_id}).one()
         neighbours = _neighbours(session, device_id, candidates)
         admissions = admit(candidates, {row.item_id: row.sha256 for row in neighbours})
         new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
         odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
-        flags = _chain_flags(neighbours, new)
         rows = [
             _row(one, chain, device=device, signer=signer, now=now)
-            for one, chain in zip(new, flags, strict=True)
+            for one, chain in zip(new, _chain_flags(neighbours, new), strict=True)
         ]
-        if rows:
-            insert_rows(session, Item, rows)
-            _advance(session, device)
+        insert_rows(session, Item, rows)
         if odd:
             _keep_conflicts(session, odd, device_id=device_id, signer=signer, now=now)
-    return {one.pushed.id for one in new}
+        progress = progress_of(session, device_id, acked=device.acked_seq)
+        if progress.acked_seq > device.acked_seq:
+            advanced = sa.update(Device).where(Device.id == device_id).values(acked_seq=progress.acked_seq)
+            session.execute(advanced.execution_options(synchronize_session=False))
+    return {one.pushed.id for one in new}, progress
 
 
 def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidate]) -> Sequence[Any]:
@@ -129,7 +142,7 @@ def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tu
 
 
 def _row(
-    one: Candidate, chain: tuple[str, ...], *, device: Device, signer: Signer, now: datetime
+    one: Candidate, chain: tuple[str, ...], *, device: Any, signer: Signer, now: datetime
 ) -> dict[str, Any]:
     envelope = one.pushed.envelope
     flags = [*one.flags, *chain]
@@ -184,20 +197,6 @@ def _keep_conflicts(
     ]
     statement = insert(ConflictingItem).values(rows)
     session.execute(statement.on_conflict_do_nothing())
-
-
-def _advance(session: Session, device: Device) -> None:
-    """Move the number up to which nothing is missing."""
-    seqs = session.scalars(
-        sa.select(Item.seq)
-        .where(Item.device_id == device.id, Item.seq > device.acked_seq)
-        .distinct()
-        .order_by(Item.seq)
-    )
-    for seq in seqs:
-        if seq != device.acked_seq + 1:
-            break
-        device.acked_seq = seq
 
 
 def quarantine(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
