@@ -81,7 +81,7 @@ def mask_number(number: str | None) -> str | None:
     return None if number is None else "****"
 
 
-_DISTRICT = re.compile(r"^.{2,}?[区县市旗](?=.)")
+_DISTRICT = re.compile(r"^.{2,12}?(?:(?<![小社园])区|[县旗])(?=.)|^.{2,12}?市(?=.)")
 
 
 def mask_address(text: str | None) -> str | None:

@@ -2,10 +2,12 @@
 
 from server.api import (
     assignments,
+    cases,
     devices,
     evidence,
     files,
     findings,
+    holds,
     imports,
     rules,
     staff,
@@ -21,6 +23,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     staff.blueprint,
     devices.blueprint,
     imports.blueprint,
+    cases.blueprint,
+    holds.blueprint,
     files.blueprint,
     evidence.blueprint,
     sync.blueprint,

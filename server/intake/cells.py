@@ -6,7 +6,7 @@ Excel destroyed (scientific notation, rounded numbers, lost characters) is refus
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
@@ -96,21 +96,13 @@ def _has_check_digit(number: str) -> bool:
 
 def amount_fen(text: str) -> int:
     """Read an amount in yuan ("1,234.50", "¥1234.5", "1234元") as fen."""
-    plain = (
-        narrow(text)
-        .replace(" ", "")
-        .removeprefix("¥")
-        .removeprefix("¥")
-        .removeprefix("RMB")
-        .removesuffix("元")
-    )
+    plain = re.sub("^(¥|￥|RMB|CNY)", "", narrow(text).replace(" ", "").removesuffix("元"))
     found = _AMOUNT.match(plain)
     if not found:
         raise CellFault("Must be an amount in yuan such as 1234.50 or 1,234.50.")
-    fen = (
-        Decimal(f"{found[1]}{found[2].replace(',', '')}.{found[3] or '0'}") * 100 if len(plain) < 40 else None
-    )
-    if fen is None or abs(fen) > MOST_FEN:
+    yuan = found[2].replace(",", "").lstrip("0")[:20]
+    fen = Decimal(f"{found[1]}{yuan or '0'}.{found[3] or '0'}") * 100
+    if abs(fen) > MOST_FEN:
         raise CellFault("Is too large an amount. Is it in yuan?")
     if fen != fen.to_integral_value():
         raise CellFault("Has parts of a fen. Round it to two decimals.")
@@ -145,10 +137,8 @@ def instant(text: str) -> datetime:
     on = day(date_part)
     try:
         zone = CHINA if clock[4] is None else datetime.strptime(clock[4], "%z").tzinfo
-        local = datetime(
-            on.year, on.month, on.day, int(clock[1]), int(clock[2]), int(clock[3] or 0), tzinfo=zone
-        )
-        return local.astimezone(UTC)
+        at = time(int(clock[1]), int(clock[2]), int(clock[3] or 0), tzinfo=zone)
+        return datetime.combine(on, at).astimezone(UTC)
     except ValueError:
         raise CellFault("Is a time that does not exist. Correct it.") from None
 

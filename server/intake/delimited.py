@@ -79,9 +79,7 @@ class DelimitedFile:
         try:
             return Record(number, _split(text, self._delimiter))
         except csv.Error:
-            return RowFault(
-                number, None, "The row cannot be read: check its quotation marks and line breaks."
-            )
+            return RowFault(number, None, "Cannot be read. Check quotation marks and line breaks.")
 
 
 def _split(text: str, delimiter: str) -> list[str]:

@@ -44,10 +44,14 @@ def _document(number: int, text: str) -> Document | tuple[RowFault, ...]:
         try:
             members[key] = _flat(member)
         except TypeError:
-            faults.append(
-                RowFault(number, key[:100], "Must be text, a number, true, false, null or a list of texts.")
-            )
+            reason = "Must be text, a number, true, false, null or a list of texts."
+            faults.append(RowFault(number, storable(key), reason))
     return tuple(faults) or Document(number, members)
+
+
+def storable(name: str) -> str:
+    """Return a member's name so that it can be reported: short, and text."""
+    return name[:100].replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _flat(member: Any) -> str | None:

@@ -29,7 +29,8 @@ STATUSES: Final = {
     "未核实": "unverified", "invalid": "invalid", "无效": "invalid",
 }  # fmt: skip
 STATES: Final = {
-    "open": "open", "在催": "open", "closed": "closed", "结案": "closed", "已结案": "closed", "退案": "closed",
+    "open": "open", "在催": "open", "closed": "closed", "结案": "closed",
+    "已结案": "closed", "退案": "closed",
 }  # fmt: skip
 DATUMS: Final = {"wgs-84": "WGS-84", "wgs84": "WGS-84", "gcj-02": "GCJ-02", "gcj02": "GCJ-02"}
 
@@ -85,7 +86,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _column("debtor_reference", _CODE, "债务人编号", "客户号", "客户编号", "持卡人编号", required=True),
         _column("account_number", cells.code_of(64), "账号", "卡号", "信用卡号"),
         _column("principal", cells.amount_fen, "本金", "欠款本金", target="principal_fen"),
-        _column("outstanding", cells.amount_fen, "欠款金额", "欠款总额", "余额", "未还金额", target="outstanding_fen"),
+        _column("outstanding", cells.amount_fen, "欠款金额", "欠款总额", "余额", target="outstanding_fen"),
         _column("balance_as_of", cells.day, "余额日期", "欠款截止日期", "数据日期", is_past=True),
         _column("overdue_since", cells.day, "逾期日期", "逾期起始日", is_past=True),
         _column("hand", cells.one_of(HANDS), "手别", "委案手别"),

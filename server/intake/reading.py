@@ -3,7 +3,7 @@
 Every fault of a row is told, not only the first; rows without fault are given in the order of the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, BinaryIO, Literal
@@ -12,7 +12,7 @@ from server.intake.cells import CHINA, clean
 from server.intake.delimited import DelimitedFile, Record
 from server.intake.encoding import detect, lines
 from server.intake.faults import CellFault, FileFault, RowFault
-from server.intake.jsonlines import Document, documents
+from server.intake.jsonlines import Document, documents, storable
 from server.intake.kinds import BY_HEADING, COLUMNS, KINDS, Column, folded
 
 Form = Literal["csv", "jsonl"]
@@ -72,7 +72,7 @@ def _header(header: list[str], *, kind: str, ignored: set[str]) -> list[Column |
     """Name the column of each cell; FileFault when one is missing or stands twice."""
     columns = [BY_HEADING[kind].get(folded(name)) for name in header]
     ignored.update(
-        name[:100] for name, column in zip(header, columns, strict=True) if name and column is None
+        storable(name) for name, column in zip(header, columns, strict=True) if name and column is None
     )
     known = [column.name for column in columns if column is not None]
     missing = tuple(column.name for column in COLUMNS[kind] if column.required and column.name not in known)
@@ -95,7 +95,8 @@ def _from_records(
             continue
         surplus = record.cells[len(columns) :]
         if len(record.cells) < len(columns) or any(cell.strip() for cell in surplus):
-            reason = f"The row has {len(record.cells)} cells, the header {len(columns)}. Check delimiters and quotes."
+            sizes = f"The row has {len(record.cells)} cells, the header {len(columns)}."
+            reason = f"{sizes} Check delimiters and quotation marks."
             yield Rejected(record.line, (RowFault(record.line, None, reason),))
             continue
         cells = {
@@ -123,7 +124,7 @@ def _from_documents(
             column = BY_HEADING[own].get(folded(key))
             if column is None:
                 if len(ignored) < 100:
-                    ignored.add(key[:100].encode("utf-8", "replace").decode())
+                    ignored.add(storable(key))
             elif column in cells:
                 twice.append(
                     RowFault(document.line, column.name, "Is given twice under two names. Keep one.")
@@ -133,7 +134,7 @@ def _from_documents(
         yield Rejected(document.line, tuple(twice)) if twice else _row(document.line, own, cells, today=today)
 
 
-def _row(line: int, kind: str, cells: dict[Column, str | None] | Any, *, today: date) -> Row | Rejected:
+def _row(line: int, kind: str, cells: Mapping[Column, str | None], *, today: date) -> Row | Rejected:
     values: dict[str, Any] = {}
     faults: list[RowFault] = []
     for column, raw in cells.items():

@@ -13,13 +13,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sync.envelope import KeyFault, PublicKey
 
 from server.authority import Actor, Role
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from server.models.people import Device, EnrolmentCode, Staff
 from server.models.tokens import FreshToken, new_token
+from sync.envelope import KeyFault, PublicKey
 from sync.protocol import uuid7
 
 ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"

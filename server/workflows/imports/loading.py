@@ -73,12 +73,10 @@ def _load_kind(
     for row, said in resolved:
         key = _key(said)
         before = current.get(key) or stored.get(key)
-        other = before and next(
-            (name for name in PARENT_IDS if name in said and said[name] != before[name]), None
-        )
-        if other:
+        other = _changed_parent(before, said)
+        if other is not None:
             reason = "Names another one than before. References are permanent: use a new reference."
-            outcome.reject(row, PARENT_IDS[other], reason)
+            outcome.reject(row, other, reason)
             continue
         said = {name: target.defaults.get(name) if value is None else value for name, value in said.items()}
         after = merge(kind, before, said if before else target.blank_row() | said, now=now)
@@ -88,6 +86,14 @@ def _load_kind(
     _write(session, target, changed)
     if kind in TOLD_BY:
         announce_again(TOLD_BY[kind].in_([after["id"] for after in changed if _key(after) in stored]))
+
+
+def _changed_parent(before: Values | None, said: Values) -> str | None:
+    """Name the reference that would move a row to another debtor, case or person; visits hang on these."""
+    for name, reference in PARENT_IDS.items():
+        if before is not None and name in said and said[name] != before[name]:
+            return reference
+    return None
 
 
 def _key(row: Values) -> Key:
@@ -136,9 +142,7 @@ def _name_parents(
         parent = found.get((named["client_id"], reference)) if reference else None
         name = column.removesuffix("_reference")
         if reference and parent is None:
-            reason = (
-                f"There is no {name} {reference!r} of this client. Import it first, in front of this row."
-            )
+            reason = f"There is no {name} {reference!r} of this client. Import it in front of this row."
             outcome.reject(row, column, reason)
             return False
         if column == "contact_reference" and parent is not None and parent.case_id != into["case_id"]:
@@ -190,7 +194,7 @@ def _write(session: Session, target: Target, rows: Sequence[Values]) -> None:
     if not rows:
         return
     table = target.table
-    columns = [column for column in table.columns]
+    columns = list(table.columns)
     names = ", ".join(f'"{column.name}"' for column in columns)
     settings = ", ".join(
         f'"{column.name}" = excluded."{column.name}"' for column in columns if column.name != "id"

@@ -60,14 +60,11 @@ def _address(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: dat
     if has_moved:
         merged |= {"status": "unverified", "source": "", "verified_at": None, "verified_by": None}
     said_at = None if on is None else datetime.combine(on, time(0), CHINA)
-    is_news = (
-        has_moved
-        or merged["verified_at"] is None
-        or (said_at is not None and said_at > merged["verified_at"])
-    )
+    known_at = merged["verified_at"]
+    is_news = known_at is None or (said_at is not None and said_at > known_at)
     if word in ("verified", "invalid") and is_news:
         merged |= {"status": word, "verified_at": said_at or now, "verified_by": None}
-    if source is not None and (is_news or merged["verified_at"] is None):
+    if source is not None and is_news:
         merged["source"] = source
     return merged
 

@@ -1,0 +1,238 @@
+"""What does the office know of a case, and what may it write on it?
+
+Reads give rows; who may see what is masked by the API. An unmasked read is a write: the access log says
+who, when, what and why before anything is shown. Files of the clients come in through `imports`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.authority import Actor
+from server.database import db, transaction
+from server.errors import Conflict, Fault, Invalid, NotFound
+from server.models.access import AccessEntry
+from server.models.assignments import announce_again
+from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, LedgerEntry
+from server.models.dispatch import Assignment
+from sync.protocol import uuid7
+
+UNMASKED_FIELDS: Final = (
+    "debtor.name",
+    "debtor.id_number",
+    "debtor.phone",
+    "account_number",
+    "addresses.text",
+    "contacts.name",
+    "contacts.phone",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A case with everything around it."""
+
+    case: Case
+    client: Client
+    debtor: Debtor
+    addresses: Sequence[Address]
+    contacts: Sequence[Contact]
+    holds: Sequence[Hold]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A contact with the debtor or about the case, as somebody in the office writes it down."""
+
+    channel: str
+    at: datetime
+    effective: bool = False
+    counterpart: str = ""
+    result: str = ""
+    received_on: date | None = None
+    asks_for_visit: bool = False
+    visit_on: date | None = None
+    reference: str | None = None
+
+
+def list_cases(
+    *, client: str | None, state: str | None, reference: str | None, after: UUID | None, limit: int
+) -> Sequence[Any]:
+    """Return one page of (Case, Debtor, Client) in the order of ids."""
+    query = (
+        sa.select(Case, Debtor, Client)
+        .join(Debtor, Debtor.id == Case.debtor_id)
+        .join(Client, Client.id == Case.client_id)
+        .order_by(Case.id)
+        .limit(limit)
+    )
+    if client is not None:
+        query = query.where(Client.reference == client)
+    if state is not None:
+        query = query.where(Case.state == state)
+    if reference is not None:
+        query = query.where(Case.reference == reference)
+    if after is not None:
+        query = query.where(Case.id > after)
+    return db.session.execute(query).all()
+
+
+def open_case(case_id: UUID) -> CaseFile:
+    """Load a case with debtor, addresses, contacts and the holds that stop it."""
+    case = db.session.get(Case, case_id)
+    if case is None:
+        raise NotFound("case-unknown", "There is no case with this id.")
+    stops = sa.or_(Hold.case_id == case.id, sa.and_(Hold.debtor_id == case.debtor_id, Hold.scope == "debtor"))
+    holds = sa.select(Hold).where(stops, Hold.released_at.is_(None)).order_by(Hold.raised_at, Hold.id)
+    return CaseFile(
+        case=case,
+        client=db.session.get_one(Client, case.client_id),
+        debtor=db.session.get_one(Debtor, case.debtor_id),
+        addresses=_of_case(Address, case_id),
+        contacts=_of_case(Contact, case_id),
+        holds=db.session.scalars(holds).all(),
+    )
+
+
+def _of_case(model: type[Any], case_id: UUID) -> Sequence[Any]:
+    return db.session.scalars(sa.select(model).where(model.case_id == case_id).order_by(model.id)).all()
+
+
+def unmask(case_id: UUID, *, reason: str, actor: Actor, now: datetime) -> CaseFile:
+    """Log the unmasked read, then load the case. Without the log entry nothing is shown."""
+    if not reason.strip():
+        fault = Fault("/reason", "Say what you need it for.")
+        raise Invalid("reason-missing", "An unmasked read needs a reason.", faults=[fault])
+    with transaction() as session:
+        _lock_case(session, case_id)
+        session.add(
+            AccessEntry(
+                at=now,
+                staff_id=actor.staff_id,
+                action="unmask",
+                entity_kind="case",
+                entity_id=case_id,
+                fields=list(UNMASKED_FIELDS),
+                reason=reason.strip(),
+            )
+        )
+    return open_case(case_id)
+
+
+def _lock_case(session: Session, case_id: UUID) -> Case:
+    query = sa.select(Case).where(Case.id == case_id).with_for_update(key_share=True)
+    case = session.scalar(query.execution_options(populate_existing=True))
+    if case is None:
+        raise NotFound("case-unknown", "There is no case with this id.")
+    return case
+
+
+def list_ledger(case_id: UUID, *, before: UUID | None, limit: int) -> Sequence[LedgerEntry]:
+    """Return one page of a case's contact ledger, newest first; `before` is the last id seen."""
+    if db.session.get(Case, case_id) is None:
+        raise NotFound("case-unknown", "There is no case with this id.")
+    query = sa.select(LedgerEntry).where(LedgerEntry.case_id == case_id)
+    last = db.session.get(LedgerEntry, before) if before is not None else None
+    if last is not None:
+        query = query.where(sa.tuple_(LedgerEntry.at, LedgerEntry.id) < (last.at, last.id))
+    return db.session.scalars(query.order_by(LedgerEntry.at.desc(), LedgerEntry.id.desc()).limit(limit)).all()
+
+
+def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datetime) -> LedgerEntry:
+    """Write a contact into the ledger. The same reference with the same content is written once.
+
+    Raises Invalid when it lies in the future or asks for a visit without being the debtor's own word.
+    """
+    _check_entry(entry, now=now)
+    facts = {name: getattr(entry, name) for name in NewEntry.__dataclass_fields__ if name != "reference"}
+    with transaction() as session:
+        case = _lock_case(session, case_id)
+        reference = entry.reference or f"office:{uuid7()}"
+        standing = session.scalar(
+            sa.select(LedgerEntry).where(
+                LedgerEntry.client_id == case.client_id, LedgerEntry.reference == reference
+            )
+        )
+        if standing is not None:
+            if standing.case_id == case_id and all(getattr(standing, name) == facts[name] for name in facts):
+                return standing
+            raise Conflict("reference-taken", "This reference names another entry. Use a new one.")
+        written = LedgerEntry(
+            client_id=case.client_id,
+            reference=reference,
+            case_id=case.id,
+            debtor_id=case.debtor_id,
+            recorded_by=actor.staff_id,
+            **facts,
+        )
+        session.add(written)
+    return written
+
+
+def _check_entry(entry: NewEntry, *, now: datetime) -> None:
+    faults: list[Fault] = []
+    if entry.at > now:
+        faults.append(Fault("/at", "Lies in the future; the ledger holds what happened."))
+    if entry.asks_for_visit and entry.channel == "letter":
+        faults.append(Fault("/asks_for_visit", "Only an inbound contact, call or visit can ask for a visit."))
+    if entry.received_on is not None and entry.channel != "letter":
+        faults.append(Fault("/received_on", "Only letters are received."))
+    if entry.visit_on is not None and not entry.asks_for_visit:
+        faults.append(Fault("/visit_on", "Names a day for a visit nobody asked for: set asks_for_visit."))
+    if faults:
+        raise Invalid("invalid-input", "Correct the fields listed in `errors`.", faults=faults)
+
+
+def judge_address(address_id: UUID, *, status: str, source: str, actor: Actor, now: datetime) -> Address:
+    """Write down whether an address was verified, and how (A5). Phones with a visit there are told."""
+    if not source.strip():
+        fault = Fault("/source", "Say who or what it was verified with.")
+        raise Invalid("source-missing", "Verification needs its source.", faults=[fault])
+    with transaction() as session:
+        query = sa.select(Address).where(Address.id == address_id).with_for_update(key_share=True)
+        address = session.scalar(query.execution_options(populate_existing=True))
+        if address is None:
+            raise NotFound("address-unknown", "There is no address with this id.")
+        if (address.status, address.source, address.verified_by) != (status, source.strip(), actor.staff_id):
+            address.status, address.source = status, source.strip()
+            address.verified_at, address.verified_by = now, actor.staff_id
+            announce_again(Assignment.address_id == address_id)
+    return address
+
+
+def review(case_id: UUID, *, actor: Actor, now: datetime) -> Case:
+    """Record that somebody reviewed a case with special flags (A1). The first review stands."""
+    with transaction() as session:
+        case = _lock_case(session, case_id)
+        if case.reviewed_at is None:
+            case.reviewed_at, case.reviewed_by = now, actor.staff_id
+    return case
+
+
+def acknowledge_note(case_id: UUID, *, actor: Actor, now: datetime) -> Case:
+    """Record that the client's special note was read (A6). Conflict when there is none."""
+    with transaction() as session:
+        case = _lock_case(session, case_id)
+        if not case.special_note:
+            raise Conflict("note-missing", "This case has no special note to acknowledge.")
+        if case.note_acknowledged_at is None:
+            case.note_acknowledged_at, case.note_acknowledged_by = now, actor.staff_id
+    return case
+
+
+def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
+    """Replace what hardship a debtor is known to be in; phones with a visit to them are told."""
+    with transaction() as session:
+        debtor = session.get(Debtor, debtor_id, with_for_update=True, populate_existing=True)
+        if debtor is None:
+            raise NotFound("debtor-unknown", "There is no debtor with this id.")
+        wanted = sorted(set(hardship))
+        if debtor.hardship != wanted:
+            debtor.hardship = wanted
+            announce_again(Assignment.debtor_id == debtor_id)
+    return debtor
