@@ -1,0 +1,178 @@
+"""An office behind a network that misbehaves on purpose: httpx.MockTransport with a list of faults.
+
+Each fault is used for one request, in order; `well` lets one through. What the office has stored stays to
+be looked at: `items` by id, `files` by upload path.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from sync.envelope import DeviceKey, PublicKey, digest, keyid_of
+from sync.protocol import RECEIPT, PushedItem
+from sync.wire import read_batch, write_instant
+from tests.sync.made import NOON
+
+Handler = Callable[[httpx.Request], httpx.Response]
+Fault = Callable[[Handler, httpx.Request], httpx.Response]
+
+
+def well(handle: Handler, request: httpx.Request) -> httpx.Response:
+    """Let it through."""
+    return handle(request)
+
+
+def lose_request(handle: Handler, request: httpx.Request) -> httpx.Response:
+    """The office never hears of it."""
+    raise httpx.ConnectError("no route", request=request)
+
+
+def lose_answer(handle: Handler, request: httpx.Request) -> httpx.Response:
+    """The office does it and the phone never hears."""
+    handle(request)
+    raise httpx.ReadTimeout("silence", request=request)
+
+
+def cut_answer(handle: Handler, request: httpx.Request) -> httpx.Response:
+    """Half of the answer arrives as if it were all."""
+    answer = handle(request)
+    return httpx.Response(answer.status_code, content=answer.content[: len(answer.content) // 2])
+
+
+def portal(handle: Handler, request: httpx.Request) -> httpx.Response:
+    """The hotel's network wants a room number."""
+    return httpx.Response(200, html="<h1>Welcome</h1>")
+
+
+def redirect(handle: Handler, request: httpx.Request) -> httpx.Response:
+    """The same, politely."""
+    return httpx.Response(302, headers={"Location": "http://portal/"})
+
+
+def answering(status: int, slug: str | None = None, **headers: str) -> Fault:
+    """Answer this status: as the office's problem if it has a slug, else as some proxy's page."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        if slug is None:
+            return httpx.Response(status, html="<h1>proxy</h1>", headers=headers)
+        return problem(status, slug, **headers)
+
+    return fault
+
+
+def cut_upload(at: int) -> Fault:
+    """The connection breaks after so many bytes of the body."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        handle(
+            httpx.Request(request.method, request.url, headers=request.headers, content=request.read()[:at])
+        )
+        raise httpx.WriteError("broken pipe", request=request)
+
+    return fault
+
+
+def problem(status: int, slug: str, **headers: str) -> httpx.Response:
+    content = json.dumps({"type": f"/problems/{slug}", "status": status}).encode()
+    return httpx.Response(
+        status, content=content, headers={"Content-Type": "application/problem+json", **headers}
+    )
+
+
+@dataclass
+class FakeOffice:
+    """Stores what it is sent, and hands out the pages it was given."""
+
+    faults: list[Fault] = field(default_factory=list)
+    key: DeviceKey = field(default_factory=DeviceKey.generate)
+    items: dict[str, PushedItem] = field(default_factory=dict)
+    raw: list[bytes] = field(default_factory=list)
+    pages: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, bytearray] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    most_bytes: int = 1_000_000
+
+    def client(self) -> httpx.Client:
+        """A connection to it."""
+        return httpx.Client(transport=httpx.MockTransport(self._answer), base_url="http://office")
+
+    @property
+    def public_key(self) -> PublicKey:
+        return PublicKey.from_spki(self.key.spki, algorithm="ed25519")
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append((request.method, request.url.path))
+        fault = self.faults.pop(0) if self.faults else well
+        return fault(self._handle, request)
+
+    def _handle(self, request: httpx.Request) -> httpx.Response:
+        match request.method, request.url.path:
+            case "POST", "/api/v1/sync/push":
+                return self._push(request.read())
+            case "POST", "/api/v1/sync/quarantine":
+                self.raw.append(request.read())
+                return httpx.Response(
+                    200, json={"receipt": self.receipt("raw", hashlib.sha256(request.read()).digest())}
+                )
+            case "GET", "/api/v1/sync/pull":
+                return httpx.Response(200, json=self.pages.pop(0) if self.pages else self.page())
+            case "POST", "/api/v1/files":
+                return self._create(request)
+            case "HEAD", path if path in self.files:
+                return httpx.Response(200, headers={"Upload-Offset": str(len(self.files[path]))})
+            case "PATCH", path if path in self.files:
+                return self._patch(path, request)
+        return problem(404, "not-found")
+
+    def _push(self, raw: bytes) -> httpx.Response:
+        if len(raw) > self.most_bytes:
+            return problem(413, "request-entity-too-large")
+        outcomes = []
+        for item in read_batch(raw).items:
+            is_new = self.items.setdefault(str(item.id), item) is item
+            name = digest(item.envelope.payload_type, item.envelope.payload)
+            receipt = self.receipt(str(item.id), name)
+            outcome = "applied" if is_new else "duplicate"
+            outcomes.append({"id": str(item.id), "outcome": outcome, "flags": [], "receipt": receipt})
+        return httpx.Response(200, json={"outcomes": outcomes, "ack_seq": len(self.items)})
+
+    def receipt(self, item_id: str, sha256: bytes) -> dict[str, Any]:
+        """Sign the promise that something is stored."""
+        promised = {
+            "item_id": item_id,
+            "item_sha256": sha256.hex(),
+            "received_at": write_instant(NOON),
+        }
+        payload = json.dumps(promised, sort_keys=True, separators=(",", ":")).encode()
+        sig = self.key.seal(RECEIPT, payload).signatures[0].sig
+        return {**promised, "keyid": keyid_of(self.key.spki), "sig": base64.b64encode(sig).decode()}
+
+    def page(self, **facts: Any) -> dict[str, Any]:
+        """A page of the feed with nothing new."""
+        anchor = {"token": "a1.0.x.y", "server_time": write_instant(NOON)}
+        empty = {"changes": [], "cursor": "c1", "seen": {}, "has_more": False, "anchor": anchor}
+        return empty | facts
+
+    def _create(self, request: httpx.Request) -> httpx.Response:
+        named = dict(pair.split(" ") for pair in request.headers["Upload-Metadata"].split(","))
+        path = "/api/v1/files/" + base64.b64decode(named["evidence_id"]).decode()
+        self.files.setdefault(path, bytearray())
+        self.lengths[path] = int(request.headers["Upload-Length"])
+        return httpx.Response(201, headers={"Location": f"http://office{path}"})
+
+    def _patch(self, path: str, request: httpx.Request) -> httpx.Response:
+        if int(request.headers["Upload-Offset"]) != len(self.files[path]):
+            return problem(409, "offset-mismatch")
+        self.files[path] += request.read()
+        assert len(self.files[path]) <= self.lengths[path]
+        return httpx.Response(204, headers={"Upload-Offset": str(len(self.files[path]))})
+
+    def forget(self, path: str) -> None:
+        """Lose an upload, as when it expired."""
+        del self.files[path]

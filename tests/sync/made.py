@@ -1,0 +1,59 @@
+"""Made for tests of the pure library: readings, items, and phones that exist only in memory."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sync.envelope import DeviceKey, digest
+from sync.outbox import Outbox, Sealed
+from sync.protocol import ITEM, Clock, Item, PushedItem, uuid7
+from sync.wire import write_item
+
+NOON = datetime(2026, 11, 24, 4, tzinfo=UTC)
+DEVICE = UUID("01890000-0000-7000-8000-000000000001")
+VISITOR = UUID("01890000-0000-7000-8000-000000000002")
+
+
+def a_clock(**facts: Any) -> Clock:
+    """Readings of a phone that never met the office."""
+    return Clock(**({"wall": NOON, "tz": "+08:00", "monotonic_ms": 1000, "boot_id": "boot-1"} | facts))
+
+
+def an_item(**facts: Any) -> Item:
+    """The first item of a phone."""
+    defaults: dict[str, Any] = {
+        "item_id": uuid7(),
+        "device_id": DEVICE,
+        "staff_id": VISITOR,
+        "seq": 1,
+        "prev": None,
+        "type": "incident.raised",
+        "seen_seq": 0,
+        "clock": a_clock(),
+        "body": {"kind": "dog", "text": "狗"},
+    }
+    return Item(**(defaults | facts))
+
+
+def pushed(item: Item, key: DeviceKey, **wrapper: Any) -> PushedItem:
+    """An item sealed by this key, in a wrapper that agrees with it unless told otherwise."""
+    envelope = key.seal(ITEM, write_item(item))
+    facts = {"id": item.item_id, "seq": item.seq, "prev": item.prev} | wrapper
+    return PushedItem(envelope=envelope, **facts)
+
+
+def append(outbox: Outbox, key: DeviceKey, **facts: Any) -> Sealed:
+    """Record one item at the head of the chain."""
+
+    def seal(seq: int, prev: bytes | None) -> Sealed:
+        item = an_item(seq=seq, prev=prev, **facts)
+        envelope = key.seal(ITEM, write_item(item))
+        return Sealed(item.item_id, item.type, digest(ITEM, envelope.payload), envelope)
+
+    return outbox.append(seal)
+
+
+def sha(text: str) -> bytes:
+    """A digest that stands for something named."""
+    return hashlib.sha256(text.encode()).digest()
