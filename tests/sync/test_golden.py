@@ -1,0 +1,154 @@
+"""Wire messages as they once were: both sides still read them, and say the same of them.
+
+The files in tests/golden are only ever added to. A change that breaks one of these tests breaks phones that
+are out there. All keys come from fixed seeds, so what is signed deterministically is compared byte by byte.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from server.signing import PERMIT, Signer
+from server.workflows.exchange.anchors import make_anchor, read_anchor
+from server.workflows.exchange.inbox import make_receipt
+from sync.admission import examine
+from sync.bodies import AccountWritten, read_body
+from sync.client import Report, SyncClient, server_time
+from sync.envelope import DeviceKey, PublicKey, digest
+from sync.outbox import Outbox, Sealed
+from sync.phone import Clocks, Phone
+from sync.protocol import ITEM
+from sync.wire import Reader, parse, read_batch, read_envelope, read_item, write_envelope, write_item
+from tests.sync.made import a_clock
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+PHONE = DeviceKey(Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
+SIGNER = Signer.from_seed(b"\x02" * 32, secret=b"\x03" * 32)
+PHONE_KEY = PublicKey.from_spki(PHONE.spki, algorithm="ed25519")
+OFFICE_KEY = PublicKey.from_spki(SIGNER.public_spki, algorithm="ed25519")
+DEVICE = UUID("01890000-0000-7000-8000-000000000001")
+ITEM_ID = UUID("01890000-0000-7000-8000-000000000011")
+RECEIVED = datetime(2026, 11, 24, 4, 30, tzinfo=UTC)
+
+
+def read(name: str) -> Any:
+    return json.loads((GOLDEN / name).read_bytes())
+
+
+@pytest.fixture
+def payload() -> bytes:
+    return (GOLDEN / "item_payload.json").read_bytes().rstrip(b"\n")
+
+
+def test_every_golden_message_has_its_test() -> None:
+    names = {path.name for path in GOLDEN.iterdir()}
+
+    assert names == {
+        "item_payload.json",
+        "envelope.json",
+        "push_request.json",
+        "push_answer.json",
+        "pull_page.json",
+        "receipt.json",
+        "permit.json",
+        "anchor.json",
+    }
+
+
+def test_an_item_payload_means_the_same_to_phone_and_office(payload: bytes) -> None:
+    item = read_item(payload)
+
+    assert (item.item_id, item.device_id, item.seq, item.prev) == (ITEM_ID, DEVICE, 1, None)
+    assert item.extra == {"from_a_later_version": {"kept": True}}
+    body = read_body(item.type, item.body)
+    assert isinstance(body, AccountWritten) and body.narrative.startswith("到达后")
+    assert write_item(item) == payload
+
+
+def test_an_envelope_is_sealed_over_exactly_the_payload(payload: bytes) -> None:
+    envelope = read_envelope(Reader(read("envelope.json")))
+
+    assert envelope.payload == payload
+    assert PHONE_KEY.has_sealed(envelope)
+    assert write_envelope(PHONE.seal(ITEM, payload)) == read("envelope.json")
+
+
+def test_the_office_reads_a_push_request() -> None:
+    batch = read_batch((GOLDEN / "push_request.json").read_bytes())
+
+    (candidate,) = [examine(one, device_id=DEVICE, key=PHONE_KEY) for one in batch.items]
+
+    assert (candidate.pushed.id, candidate.problem, candidate.flags) == (ITEM_ID, None, ())
+
+
+def test_the_office_signs_the_same_receipt(payload: bytes) -> None:
+    receipt = make_receipt(SIGNER, item_id=ITEM_ID, sha256=digest(ITEM, payload), now=RECEIVED)
+
+    assert receipt == read("receipt.json")
+
+
+def test_the_office_makes_and_knows_the_same_anchor() -> None:
+    told = read("anchor.json")
+
+    assert make_anchor(SIGNER, device_id=DEVICE, now=RECEIVED) == told
+    later = RECEIVED + timedelta(days=2)
+    assert read_anchor(told["token"], SIGNER, device_id=DEVICE, now=later) == RECEIVED == server_time(told)
+
+
+def answering(content: bytes) -> httpx.Client:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=content))
+    return httpx.Client(transport=transport, base_url="http://office")
+
+
+def a_client(outbox: Outbox, content: bytes) -> SyncClient:
+    return SyncClient(
+        outbox=outbox,
+        http=answering(content),
+        server_key=OFFICE_KEY,
+        read_clock=a_clock,
+        on_anchor=lambda anchor, rtt_ms: outbox.remember(anchor=anchor),
+        monotonic_ms=lambda: 0,
+    )
+
+
+def test_the_phone_believes_a_push_answer(tmp_path: Path, payload: bytes) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    envelope = PHONE.seal(ITEM, payload)
+    outbox.append(lambda seq, prev: Sealed(ITEM_ID, "visit.account", digest(ITEM, payload), envelope))
+
+    a_client(outbox, (GOLDEN / "push_answer.json").read_bytes()).push(Report())
+
+    (kept,) = outbox.outcomes()
+    assert (kept["outcome"], kept["flags"]) == ("applied", ["clock_low_trust"])
+    assert kept["receipt"] == read("receipt.json")
+    outbox.close()
+
+
+def test_the_phone_applies_a_pulled_page_and_opens_its_permit(tmp_path: Path) -> None:
+    phone = Phone(tmp_path, clocks=Clocks(wall=lambda: RECEIVED))
+    phone.outbox.remember(server_key=base64.b64encode(SIGNER.public_spki).decode())
+
+    report = Report()
+    phone.connect(answering((GOLDEN / "pull_page.json").read_bytes())).pull(report)
+
+    (held,) = phone.today()
+    assert report.pulled == 2  # one put, one remove of something this phone never had
+    assert phone.outbox.fact("anchor").items() >= read("anchor.json").items()
+    team = Reader(held.permit).uuids("team")
+    assert phone.may_enter_now(held, team=team) == []
+    phone.close()
+
+
+def test_the_office_seals_the_same_permit() -> None:
+    sealed = read("permit.json")
+    envelope = read_envelope(Reader(sealed))
+
+    assert OFFICE_KEY.has_sealed(envelope)
+    assert SIGNER.seal(PERMIT, parse(envelope.payload)) == sealed

@@ -1,0 +1,227 @@
+"""The phone's facade: what it may do offline, what it signs, what it tells the visitor."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from sync.envelope import DeviceKey, PublicKey
+from sync.phone import ENROL, Clocks, EnrolmentRefused, Held, Phone
+from sync.protocol import ITEM, PERMIT, Change
+from sync.wire import read_item, write_envelope, write_instant
+from tests.sync.fake_office import FakeOffice
+from tests.sync.made import DEVICE, NOON, VISITOR
+
+OFFICE = DeviceKey.generate()
+PARTNER = UUID(int=7)
+
+
+class Hands:
+    """A phone's clocks in a test's hands."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic_ms, self.boot = NOON, 1_000_000, "boot-1"
+
+    def clocks(self) -> Clocks:
+        return Clocks(
+            wall=lambda: self.wall, monotonic_ms=lambda: self.monotonic_ms, boot_id=lambda: self.boot
+        )
+
+    def pass_by(self, time: timedelta) -> None:
+        self.wall += time
+        self.monotonic_ms += int(time / timedelta(milliseconds=1))
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def phone(tmp_path: Path, hands: Hands) -> Iterator[Phone]:
+    phone = Phone(tmp_path, clocks=hands.clocks())
+    phone.outbox.remember(
+        device_id=str(DEVICE),
+        staff_id=str(VISITOR),
+        token="t",
+        server_key=base64.b64encode(OFFICE.spki).decode(),
+    )
+    yield phone
+    phone.close()
+
+
+def at(hours: float) -> str:
+    return write_instant(NOON + timedelta(hours=hours))
+
+
+def a_permit(**facts: Any) -> dict[str, Any]:
+    """From an hour before noon until two hours after, to be started within one; for two people."""
+    return {
+        "v": 1,
+        "permit_id": str(uuid4()),
+        "allowed": [{"from": at(-1), "until": at(2)}],
+        "latest_start": at(1),
+        "expires_at": at(3),
+        "team": [str(VISITOR), str(PARTNER)],
+    } | facts
+
+
+def deliver(phone: Phone, permit: dict[str, Any], *, key: DeviceKey = OFFICE, type_: str = PERMIT) -> None:
+    """Let a pulled page carry an assignment with this permit."""
+    sealed = write_envelope(key.seal(type_, json.dumps(permit).encode()))
+    change = Change("staff:1", "assignment", uuid4(), "put", 1, {"permit": sealed})
+    phone.outbox.apply([change], cursor="c", seen={f"staff:{VISITOR}": 5})
+
+
+def the_one(phone: Phone) -> Held:
+    (held,) = phone.today()
+    return held
+
+
+BOTH = [VISITOR, PARTNER]
+
+
+@pytest.mark.parametrize(
+    ("permit", "team", "why"),
+    [
+        ({}, BOTH, []),
+        ({}, BOTH[::-1], []),
+        ({"allowed": [{"from": at(-3), "until": at(-2)}, {"from": at(0), "until": at(0)}]}, BOTH, []),
+        ({"allowed": [{"from": at(0.5), "until": at(2)}]}, BOTH, ["outside the permitted time"]),
+        ({"allowed": []}, BOTH, ["outside the permitted time"]),
+        ({"latest_start": at(-0.1)}, BOTH, ["after the latest permitted start"]),
+        ({"expires_at": at(-0.1)}, BOTH, ["the permit has expired"]),
+        ({}, [VISITOR], ["the team is not the one on the permit"]),
+        ({}, [*BOTH, UUID(int=9)], ["the team is not the one on the permit"]),
+    ],
+    ids=[
+        *("inside", "order-of-team", "second-span", "before", "never"),
+        *("too-late-to-start", "expired", "alone", "three"),
+    ],
+)
+def test_the_phone_says_why_not_to_knock(
+    phone: Phone, permit: dict[str, Any], team: list[UUID], why: list[str]
+) -> None:
+    deliver(phone, a_permit(**permit))
+
+    assert phone.may_enter_now(the_one(phone), team=team) == why
+
+
+def test_every_reason_is_told_at_once(phone: Phone, hands: Hands) -> None:
+    deliver(phone, a_permit())
+    hands.pass_by(timedelta(hours=4))
+
+    assert len(phone.may_enter_now(the_one(phone), team=[VISITOR])) == 4
+
+
+def test_a_wall_clock_turned_back_does_not_open_the_door(phone: Phone, hands: Hands) -> None:
+    deliver(phone, a_permit())
+    with FakeOffice(key=OFFICE).client() as http:
+        phone.sync(http)  # brings an anchor: it is noon at the office
+    hands.pass_by(timedelta(hours=4))
+    hands.wall = NOON
+
+    assert "the permit has expired" in phone.may_enter_now(the_one(phone), team=BOTH)
+
+
+def test_after_a_reboot_the_wall_clock_is_all_there_is(phone: Phone, hands: Hands) -> None:
+    with FakeOffice(key=OFFICE).client() as http:
+        phone.sync(http)
+    hands.boot, hands.monotonic_ms, hands.wall = "boot-2", 3, NOON + timedelta(minutes=9)
+
+    assert phone.estimate_now() == NOON + timedelta(minutes=9)
+
+
+@pytest.mark.parametrize(
+    ("key", "type_"), [(DeviceKey.generate(), PERMIT), (OFFICE, ITEM)], ids=["other-key", "other-type"]
+)
+def test_a_permit_that_is_not_the_offices_is_no_permission_and_hides_no_other(
+    phone: Phone, key: DeviceKey, type_: str
+) -> None:
+    deliver(phone, a_permit(permit_id="forged"), key=key, type_=type_)
+    deliver(phone, a_permit(permit_id="good"))
+
+    assert [held.permit["permit_id"] for held in phone.today()] == ["good"]
+
+
+def test_each_record_continues_the_chain_and_says_what_the_phone_had_seen(phone: Phone) -> None:
+    deliver(phone, a_permit())
+    visit_id = phone.start_visit(the_one(phone), team=BOTH, position=None)
+    phone.end_visit(visit_id, position=None)
+
+    started, ended = phone.outbox.next_batch(10)
+    items = [read_item(one.envelope.payload) for one in (started, ended)]
+
+    assert [(item.seq, item.seen_seq, item.staff_id) for item in items] == [(1, 5, VISITOR), (2, 5, VISITOR)]
+    assert items[1].prev == phone.outbox.digest_of(started.id)
+    assert PublicKey.from_spki(phone.key.spki, algorithm="ed25519").has_sealed(ended.envelope)
+
+
+def test_a_captured_file_is_on_the_disk_under_the_digest_that_was_signed(phone: Phone) -> None:
+    evidence_id = phone.capture(b"jpeg", visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
+
+    body = read_item(phone.outbox.next_batch(1)[0].envelope.payload).body
+    (file,) = phone.outbox.next_files()
+    assert (file.evidence_id, file.path.read_bytes()) == (evidence_id, b"jpeg")
+    assert body["sha256"] == file.sha256 == hashlib.sha256(b"jpeg").hexdigest()
+
+
+def test_a_phone_keeps_its_key_and_its_chain_when_it_starts_again(phone: Phone, hands: Hands) -> None:
+    phone.record("incident.raised", {"text": "x"})
+    again = Phone(phone.folder, clocks=hands.clocks())
+
+    again.record("incident.raised", {"text": "y"})
+
+    assert again.key.spki == phone.key.spki
+    assert [item.seq for item in again.outbox.next_batch(5)] == [1, 2]
+    assert (phone.folder / "device.key").stat().st_mode & 0o077 == 0
+    again.close()
+
+
+def _post(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
+    return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://office")
+
+
+def test_enrolment_proves_possession_of_the_key(tmp_path: Path) -> None:
+    phone = Phone(tmp_path / "new", clocks=Clocks())
+    told = {"device_id": str(DEVICE), "staff_id": str(VISITOR), "token": "t", "server_key": "k"}
+    asked: list[dict[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.read()))
+        return httpx.Response(201, json=told)
+
+    phone.enrol(" abcd-1234 ", http=_post(answer))
+
+    spki = base64.b64decode(asked[0]["public_key"])
+    proof = base64.b64decode(asked[0]["proof"])
+    signed = ENROL + b"ABCD-1234\n" + spki
+    assert PublicKey.from_spki(spki, algorithm=asked[0]["algorithm"]).has_signed(signed, proof)
+    assert (phone.is_enrolled, phone.device_id) == (True, DEVICE)
+    phone.close()
+
+
+def test_a_refused_enrolment_leaves_the_phone_as_it_was(tmp_path: Path) -> None:
+    phone = Phone(tmp_path / "new", clocks=Clocks())
+
+    with pytest.raises(EnrolmentRefused, match="code-unknown"):
+        phone.enrol("x", http=_post(lambda request: httpx.Response(422, text="code-unknown")))
+
+    assert not phone.is_enrolled
+    phone.close()
+
+
+def test_the_estimate_follows_the_monotonic_clock_not_the_wall(phone: Phone, hands: Hands) -> None:
+    with FakeOffice(key=OFFICE).client() as http:
+        phone.sync(http)
+    hands.pass_by(timedelta(minutes=5))
+    hands.wall = datetime(2040, 1, 1, tzinfo=NOON.tzinfo)
+
+    assert phone.estimate_now() == NOON + timedelta(minutes=5)
