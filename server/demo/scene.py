@@ -1,4 +1,4 @@
-"""What do all chapters share: the plan of the day, the desks, the phones, and the clock that can be turned?"""
+"""What do all chapters share: the plan of the day, the desks, the phones, and a clock that can be turned?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ from server.workflows import evidence
 from server.workflows.uploads import finishing
 from tests.api.tus import Phone
 from tests.builders import a_handset, a_visitor, now
-from tests.media.conftest import BUCKET, moto_s3, rclone_s3
+from tests.object_stores import BUCKET, moto_s3, rclone_s3
 
 __all__ = ["moto_s3", "rclone_s3"]
 CONTENT = bytes(range(256)) * 12 * 1024

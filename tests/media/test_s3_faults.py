@@ -16,7 +16,7 @@ from botocore.exceptions import ReadTimeoutError
 from server.media.opening import open_store
 from server.media.s3 import S3Store
 from server.media.store import StoreUnavailable, evidence_key
-from tests.media.conftest import BUCKET
+from tests.object_stores import BUCKET
 
 SMALL = b"a photo" * 1000
 LARGE = secrets.token_bytes(1024) * 9 * 1024

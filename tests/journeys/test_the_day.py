@@ -1,0 +1,78 @@
+"""The whole story, on other parts: the same Procfile on an external PostgreSQL and an S3-compatible store.
+
+What `make demo` tells on the embedded parts is told here once for each implementation of S3; every step of
+the story is a check, so a status of 0 means that all of it came out.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+
+from server.demo import story
+from server.demo.processes import Processes, free_port
+from server.embedded import EmbeddedPostgres
+from tests.object_stores import BUCKET, moto_s3, rclone_s3
+
+__all__ = ["moto_s3", "rclone_s3"]
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def external_postgres(tmp_path: Path) -> Iterator[str]:
+    """A PostgreSQL that is none of the product's business to start or stop."""
+    with EmbeddedPostgres(tmp_path / "external", log=tmp_path / "external.log") as cluster:
+        yield cluster.url()
+
+
+@pytest.mark.parametrize("kind", ["rclone", "moto"])
+def test_the_day_comes_out_as_told_on_external_parts(
+    kind: str,
+    external_postgres: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys: Mapping[str, str] = request.getfixturevalue(f"{kind}_s3")
+    var, prefix = tmp_path / "var", f"journey-{kind}"
+    monkeypatch.setenv("FIELDVISIT_VAR", str(var))
+    environ = {
+        **os.environ,
+        "FIELDVISIT_VAR": str(var),
+        "DATABASE_URL": external_postgres,
+        "MEDIA_STORE": f"s3://{BUCKET}/{prefix}",
+        "S3_ENDPOINT_URL": keys["endpoint"],
+        "AWS_ACCESS_KEY_ID": keys["access_key"],
+        "AWS_SECRET_ACCESS_KEY": keys["secret_key"],
+        "WEB_CONCURRENCY": "1",
+        **story.environment(datetime.now(UTC)),
+    }
+    told: list[str] = []
+
+    with Processes(
+        checkout=CHECKOUT, environ=environ, logs=var / "log", port=free_port(0), say=told.append
+    ) as product:
+        product.start_all()
+        first = story.run(product.base_url, environ=environ, say=told.append)
+        again = story.run(product.base_url, environ=environ, say=told.append)
+
+    assert (first, again) == (0, 0), "\n".join(told)
+    assert not (var / "postgres").exists() and not (var / "media").exists()
+    stored = _objects(keys, prefix)
+    assert sum("/evidence/" in name for name in stored) >= 20
+    assert sum("/thumbnails/" in name for name in stored) >= 14
+
+
+def _objects(keys: Mapping[str, str], prefix: str) -> list[str]:
+    client = boto3.client(
+        "s3",
+        endpoint_url=keys["endpoint"],
+        aws_access_key_id=keys["access_key"],
+        aws_secret_access_key=keys["secret_key"],
+        region_name="us-east-1",
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [one["Key"] for page in pages for one in page.get("Contents", [])]
