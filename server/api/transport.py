@@ -108,7 +108,7 @@ class Api(flask_smorest.Api):
     def _register_responses(self) -> None:
         super()._register_responses()
         assert self.spec is not None
-        for response in self.spec.components.responses.values():
+        for response in self.spec.components.responses_lazy.values():
             content = response.get("content", {})
             if "application/json" in content:
                 content[MEDIA_TYPE] = content.pop("application/json")

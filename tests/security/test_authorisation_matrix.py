@@ -1,0 +1,155 @@
+"""Who may enter which endpoint? Every rule of the URL map has a row; a new endpoint without one fails.
+
+Entering means: neither 401 nor 403. Ids are random and bodies empty, so those who enter find nothing or
+are told what is missing; that is another matter.
+"""
+
+import pytest
+from flask import Flask
+
+from server.authority import Role
+from sync.protocol import uuid7
+from tests.builders import Cast, a_handset, a_person, a_token, a_visitor
+
+ANYBODY = frozenset({"nobody", *(role.value for role in Role), "phone"})
+SIGNED_IN = ANYBODY - {"nobody"}
+ADMIN, SUPERVISOR, DISPATCHER, AUDITOR, VISITOR, PHONE = (
+    frozenset({name}) for name in ("admin", "supervisor", "dispatcher", "auditor", "visitor", "phone")
+)
+OFFICE = DISPATCHER | SUPERVISOR | AUDITOR | ADMIN
+DESK = DISPATCHER | SUPERVISOR
+# A phone's token stands for its visitor.
+FIELD = VISITOR | PHONE
+
+ROWS: dict[tuple[str, str], frozenset[str]] = {
+    ("POST", "/tokens"): ANYBODY,
+    ("DELETE", "/tokens/current"): SIGNED_IN,
+    ("POST", "/devices"): ANYBODY,
+    ("POST", "/devices/<uuid:device_id>/revoke"): SUPERVISOR | ADMIN,
+    ("POST", "/enrolment-codes"): DESK | ADMIN,
+    ("GET", "/staff"): DESK | ADMIN,
+    ("POST", "/staff"): ADMIN,
+    ("GET", "/staff/<uuid:staff_id>"): DESK | ADMIN,
+    ("GET", "/staff/<uuid:staff_id>/qualifications"): DESK | ADMIN,
+    ("POST", "/staff/<uuid:staff_id>/qualifications"): SUPERVISOR | ADMIN,
+    ("POST", "/staff/<uuid:staff_id>/absences"): DESK | ADMIN,
+    ("POST", "/staff/<uuid:staff_id>/departure"): ADMIN,
+    ("POST", "/imports"): DISPATCHER | ADMIN,
+    ("GET", "/imports"): DESK | ADMIN,
+    ("GET", "/imports/<uuid:import_id>"): DESK | ADMIN,
+    ("GET", "/cases"): OFFICE,
+    ("GET", "/cases/<uuid:case_id>"): OFFICE,
+    ("GET", "/cases/<uuid:case_id>/ledger"): OFFICE,
+    ("GET", "/cases/<uuid:case_id>/holds"): OFFICE,
+    ("GET", "/cases/<uuid:case_id>/budget"): DESK | AUDITOR,
+    ("POST", "/cases/<uuid:case_id>/unmask"): DESK,
+    ("POST", "/cases/<uuid:case_id>/ledger"): DESK,
+    ("POST", "/cases/<uuid:case_id>/acknowledge-note"): DESK,
+    ("POST", "/cases/<uuid:case_id>/review"): SUPERVISOR,
+    ("POST", "/cases/<uuid:case_id>/holds"): DESK,
+    ("POST", "/holds/<uuid:hold_id>/release"): SUPERVISOR,
+    ("POST", "/addresses/<uuid:address_id>/verification"): DESK,
+    ("PUT", "/debtors/<uuid:debtor_id>/hardship"): DESK,
+    ("POST", "/assignments"): DESK,
+    ("POST", "/assignments/check"): DESK,
+    ("GET", "/assignments"): DESK | AUDITOR,
+    ("GET", "/assignments/<uuid:assignment_id>"): DESK | AUDITOR,
+    ("POST", "/assignments/<uuid:assignment_id>/cancel"): DESK,
+    ("POST", "/assignments/<uuid:assignment_id>/reassign"): DESK,
+    ("GET", "/rules"): SIGNED_IN,
+    ("GET", "/rules/packs"): SIGNED_IN,
+    ("POST", "/rules/replay"): SUPERVISOR | AUDITOR,
+    ("GET", "/calendar"): SIGNED_IN,
+    ("GET", "/sync/pull"): PHONE,
+    ("POST", "/sync/push"): PHONE,
+    ("POST", "/sync/quarantine"): PHONE,
+    ("GET", "/sync/status"): PHONE,
+    ("POST", "/files"): PHONE,
+    ("HEAD", "/files/<uuid:upload_id>"): PHONE,
+    ("POST", "/files/<uuid:upload_id>"): PHONE,
+    ("PATCH", "/files/<uuid:upload_id>"): PHONE,
+    ("DELETE", "/files/<uuid:upload_id>"): PHONE,
+    ("GET", "/visits"): DESK | AUDITOR | FIELD,
+    ("GET", "/visits/<uuid:visit_id>"): DESK | AUDITOR | FIELD,
+    ("GET", "/evidence/<uuid:evidence_id>/link"): SUPERVISOR | AUDITOR,
+    ("GET", "/findings"): SUPERVISOR | AUDITOR,
+    ("POST", "/findings/<uuid:finding_id>/decision"): AUDITOR,
+}
+# What opens by a sealed link, or shows nothing about anybody.
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/v1/openapi.json",
+    "/api/v1/docs/",
+    "/api/v1/docs/<path:path>",
+    "/api/v1/evidence/<uuid:evidence_id>/content",
+    "/api/v1/evidence/<uuid:evidence_id>/thumbnail",
+    "/api/v1/evidence/<uuid:evidence_id>/waveform",
+}
+
+
+def endpoints(app: Flask) -> set[tuple[str, str]]:
+    """Every method and rule of the API that is not open."""
+    found = set()
+    for rule in app.url_map.iter_rules():
+        if rule.rule in OPEN:
+            continue
+        methods = (rule.methods or set()) - {"OPTIONS"}
+        if "GET" in methods:
+            methods -= {"HEAD"}
+        found |= {(method, rule.rule.removeprefix("/api/v1")) for method in methods}
+    return found
+
+
+def test_every_endpoint_has_a_row(app: Flask) -> None:
+    assert endpoints(app) == set(ROWS)
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(ROWS), ids=lambda part: part)
+def test_only_those_in_the_row_enter(app: Flask, cast: Cast, method: str, rule: str) -> None:
+    entered = {name for name, headers in tokens(cast).items() if enters(app, method, rule, headers)}
+
+    assert entered == ROWS[method, rule]
+
+
+def tokens(cast: Cast) -> dict[str, dict[str, str]]:
+    """A way in for each role: an Authorization header."""
+    found: dict[str, dict[str, str]] = {"nobody": {}}
+    for role in Role:
+        found[role.value] = {"Authorization": f"Bearer {a_token(a_person(role).id)}"}
+    found["phone"] = a_handset(a_visitor()).headers
+    return found
+
+
+def enters(app: Flask, method: str, rule: str, headers: dict[str, str]) -> bool:
+    parts = [str(uuid7()) if part.startswith("<uuid:") else part for part in rule.split("/")]
+    body = {} if method in ("GET", "HEAD", "DELETE") else {"json": {}}
+    answer = app.test_client().open(
+        "/api/v1" + "/".join(parts), method=method, headers={"Tus-Resumable": "1.0.0", **headers}, **body
+    )
+    assert answer.status_code < 500, answer.text
+    if (method, rule) == ("POST", "/devices"):
+        return True
+    return answer.status_code not in (401, 403)
+
+
+def test_a_revoked_phone_hands_in_and_does_nothing_else(app: Flask, cast: Cast) -> None:
+    visitor = a_visitor()
+    handset = a_handset(visitor)
+    cast.person(Role.ADMIN).post(f"/api/v1/devices/{handset.device.id}/revoke")
+
+    entered = {
+        row for row in ROWS if enters(app, *row, handset.headers) and row[1] not in ("/tokens", "/devices")
+    }
+
+    assert entered == {
+        ("POST", "/sync/push"),
+        ("POST", "/sync/quarantine"),
+        ("GET", "/sync/status"),
+        ("POST", "/files"),
+        ("HEAD", "/files/<uuid:upload_id>"),
+        ("POST", "/files/<uuid:upload_id>"),
+        ("PATCH", "/files/<uuid:upload_id>"),
+        ("DELETE", "/files/<uuid:upload_id>"),
+    }
