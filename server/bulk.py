@@ -6,7 +6,7 @@ columns instead of thousands of single values. For the tables that phones fill.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -43,9 +43,12 @@ def insert_rows(
     return result.scalars().all() if "RETURNING" in then else []
 
 
-def any_of(column: InstrumentedAttribute[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-    """Say that a column has one of these values: one parameter, however many values."""
-    return column == sa.any_(sa.literal(list(values), ARRAY(column.type)))
+def any_of(column: InstrumentedAttribute[Any], parameter: str) -> sa.ColumnElement[bool]:
+    """Say that a column has one of the values of a list parameter.
+
+    One parameter, however many values: the statement can be built once, and stays prepared.
+    """
+    return column == sa.any_(sa.bindparam(parameter, type_=ARRAY(column.type)))
 
 
 @lru_cache

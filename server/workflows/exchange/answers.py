@@ -41,10 +41,14 @@ def outcomes_of(
 
 
 def _stored(session: Session, candidates: Sequence[Candidate], device_id: UUID) -> dict[UUID, Any]:
-    found = sa.select(Item.item_id, Item.sha256, Item.outcome, Item.flags, Item.problem, Item.receipt)
     ids = [one.pushed.id for one in candidates]
-    rows = session.execute(found.where(Item.device_id == device_id, any_of(Item.item_id, ids)))
+    rows = session.execute(_STORED, {"device_id": device_id, "ids": ids})
     return {row.item_id: row for row in rows}
+
+
+_STORED: Final = sa.select(
+    Item.item_id, Item.sha256, Item.outcome, Item.flags, Item.problem, Item.receipt
+).where(Item.device_id == sa.bindparam("device_id"), any_of(Item.item_id, "ids"))
 
 
 def _outcome(one: Candidate, row: Any, *, conflict: dict[str, Any] | None, is_fresh: bool) -> dict[str, Any]:
@@ -93,13 +97,7 @@ class Progress:
 
 def progress_of(session: Session, device_id: UUID, *, acked: int) -> Progress:
     """Go on from the number that was complete before, over at most 5,000 numbers at a time."""
-    above = session.scalars(
-        sa.select(Item.seq)
-        .where(Item.device_id == device_id, Item.seq > acked)
-        .distinct()
-        .order_by(Item.seq)
-        .limit(MOST_ABOVE)
-    ).all()
+    above = session.scalars(_ABOVE, {"device_id": device_id, "acked": acked}).all()
     reached = acked
     for seq in above:
         if seq != reached + 1:
@@ -108,6 +106,15 @@ def progress_of(session: Session, device_id: UUID, *, acked: int) -> Progress:
     beyond = [seq - reached for seq in above if seq > reached]
     gaps = missing_ranges(beyond, highest=beyond[-1]) if beyond else []
     return Progress(acked_seq=reached, missing=[(first + reached, last + reached) for first, last in gaps])
+
+
+_ABOVE: Final = (
+    sa.select(Item.seq)
+    .where(Item.device_id == sa.bindparam("device_id"), Item.seq > sa.bindparam("acked"))
+    .distinct()
+    .order_by(Item.seq)
+    .limit(MOST_ABOVE)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
-from server.bulk import any_of, insert_rows
+from server.bulk import insert_rows
 from server.jobs import enqueue
 from server.models.assignments import end_early
 from server.models.cases import Case
@@ -171,20 +171,18 @@ def write_accounts(session: Session, items: Sequence[Arrived], now: datetime) ->
 
 
 def _count_as_reported(session: Session, visits: set[UUID]) -> None:
-    told = session.scalars(
-        sa.update(Visit)
-        .where(any_of(Visit.id, visits))
-        .values(state="reported")
-        .returning(Visit.assignment_id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    if assigned := [assignment_id for assignment_id in told if assignment_id]:
-        session.execute(
-            sa.update(Assignment)
-            .where(any_of(Assignment.id, assigned), Assignment.state == "started")
-            .values(state="reported")
-            .execution_options(synchronize_session=False)
-        )
+    session.execute(_REPORTED, {"visits": list(visits)})
+
+
+_REPORTED: Final = sa.text(
+    """
+    WITH told AS (
+        UPDATE visits SET state = 'reported' WHERE id = ANY(CAST(:visits AS uuid[])) RETURNING assignment_id
+    )
+    UPDATE assignments SET state = 'reported' FROM told
+    WHERE assignments.id = told.assignment_id AND assignments.state = 'started'
+    """
+)
 
 
 def _account_row(arrived: Arrived, body: AccountWritten) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -81,7 +81,7 @@ def _device_key(device_id: UUID) -> PublicKey:
     return PublicKey.from_spki(row.public_key, algorithm=row.algorithm)
 
 
-_LOCK = (
+_LOCK: Final = (
     sa.select(Device.id, Device.acked_seq, Device.revoked_at)
     .where(Device.id == sa.bindparam("device_id"))
     .with_for_update(key_share=True)
@@ -125,11 +125,14 @@ def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidat
     """Return what is stored under the candidates' ids, at their numbers and at the numbers before."""
     ids = {one.pushed.id for one in candidates}
     seqs = {seq for one in candidates for seq in (one.pushed.seq - 1, one.pushed.seq)}
-    return session.execute(
-        sa.select(Item.item_id, Item.seq, Item.sha256).where(
-            Item.device_id == device_id, sa.or_(any_of(Item.item_id, ids), any_of(Item.seq, seqs))
-        )
-    ).all()
+    wanted = {"device_id": device_id, "ids": list(ids), "seqs": list(seqs)}
+    return session.execute(_NEIGHBOURS, wanted).all()
+
+
+_NEIGHBOURS: Final = sa.select(Item.item_id, Item.seq, Item.sha256).where(
+    Item.device_id == sa.bindparam("device_id"),
+    sa.or_(any_of(Item.item_id, "ids"), any_of(Item.seq, "seqs")),
+)
 
 
 def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tuple[str, ...]]:

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -127,8 +126,9 @@ def _stored(row: Any) -> Stored:
 def _payloads(session: Session, sender: Sender, item_ids: Sequence[UUID]) -> dict[UUID, bytes]:
     rows = session.execute(
         sa.select(Item.item_id, Item.payload).where(
-            Item.device_id == sender.device_id, any_of(Item.item_id, item_ids)
-        )
+            Item.device_id == sender.device_id, any_of(Item.item_id, "ids")
+        ),
+        {"ids": item_ids},
     )
     return {row.item_id: row.payload for row in rows}
 
@@ -185,14 +185,16 @@ def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> Non
             apply(session, [one.read for one in ready], now)
 
 
+_VISITS: Final = sa.select(Visit.id).where(any_of(Visit.id, "ids"))
+_ACCOUNTS: Final = sa.select(Account.id).where(any_of(Account.id, "ids"))
+
+
 def _hold_back(session: Session, mine: Sequence[Result]) -> list[Result]:
     """Return the items whose parents are here; the others are held."""
     needed = {one.read.needs_visit for one in mine} - {None}
-    visits = set(session.scalars(sa.select(Visit.id).where(any_of(Visit.id, needed)))) if needed else set()
+    visits = set(session.scalars(_VISITS, {"ids": list(needed)})) if needed else set()
     parents = {one.read.needs_account for one in mine} - {None}
-    accounts = (
-        set(session.scalars(sa.select(Account.id).where(any_of(Account.id, parents)))) if parents else set()
-    )
+    accounts = set(session.scalars(_ACCOUNTS, {"ids": list(parents)})) if parents else set()
     ready = []
     for one in sorted(mine, key=lambda each: each.read.record.seq):
         visit, parent = one.read.needs_visit, one.read.needs_account
@@ -234,9 +236,7 @@ _HELD: Final = (
     )
     .join(Device, Device.id == Item.device_id)
     .join(Staff, Staff.id == Device.staff_id)
-    .where(
-        Item.visit_id == sa.any_(sa.bindparam("visit_ids", type_=ARRAY(sa.Uuid()))), Item.outcome == "held"
-    )
+    .where(any_of(Item.visit_id, "visit_ids"), Item.outcome == "held")
     .order_by(Item.seq)
     .with_for_update(of=Item)
 )
