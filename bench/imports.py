@@ -62,9 +62,10 @@ def raw_copy(url: str, kind: str, rows: int) -> float:
     """Return the seconds a plain COPY of the same cells takes."""
     names = [f"c{number}" for number in range(len(HEADINGS[kind]))]
     with psycopg.connect(url) as connection:
-        connection.execute(f"CREATE TABLE raw_{kind} ({', '.join(f'{name} text' for name in names)})")  # pyright: ignore[reportArgumentType]
+        columns = ", ".join(f"{name} text" for name in names)
+        connection.execute(f"CREATE TABLE raw_{kind} ({columns})".encode())
         begun = time.perf_counter()
-        with connection.cursor().copy(f"COPY raw_{kind} FROM STDIN") as copy:  # pyright: ignore[reportArgumentType]
+        with connection.cursor().copy(f"COPY raw_{kind} FROM STDIN".encode()) as copy:
             for row in cells(kind, rows):
                 copy.write_row(row)
         connection.commit()

@@ -79,6 +79,9 @@ def enrol(
                 raise Forbidden(
                     "code-unknown", "This code is not valid (any more). Ask the office for a new one."
                 )
+            staff = session.get_one(Staff, entry.staff_id, with_for_update={"key_share": True})
+            if staff.left_at is not None:
+                raise Forbidden("account-closed", "This account was closed; its phones cannot enrol.")
             device = _device_of(entry, key=key, algorithm=algorithm, now=now)
             row, fresh = new_token(device.staff_id, device_id=device.id, lasts=PHONE_TOKEN_LASTS, now=now)
             session.add(row)
