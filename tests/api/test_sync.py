@@ -24,7 +24,7 @@ from server.models.feed import FeedHead, FeedRow, publish, staff_scope
 from server.models.people import Device, Staff
 from server.models.visits import Account, ConflictingItem, Item, Visit
 from server.workflows.calendar import seed_calendar
-from server.workflows.exchange.projections import project_items
+from server.workflows.exchange.projections import project_items, reconcile_visits
 from sync.client import Report, SyncFault
 from sync.envelope import digest
 from sync.phone import Phone, claims_of
@@ -573,4 +573,42 @@ def test_the_phone_gets_the_calendar_and_every_name_it_is_given_is_logged(
     logged = db.session.scalars(sa.select(AccessEntry)).all()
     assert [(one.staff_id, one.entity_id, one.action) for one in logged] == [
         (visitor.id, assignment.case_id, "sync.pull")
+    ]
+
+
+def test_two_items_with_one_visit_or_account_id_keep_the_first_and_flag_the_second(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    visit_id = start(phone, assignment.id)
+    first = an_account(phone, visit_id, narrative="first")
+    sent = json.loads(phone.outbox.next_batch(2)[1].envelope.payload)["body"]
+    phone.record("visit.account", {**sent, "narrative": "second"})
+    phone.record("visit.started", json.loads(phone.outbox.next_batch(1)[0].envelope.payload)["body"])
+
+    flags = [one["flags"] for one in push(app, phone).json()["outcomes"]]
+
+    assert "account_written_twice" not in flags[1] and "account_written_twice" in flags[2]
+    assert "visit_started_twice" not in flags[0] and "visit_started_twice" in flags[3]
+    db.session.rollback()
+    assert db.session.get_one(Account, first).narrative == "first"
+
+
+def test_a_push_asks_once_for_all_its_visits_to_be_judged_again(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    visits = sorted(str(start(phone, assignment.id)) for _ in range(3))
+    push(app, phone)
+    push(app, phone)
+
+    waiting = (
+        "SELECT task_name, args FROM procrastinate_jobs WHERE task_name LIKE 'reconcile_visit%' ORDER BY id"
+    )
+    (asked,) = db.session.execute(sa.text(waiting)).all()
+    reconcile_visits(now=now(), visit_ids=asked.args["visit_ids"])
+    reconcile_visits(now=now(), visit_ids=asked.args["visit_ids"])
+
+    jobs = db.session.execute(sa.text(waiting)).all()[1:]
+    assert (asked.task_name, asked.args["visit_ids"]) == ("reconcile_visits", visits)
+    assert [(job.task_name, job.args["visit_id"]) for job in jobs] == [
+        ("reconcile_visit", visit_id) for visit_id in visits
     ]

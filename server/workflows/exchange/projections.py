@@ -212,9 +212,10 @@ def _apply_held(session: Session, touched: Iterable[UUID], *, now: datetime) -> 
     waiting = set(touched)
     while waiting:
         rows = session.execute(_HELD, {"visit_ids": list(waiting)}).all()
-        results = [_held(row) for row in rows]
+        results = [_read(_stored(row), {}, row.payload, sender=_sender(row)) for row in rows]
         for one in results:
-            one.read.flag("late_parent")
+            if one.arrived is not None:
+                one.arrived.flag("late_parent")
         _apply_what_can_be(session, results, now=now)
         done = [one for one in results if one.outcome != "held"]
         _write_outcomes(session, done)
@@ -240,13 +241,6 @@ _HELD: Final = (
     .order_by(Item.seq)
     .with_for_update(of=Item)
 )
-
-
-def _held(row: Any) -> Result:
-    """Read an item that was read before, when it was held."""
-    sender = Sender(device_id=row.device_id, staff_id=row.staff_id, left_at=row.left_at)
-    stored = _stored(row)
-    return Result(stored, arrive(stored, read_item(row.payload), sender=sender))
 
 
 _OUTCOMES: Final = sa.text(
@@ -279,12 +273,15 @@ def _write_outcomes(session: Session, results: Sequence[Result]) -> None:
 
 def lock_sender(session: Session, device_id: UUID) -> Sender:
     """Serialise the pushes of one phone; others do not wait."""
-    row = session.execute(_LOCK, {"device_id": device_id}).one()
-    return Sender(device_id=device_id, staff_id=row.staff_id, left_at=row.left_at)
+    return _sender(session.execute(_LOCK, {"device_id": device_id}).one())
+
+
+def _sender(row: Any) -> Sender:
+    return Sender(device_id=row.device_id, staff_id=row.staff_id, left_at=row.left_at)
 
 
 _LOCK: Final = (
-    sa.select(Device.staff_id, Staff.left_at)
+    sa.select(Device.id.label("device_id"), Device.staff_id, Staff.left_at)
     .join(Staff, Staff.id == Device.staff_id)
     .where(Device.id == sa.bindparam("device_id"))
     .with_for_update(of=Device, key_share=True)
