@@ -66,6 +66,13 @@ _BATCH = {
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
+_RAW = {
+    "requestBody": {
+        "required": True,
+        "description": "Any bytes: an item as the phone has it.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 
 @blueprint.get("/pull")
@@ -90,7 +97,7 @@ def push() -> dict[str, Any]:
 
 @blueprint.post("/quarantine")
 @requires_submitter
-@blueprint.doc(**_BATCH)
+@blueprint.doc(**_RAW)
 @blueprint.response(200, ReceiptSchema)
 def quarantine() -> dict[str, Any]:
     """Keep the raw bytes of one item that cannot be pushed, up to 64 MiB."""
