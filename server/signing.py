@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import current_app
 
+from sync.envelope import keyid_of, pae
+
 RECEIPT: Final = "application/vnd.fieldvisit.receipt+json"
 PERMIT: Final = "application/vnd.fieldvisit.permit+json"
 
@@ -22,11 +24,6 @@ PERMIT: Final = "application/vnd.fieldvisit.permit+json"
 def canonical(body: dict[str, Any]) -> bytes:
     """Encode what we sign: sorted keys, no spaces, UTF-8. Verifiers use the bytes, never re-encode."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def pae(payload_type: str, payload: bytes) -> bytes:
-    """Return DSSE's pre-authentication encoding (DSSE protocol v1.0.0)."""
-    return b"DSSEv1 %d %s %d %s" % (len(payload_type.encode()), payload_type.encode(), len(payload), payload)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,7 +40,7 @@ class Signer:
         """Build the signer from a 32-byte Ed25519 seed and a secret for HMACs."""
         key = Ed25519PrivateKey.from_private_bytes(seed)
         spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return cls(key=key, secret=secret, keyid=hashlib.sha256(spki).hexdigest()[:16], public_spki=spki)
+        return cls(key=key, secret=secret, keyid=keyid_of(spki), public_spki=spki)
 
     def sign(self, payload_type: str, payload: bytes) -> bytes:
         """Sign the payload's PAE; 64 bytes."""

@@ -4,8 +4,7 @@
 documents errors as problems; `Api` carries the OpenAPI 3.1 document.
 """
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 import flask_smorest
 import marshmallow as ma
@@ -16,8 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from server.api.problems import MEDIA_TYPE, from_http
 from server.errors import Malformed
-
-MAX_DEPTH = 64
+from sync.wire import WireFault, is_storable, parse
 
 
 class ProblemSchema(ma.Schema):
@@ -36,45 +34,11 @@ class ProblemSchema(ma.Schema):
 
 
 def read_json(raw: bytes) -> Any:
-    """Parse JSON strictly; Malformed says what is wrong with it."""
+    """Parse JSON strictly, as the wire does; Malformed says what is wrong with it."""
     try:
-        text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise Malformed("malformed-json", f"The body is not valid JSON: {error}.") from None
-    _refuse_unstorable(value)
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object has the same key twice")
-    return found
-
-
-def _refuse_unstorable(value: Any) -> None:
-    """Refuse text that PostgreSQL cannot hold, wherever it stands, and absurd nesting."""
-    waiting = [(value, 0)]
-    while waiting:
-        current, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise Malformed("malformed-json", f"The body nests deeper than {MAX_DEPTH} levels.")
-        if isinstance(current, str) and not is_storable(current):
-            raise Malformed("malformed-json", "The body has text with a NUL or half of a surrogate pair.")
-        if isinstance(current, dict):
-            waiting.extend((part, depth + 1) for pair in current.items() for part in pair)
-        elif isinstance(current, list):
-            waiting.extend((part, depth + 1) for part in current)
-
-
-def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can hold this text: no NUL, no lone surrogate."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+        return parse(raw)
+    except WireFault as fault:
+        raise Malformed("malformed-json", f"The body cannot be read: {fault.detail}.") from None
 
 
 class Parser(FlaskParser):
@@ -107,8 +71,8 @@ class Api(flask_smorest.Api):
 
     def _register_responses(self) -> None:
         super()._register_responses()
-        assert self.spec is not None
-        for response in self.spec.components.responses_lazy.values():
+        spec: Any = self.spec
+        for response in spec.components.responses_lazy.values():
             content = response.get("content", {})
             if "application/json" in content:
                 content[MEDIA_TYPE] = content.pop("application/json")

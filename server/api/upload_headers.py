@@ -7,10 +7,10 @@ from uuid import UUID
 
 from flask import request
 
-from server.api.transport import is_storable
 from server.errors import Fault, Invalid, Malformed
 from server.workflows.uploads import receiving
 from server.workflows.uploads.grant import WantedUpload
+from sync.wire import is_storable
 
 ALGORITHMS = ("sha1", "sha256")
 _METADATA_LIMIT = 4096
