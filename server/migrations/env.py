@@ -1,4 +1,4 @@
-"""How does Alembic find our database and tables? Through the running app; there is no second configuration."""
+"""How does Alembic find our database and tables? Through the running app: there is one configuration."""
 
 from alembic import context
 from flask import current_app
