@@ -65,6 +65,20 @@ class ImportReportSchema(ma.Schema):
     )
 
 
+class ColumnSchema(ma.Schema):
+    """One column of a file; `headings` are further names it is known by."""
+
+    name = ma.fields.String()
+    required = ma.fields.Boolean()
+    headings = ma.fields.List(ma.fields.String())
+
+
+class FormatSchema(ma.Schema):
+    """The columns of every kind of row. Empty cells say nothing; a JSON null clears what was known."""
+
+    kinds = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.List(ma.fields.Nested(ColumnSchema)))
+
+
 class RunsQuerySchema(ma.Schema):
     """Where a page starts and how long it is."""
 
@@ -130,6 +144,14 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
     runs = running.list_runs(after=query["after"], limit=query["limit"])
     last = runs[-1].id if len(runs) == query["limit"] else None
     return {"imports": [_report(run) for run in runs], "next": last}
+
+
+@blueprint.get("/format")
+@requires(Role.DISPATCHER, Role.SUPERVISOR, Role.ADMIN)
+@blueprint.response(200, FormatSchema)
+def columns() -> dict[str, Any]:
+    """Say which columns an import file may have. References are the client's own and permanent."""
+    return {"kinds": running.describe_format()}
 
 
 @blueprint.get("/<uuid:import_id>")

@@ -42,8 +42,12 @@ class DelimitedFile:
         if first is None or first.text is None:
             raise FileFault("The first line must be the header, shorter than 64 KiB.")
         choices = forced.groups() if forced else DELIMITERS
-        self._delimiter: str = max(choices, key=lambda one: sum(map(is_known, _split(first.text or "", one))))
-        self.header = [name.strip() for name in _split(first.text, self._delimiter)]
+        try:
+            headers = {one: _split(first.text, one) for one in choices}
+        except csv.Error:
+            raise FileFault("The header cannot be read. Check its quotation marks and line breaks.") from None
+        self._delimiter: str = max(choices, key=lambda one: sum(map(is_known, headers[one])))
+        self.header = [name.strip() for name in headers[self._delimiter]]
 
     def _next(self) -> Line | None:
         return self._put_back.popleft() if self._put_back else next(self._lines, None)

@@ -6,7 +6,7 @@ who, when, what and why before anything is shown. Files of the clients come in t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, Le
 from server.models.dispatch import Assignment
 from sync.protocol import uuid7
 
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 UNMASKED_FIELDS: Final = (
     "debtor.name",
     "debtor.id_number",
@@ -176,6 +177,8 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
 
 def _check_entry(entry: NewEntry, *, now: datetime) -> None:
     faults: list[Fault] = []
+    if entry.at < EARLIEST:
+        faults.append(Fault("/at", "Lies before the year 2000. Correct it."))
     if entry.at > now:
         faults.append(Fault("/at", "Lies in the future; the ledger holds what happened."))
     if entry.asks_for_visit and entry.channel == "letter":

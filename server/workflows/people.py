@@ -3,8 +3,9 @@
 Staff, passwords, tokens, training files and departure. Phones are in `devices.py`.
 """
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -26,6 +27,8 @@ TRIES_PER_WINDOW: Final = 5
 TRIES_PER_ADDRESS: Final = 50
 WINDOW: Final = timedelta(minutes=15)
 LOCKED_FOR: Final = timedelta(minutes=15)
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def sign_in(employee_number: str, password: str, *, address: str, now: datetime) -> FreshToken:
@@ -105,41 +108,53 @@ def add_staff(
     now: datetime,
 ) -> Staff:
     """Open a person's one permanent account (G14). Without a password they can only use a phone."""
-    if password is not None and len(password) < MIN_LENGTH:
-        fault = Fault("/password", f"Use at least {MIN_LENGTH} characters.")
-        raise Invalid("password-too-short", fault.detail, faults=[fault])
     staff = Staff(
         employee_number=employee_number,
         name=name,
         roles=sorted({role.value for role in roles}),
-        password_hash=None if password is None else hash_password(password),
+        password_hash=None if password is None else _hashed(password),
         joined_on=joined_on,
         branch=branch,
         created_at=now,
     )
+    with _one_number_one_person(), transaction() as session:
+        session.add(staff)
+    return staff
+
+
+def _hashed(password: str) -> str:
+    if len(password) < MIN_LENGTH:
+        fault = Fault("/password", f"Use at least {MIN_LENGTH} characters.")
+        raise Invalid("password-too-short", fault.detail, faults=[fault])
+    return hash_password(password)
+
+
+@contextmanager
+def _one_number_one_person() -> Iterator[None]:
     try:
-        with transaction() as session:
-            session.add(staff)
+        yield
     except IntegrityError:
         raise Conflict(
             "employee-number-taken", "This employee number exists; accounts are permanent and personal."
         ) from None
-    return staff
 
 
 def create_first_admin(*, employee_number: str, name: str, password: str, now: datetime) -> Staff:
-    """Open the first administrator's account; Conflict once any administrator exists."""
-    taken = db.session.scalar(sa.select(sa.exists().where(Staff.roles.contains([Role.ADMIN.value]))))
-    if taken:
-        raise Conflict("admin-exists", "An administrator exists already; ask them to add people.")
-    return add_staff(
+    """Open the first administrator's account; Conflict once any exists, also when two are made at once."""
+    staff = Staff(
         employee_number=employee_number,
         name=name,
-        roles=[Role.ADMIN],
-        password=password,
+        roles=[Role.ADMIN.value],
+        password_hash=_hashed(password),
         joined_on=now.date(),
-        now=now,
+        created_at=now,
     )
+    with _one_number_one_person(), transaction() as session:
+        session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.first-admin'))"))
+        if session.scalar(sa.select(sa.exists().where(Staff.roles.contains([Role.ADMIN.value])))):
+            raise Conflict("admin-exists", "An administrator exists already; ask them to add people.")
+        session.add(staff)
+    return staff
 
 
 def find_staff(staff_id: UUID) -> Staff:
@@ -188,6 +203,9 @@ def list_qualifications(staff_id: UUID) -> Sequence[Qualification]:
 def add_absence(staff_id: UUID, *, kind: str, starts_at: datetime, ends_at: datetime) -> Absence:
     """Write leave or a training slot into a person's diary."""
     find_staff(staff_id)
+    if not EARLIEST < starts_at < LATEST or not EARLIEST < ends_at < LATEST:
+        fault = Fault("/starts_at", "Both must lie between the years 2000 and 2200.")
+        raise Invalid("absence-unlikely", "The absence lies outside any diary.", faults=[fault])
     if ends_at <= starts_at:
         fault = Fault("/ends_at", "Must be after starts_at.")
         raise Invalid("absence-empty", "The absence ends before it starts.", faults=[fault])

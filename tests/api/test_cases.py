@@ -174,6 +174,7 @@ def test_the_ledger_is_read_newest_first(dispatcher: Person) -> None:
     ("changed", "pointer"),
     [
         ({"at": "2099-01-01T00:00:00Z"}, "/at"),
+        ({"at": "0001-01-01T00:00:00+23:00"}, "/at"),
         ({"channel": "letter", "asks_for_visit": True}, "/asks_for_visit"),
         ({"received_on": "2026-01-05"}, "/received_on"),
         ({"visit_on": "2026-01-05"}, "/visit_on"),

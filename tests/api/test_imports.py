@@ -329,3 +329,19 @@ def test_a_file_may_be_larger_than_any_other_request(dispatcher: Person) -> None
     answer = send(dispatcher, lines(news("clients")) + b"\n" + padding.encode())
 
     assert counts(answer) == (1, 0, 0, 200)
+
+
+def test_the_format_says_what_a_file_may_hold(dispatcher: Person) -> None:
+    kinds = dispatcher.get("/api/v1/imports/format").get_json()["kinds"]
+
+    assert list(kinds) == ["clients", "debtors", "cases", "contacts", "addresses", "ledger"]
+    names = {column["name"]: column for column in kinds["debtors"]}
+    assert names["name"]["required"] and "姓名" in names["name"]["headings"]
+
+
+def test_an_unlikely_year_is_a_fault_of_its_row(dispatcher: Person) -> None:
+    send(dispatcher, whole_file())
+
+    answer = send(dispatcher, lines(news("ledger", reference="L2", at="1899-01-05 10:00")))
+
+    assert counts(answer) == (0, 0, 0, 1)

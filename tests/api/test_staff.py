@@ -1,5 +1,6 @@
 """People: opened once, trained, away, and gone at once with everything they carry."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -92,7 +93,8 @@ def test_an_absence_ends_after_it_starts(admin: Person) -> None:
     path = f"/api/v1/staff/{staff.id}/absences"
 
     assert admin.post(path, json=body).status_code == 201
-    assert admin.post(path, json=body | {"ends_at": body["starts_at"]}).status_code == 422
+    for ends_at in (body["starts_at"], "9999-12-31T23:00:00-23:00"):
+        assert admin.post(path, json=body | {"ends_at": ends_at}).status_code == 422
 
 
 def test_leaving_ends_everything_at_once(app: Flask, cast: Cast, admin: Person) -> None:
@@ -169,6 +171,21 @@ def test_each_door_opens_for_its_roles_only(
     for role in Role:
         status = getattr(cast.person(role), method)(url, **request).status_code
         assert (status == 403) == (role not in allowed), role
+
+
+def test_two_first_administrators_at_once_are_one(app: Flask) -> None:
+    def make(number: int) -> str:
+        with app.app_context():
+            try:
+                create_first_admin(
+                    employee_number=f"A{number}", name="A", password="long enough one", now=datetime.now(UTC)
+                )
+            except Conflict as refusal:
+                return refusal.slug
+            return "made"
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(make, range(4))) == ["admin-exists"] * 3 + ["made"]
 
 
 def test_the_first_administrator_is_made_once(app: Flask, stranger: FlaskClient) -> None:

@@ -36,6 +36,7 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/staff/<uuid:staff_id>/departure"): ADMIN,
     ("POST", "/imports"): DISPATCHER | ADMIN,
     ("GET", "/imports"): DESK | ADMIN,
+    ("GET", "/imports/format"): DESK | ADMIN,
     ("GET", "/imports/<uuid:import_id>"): DESK | ADMIN,
     ("GET", "/cases"): OFFICE,
     ("GET", "/cases/<uuid:case_id>"): OFFICE,

@@ -14,6 +14,7 @@ from server.database import db, transaction
 from server.errors import Fault, Invalid, NotFound
 from server.intake.cells import CHINA
 from server.intake.faults import FileFault
+from server.intake.kinds import COLUMNS
 from server.intake.reading import Form, Reading, Rejected, Row, read
 from server.models.cases import ImportRun
 from server.workflows.imports.loading import load
@@ -87,6 +88,17 @@ def _take(chunk: list[Row | Rejected], report: Report, *, now: datetime) -> None
     report.unchanged += outcome.counts["unchanged"]
     for rejected in (*(row for row in chunk if isinstance(row, Rejected)), *outcome.rejected):
         report.reject(rejected)
+
+
+def describe_format() -> dict[str, list[dict[str, Any]]]:
+    """Say which columns each kind of row has, and under which headings they are known."""
+    return {
+        kind: [
+            {"name": column.name, "required": column.required, "headings": list(column.headings)}
+            for column in columns
+        ]
+        for kind, columns in COLUMNS.items()
+    }
 
 
 def find_run(run_id: UUID) -> ImportRun:
