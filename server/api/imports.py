@@ -7,12 +7,13 @@ from uuid import UUID
 import marshmallow as ma
 from flask import current_app, request
 from marshmallow import validate
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.transport import Blueprint
 from server.authority import Role
 from server.database import release_connection
+from server.errors import Malformed
 from server.models.cases import ImportRun
 from server.workflows.imports import running
 
@@ -24,6 +25,7 @@ FORMS: dict[str, running.Form] = {
     "application/jsonl": "jsonl",
 }
 PIECE_BYTES = 256 * 1024
+CUT_OFF = "The connection broke before the whole file arrived. Nothing was imported; send it again."
 
 
 class ImportQuerySchema(ma.Schema):
@@ -119,10 +121,21 @@ def take_in(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spool(file: IO[bytes]) -> None:
-    """Bring the whole body to disk first: a slow line must not keep a transaction open."""
-    while piece := request.stream.read(PIECE_BYTES):
-        file.write(piece)
+    """Bring the whole body to disk first: a slow line must not keep a transaction open.
+
+    A body that was cut off is refused: its last row may look whole and name something else.
+    """
+    size = sum(file.write(piece) for piece in iter(_next_piece, b""))
+    if request.content_length is not None and size != request.content_length:
+        raise Malformed("body-incomplete", CUT_OFF)
     file.seek(0)
+
+
+def _next_piece() -> bytes:
+    try:
+        return request.stream.read(PIECE_BYTES)
+    except (ClientDisconnected, OSError):  # a chunked body broke off
+        raise Malformed("body-incomplete", CUT_OFF) from None
 
 
 def _report(run: ImportRun) -> dict[str, Any]:
