@@ -19,6 +19,8 @@ from server.workflows import people
 def create_admin(employee_number: str, name: str, password_stdin: bool) -> None:
     """Create the first administrator; refuses once there is one."""
     given = sys.stdin.read().strip() if password_stdin else ""
+    if password_stdin and not given:
+        raise click.ClickException("Standard input holds no password: write it there.")
     password = given or make_password()
     app = create_app(load_config(os.environ, timeout_seconds=30))
     with app.app_context():
