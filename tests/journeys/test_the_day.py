@@ -22,9 +22,9 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def external_postgres(tmp_path: Path) -> Iterator[str]:
+def external_postgres(folder: Path) -> Iterator[str]:
     """A PostgreSQL that is none of the product's business to start or stop."""
-    with EmbeddedPostgres(tmp_path / "external", log=tmp_path / "external.log") as cluster:
+    with EmbeddedPostgres(folder / "external", log=folder / "external.log") as cluster:
         yield cluster.url()
 
 
@@ -32,12 +32,12 @@ def external_postgres(tmp_path: Path) -> Iterator[str]:
 def test_the_day_comes_out_as_told_on_external_parts(
     kind: str,
     external_postgres: str,
-    tmp_path: Path,
+    folder: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     keys: Mapping[str, str] = request.getfixturevalue(f"{kind}_s3")
-    var, prefix = tmp_path / "var", f"journey-{kind}"
+    var, prefix = folder / "var", f"journey-{kind}"
     monkeypatch.setenv("FIELDVISIT_VAR", str(var))
     environ = {
         **os.environ,

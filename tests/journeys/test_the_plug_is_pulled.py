@@ -81,8 +81,8 @@ class Field:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    var = tmp_path / "var"
+def stage(folder: Path) -> Iterator[Stage]:
+    var = folder / "var"
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "MEDIA_STORE")}
     environ = {**kept, **SECRETS, "FIELDVISIT_VAR": str(var), "WEB_CONCURRENCY": "1", "LOG_LEVEL": "WARNING"}
     environ["MEDIA_STORE"] = str(var / "media")
