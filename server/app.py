@@ -13,6 +13,7 @@ from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from flask_migrate import Migrate
 from flask_swagger_ui import get_swaggerui_blueprint
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server import api, jobs, logs, metrics, models, pii
 from server.api import health, problems
@@ -48,6 +49,10 @@ def create_app(config: Config) -> Flask:
         region=config.s3_region,
     )
     pii.configure(config.pii_keyset)
+    if config.trusted_proxies:
+        # Without this all of the agency would share one address, and one brute-force counter.
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
     db.init_app(app)
     Migrate(
         app,

@@ -43,6 +43,7 @@ class Config:
     log_level: str = "INFO"
     rule_pack: str = "cn.house"
     pool_size: int = 16
+    trusted_proxies: int = 0
     json_limit_bytes: int = 8 * MIB
     import_limit_bytes: int = 512 * MIB
 
@@ -94,6 +95,7 @@ class Config:
             log_level=_log_level(environ),
             rule_pack=environ.get("RULE_PACK") or "cn.house",
             pool_size=_integer(environ, "POOL_SIZE", 16),
+            trusted_proxies=_integer(environ, "TRUSTED_PROXIES", 0),
         )
 
 

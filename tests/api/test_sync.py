@@ -612,3 +612,37 @@ def test_a_push_asks_once_for_all_its_visits_to_be_judged_again(
     assert [(job.task_name, job.args["visit_id"]) for job in jobs] == [
         ("reconcile_visit", visit_id) for visit_id in visits
     ]
+
+
+def test_a_stranger_cannot_amend_somebody_elses_account(
+    app: Flask, phone: Phone, assignment: Assignment, tmp_path: Path
+) -> None:
+    visit_id = start(phone, assignment.id)
+    original = an_account(phone, visit_id)
+    push(app, phone)
+    other = a_phone(a_visitor(), tmp_path / "stranger")
+    an_account(other, visit_id, amends=original, narrative="一切正常。")
+
+    answer = push(app, other)
+    other.close()
+
+    one = answer.json()["outcomes"][0]
+    assert (one["outcome"], one["problem"]["slug"]) == ("quarantined", "not-your-visit")
+    assert one["receipt"] is not None
+    assert stored(Account) == 1
+
+
+def test_an_item_that_names_another_person_counts_for_the_phones_owner(
+    app: Flask, phone: Phone, visitor: Staff, assignment: Assignment
+) -> None:
+    somebody = a_visitor()
+    owner = phone.outbox.fact("staff_id")
+    phone.outbox.remember(staff_id=str(somebody.id))
+    visit_id = start(phone, assignment.id)
+    phone.outbox.remember(staff_id=owner)
+
+    answer = push(app, phone)
+
+    assert "staff_mismatch" in answer.json()["outcomes"][0]["flags"]
+    db.session.rollback()
+    assert db.session.get_one(Visit, visit_id).staff_id == visitor.id

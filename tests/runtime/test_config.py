@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from flask import request
 
+from server.app import create_app
 from server.config import BadConfig, Config, make_secrets
 
 URL = "postgresql://u:hunter2@127.0.0.1/fieldvisit"
@@ -71,3 +73,15 @@ def test_external_database_is_reached_through_our_driver(tmp_path: Path):
 def read(var: Path, **environ: str) -> Config:
     """Read settings from these variables alone."""
     return Config.from_environ(environ, var=var, default_database_url=URL)
+
+
+def test_a_trusted_proxy_says_where_a_request_came_from(tmp_path: Path):
+    forwarded = {"X-Forwarded-For": "203.0.113.9"}
+
+    seen = []
+    for hops in ("0", "1"):
+        app = create_app(read(tmp_path, TRUSTED_PROXIES=hops))
+        app.add_url_rule("/where", view_func=lambda: request.remote_addr or "")
+        seen.append(app.test_client().get("/where", headers=forwarded).text)
+
+    assert seen == ["127.0.0.1", "203.0.113.9"]

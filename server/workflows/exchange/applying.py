@@ -67,7 +67,7 @@ def answer_assignments(session: Session, items: Sequence[Arrived], now: datetime
         known = known_assignments(session, {body.assignment_id})
         if body.assignment_id not in known:
             arrived.flag("assignment_unknown")
-        elif arrived.record.staff_id not in known[body.assignment_id].team:
+        elif arrived.sender.staff_id not in known[body.assignment_id].team:
             arrived.flag("not_on_team")
         elif arrived.record.type == "assignment.declined":
             _decline(arrived, body, now=now)
@@ -80,7 +80,7 @@ def answer_assignments(session: Session, items: Sequence[Arrived], now: datetime
 
 
 def _decline(arrived: Arrived, body: AssignmentAnswered, *, now: datetime) -> None:
-    actor = Actor(staff_id=arrived.record.staff_id, roles=frozenset({Role.VISITOR}))
+    actor = Actor(staff_id=arrived.sender.staff_id, roles=frozenset({Role.VISITOR}))
     ended = end_early(
         sa.and_(Assignment.id == body.assignment_id, Assignment.state != "started"),
         state="declined",

@@ -94,6 +94,8 @@ def arrive(row: Stored, record: protocol.Item, *, sender: Sender) -> Arrived:
     arrived = Arrived(row=row, record=record, body=body, when=when, sender=sender, flags=list(row.flags))
     if record.type not in ITEM_TYPES:
         arrived.flag("unknown_type")
+    if record.staff_id != sender.staff_id:
+        arrived.flag("staff_mismatch")  # who the phone belongs to is ours to say, not the item's
     if not when.is_trusted:
         arrived.flag("clock_low_trust")
     if sender.left_at is not None and sender.left_at <= row.received_at:

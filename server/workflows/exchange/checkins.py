@@ -69,14 +69,14 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
 
 
 def _feed_key(arrived: Arrived, body: VisitStarted) -> tuple[str, UUID]:
-    return staff_scope(arrived.record.staff_id), body.assignment_id
+    return staff_scope(arrived.sender.staff_id), body.assignment_id
 
 
 def _removals(
     session: Session, bodies: Sequence[tuple[Arrived, VisitStarted]]
 ) -> dict[tuple[str, UUID], int]:
     """Return where in each visitor's feed these assignments were taken away."""
-    scopes = {staff_scope(arrived.record.staff_id) for arrived, _ in bodies}
+    scopes = {staff_scope(arrived.sender.staff_id) for arrived, _ in bodies}
     ids = {body.assignment_id for _, body in bodies}
     rows = session.execute(
         sa.select(FeedRow.scope, FeedRow.entity_id, FeedRow.seq).where(
@@ -108,7 +108,7 @@ def _flag_start(
         arrived.flag("assignment_unknown")
         return
     assignment = assigned.assignment
-    if arrived.record.staff_id not in assigned.team:
+    if arrived.sender.staff_id not in assigned.team:
         arrived.flag("not_on_team")
     if assignment.state in ENDED_EARLY:
         arrived.flag("assignment_cancelled")

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from server.bulk import any_of
 from server.database import transaction
 from server.jobs import enqueue, task
+from server.models.dispatch import AssignmentMember
 from server.models.people import Device, Staff
 from server.models.visits import Account, Item, Visit
 from server.workflows.exchange import applying, checkins
@@ -38,6 +39,10 @@ from sync.bodies import (
 from sync.wire import WireFault, read_item
 
 log = structlog.get_logger()
+STRANGER: Final = {
+    "slug": "not-your-visit",
+    "detail": "This phone's visitor was not in the team; the office decides what becomes of the item.",
+}
 MOST_AT_ONCE: Final = 2000
 
 Apply = Callable[[Session, Sequence[Arrived], datetime], None]
@@ -185,20 +190,30 @@ def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> Non
             apply(session, [one.read for one in ready], now)
 
 
-_VISITS: Final = sa.select(Visit.id).where(any_of(Visit.id, "ids"))
+_MEMBERS: Final = (
+    sa.select(sa.func.array_agg(AssignmentMember.staff_id))
+    .where(AssignmentMember.assignment_id == Visit.assignment_id)
+    .scalar_subquery()
+)
+_VISITS: Final = sa.select(Visit.id, Visit.staff_id, Visit.team, _MEMBERS.label("members")).where(
+    any_of(Visit.id, "ids")
+)
 _ACCOUNTS: Final = sa.select(Account.id).where(any_of(Account.id, "ids"))
 
 
 def _hold_back(session: Session, mine: Sequence[Result]) -> list[Result]:
-    """Return the items whose parents are here; the others are held."""
+    """Return the items that may be applied: parents are here, and their visitor was in the team."""
     needed = {one.read.needs_visit for one in mine} - {None}
-    visits = set(session.scalars(_VISITS, {"ids": list(needed)})) if needed else set()
+    rows = session.execute(_VISITS, {"ids": list(needed)}) if needed else ()
+    visits = {row.id: {row.staff_id, *row.team, *(row.members or ())} for row in rows}
     parents = {one.read.needs_account for one in mine} - {None}
     accounts = set(session.scalars(_ACCOUNTS, {"ids": list(parents)})) if parents else set()
     ready = []
     for one in sorted(mine, key=lambda each: each.read.record.seq):
         visit, parent = one.read.needs_visit, one.read.needs_account
-        if (visit is None or visit in visits) and (parent is None or parent in accounts):
+        if visit in visits and one.read.sender.staff_id not in visits[visit]:
+            one.outcome, one.problem = "quarantined", dict(STRANGER)
+        elif (visit is None or visit in visits) and (parent is None or parent in accounts):
             ready.append(one)
             accounts.update(one.read.gives_account)
         else:
