@@ -82,6 +82,18 @@ def offset(case: Entrusted, *, metres: float) -> dict[str, Any]:
     return {"lat": case.lat + metres / 111_320, "lon": case.lon, "accuracy_m": 18.0, "mock": False}
 
 
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One photo or recording, made before its visit is played: making takes seconds, the items do not."""
+
+    kind: str
+    purpose: str
+    mime: str
+    content: bytes
+    begins: datetime
+    ends: datetime
+
+
 def work(handset: Handset, plan: Plan, case: Entrusted, *, held: Held, door: Entrusted) -> UUID:
     """Make one visit offline and write its account; nothing happens if this phone already has."""
     if plan.case in handset.visits:
@@ -89,8 +101,10 @@ def work(handset: Handset, plan: Plan, case: Entrusted, *, held: Held, door: Ent
     position = offset(case, metres=2500 if plan.is_faked else plan.drift_m)
     if plan.is_faked:
         position["mock"] = True
+    shots = _shoot(plan, door, position)
     visit_id = _arrive(handset, plan, held, position)
-    _capture(handset, plan, door, visit_id, position)
+    for shot in shots:
+        _capture(handset, shot, visit_id, position)
     handset.watch.now = plan.arrives + STAY
     handset.phone.end_visit(visit_id, position=position)
     _tell(handset, plan, visit_id)
@@ -105,51 +119,41 @@ def _arrive(handset: Handset, plan: Plan, held: Held, position: Mapping[str, Any
     return handset.phone.start_visit(held, team=handset.team, position=dict(position), checklist=checklist)
 
 
-def _capture(
-    handset: Handset, plan: Plan, door: Entrusted, visit_id: UUID, position: Mapping[str, Any]
-) -> None:
-    """Take the badge photo, the door photo and the recording."""
-    phone, seed = handset.phone, sum(door.name.encode())
-    for purpose, minute, picture in (("badge", 0, 1000 + seed + plan.arrives.hour), ("door", 1, seed)):
-        handset.watch.now = plan.arrives + timedelta(minutes=minute, seconds=10)
+def _shoot(plan: Plan, door: Entrusted, position: Mapping[str, Any]) -> list[Shot]:
+    """Take the badge photo, the door photo, a letter's photo if there is one, and the recording."""
+    seed = sum(door.name.encode())
+    wanted = [("badge", 0, 1000 + seed + plan.arrives.hour), ("door", 1, seed)]
+    if plan.has_letter:
+        wanted.append(("delivery", 2, 5000 + seed))
+    shots = []
+    for purpose, minute, picture in wanted:
+        moment = plan.arrives + timedelta(minutes=minute, seconds=10)
         photo = make_photo(
             seed=picture,
-            taken_at=handset.watch.now,
+            taken_at=moment,
             position=(position["lat"], position["lon"]),
             accuracy_m=18,
             quality=70 if plan.photo_of else 85,
         )
-        phone.capture(
-            photo,
-            visit_id=visit_id,
-            kind="photo",
-            purpose=purpose,
-            mime="image/jpeg",
-            position=dict(position),
-        )
-    if plan.has_letter:
-        _photograph_letter(handset, plan, visit_id, position, seed=seed)
+        shots.append(Shot("photo", purpose, "image/jpeg", photo, moment, moment))
     sound = make_recording(seconds=plan.recorded.total_seconds(), speech=plan.met != "nobody", seed=seed)
-    handset.watch.now = plan.arrives
-    begin = phone.read_clock()
-    handset.watch.now = plan.arrives + plan.recorded
-    phone.capture(
-        sound,
-        visit_id=visit_id,
-        kind="audio",
-        purpose="recording",
-        mime="audio/webm",
-        captured=(begin, phone.read_clock()),
-    )
+    ends = plan.arrives + plan.recorded
+    return [*shots, Shot("audio", "recording", "audio/webm", sound, plan.arrives, ends)]
 
 
-def _photograph_letter(
-    handset: Handset, plan: Plan, visit_id: UUID, position: Mapping[str, Any], *, seed: int
-) -> None:
-    handset.watch.now = plan.arrives + timedelta(minutes=2)
-    photo = make_photo(seed=5000 + seed, taken_at=handset.watch.now)
+def _capture(handset: Handset, shot: Shot, visit_id: UUID, position: Mapping[str, Any]) -> None:
+    """Promise one file, with the clock readings of its beginning and end."""
+    handset.watch.now = shot.begins
+    begin = handset.phone.read_clock()
+    handset.watch.now = shot.ends
     handset.phone.capture(
-        photo, visit_id=visit_id, kind="photo", purpose="delivery", mime="image/jpeg", position=dict(position)
+        shot.content,
+        visit_id=visit_id,
+        kind=shot.kind,
+        purpose=shot.purpose,
+        mime=shot.mime,
+        captured=(begin, handset.phone.read_clock()),
+        position=dict(position) if shot.kind == "photo" else None,
     )
 
 

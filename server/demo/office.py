@@ -75,14 +75,12 @@ class Office:
             self._passwords = json.loads(self._passwords_file.read_text())
         self.ids: dict[str, str] = {}
 
-    def open(self) -> bool:
-        """Create the first administrator if there is none yet; whether this was the first day."""
-        is_first = not self._passwords
-        if is_first:
+    def open(self) -> None:
+        """Create the first administrator if there is none yet, and remember everybody's password."""
+        if not self._passwords:
             self._passwords = {name: secrets.token_urlsafe(12) for name in (ADMIN, *_office_numbers())}
             self._create_admin()
             self._keep_passwords()
-        return is_first
 
     def _create_admin(self) -> None:
         command = [sys.executable, "-m", "server.cli", "create-admin", "--employee-number", ADMIN]

@@ -106,7 +106,9 @@ def visits_are_granted(scene: Scene) -> None:
         return
     for number, handset in scene.handsets.items():
         handset.watch.now = scene.server_now()
-        handset.phone.sync(httpx.Client(base_url=scene.base_url, timeout=30))
+        if handset.phone.outbox.fact("cursor") is None:  # else an interrupted run came this far
+            with httpx.Client(base_url=scene.base_url, timeout=30) as http:
+                handset.phone.sync(http)
         mine = {held.body["case"]["reference"].removeprefix("case-") for held in handset.phone.today()}
         wanted_cases = {plan.case for plan in PLANS[number]}
         scene.teller.check(
