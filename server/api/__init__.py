@@ -2,18 +2,25 @@
 
 from server.api import (
     assignments,
+    calendar,
     cases,
+    complaints,
     devices,
     evidence,
     files,
     findings,
     holds,
     imports,
+    letters,
+    plans,
     rules,
     staff,
     sync,
     tokens,
+    training,
+    visitability,
     visits,
+    work,
 )
 from server.api.transport import Blueprint
 
@@ -30,6 +37,13 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     sync.blueprint,
     assignments.blueprint,
     rules.blueprint,
+    calendar.blueprint,
+    visitability.blueprint,
+    plans.blueprint,
+    work.blueprint,
+    complaints.blueprint,
+    letters.blueprint,
+    training.blueprint,
     visits.blueprint,
     findings.blueprint,
 )

@@ -1,6 +1,6 @@
 """Who stops everything on a case, and by whose word may it go on?
 
-Raising is shared with the phones (`models.holds`); releasing needs the instruction that allows it.
+Raising is shared with the phones (`stopping`); releasing needs the instruction that allows it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.models.cases import Case, Debtor, Hold
-from server.models.holds import raise_hold
+from server.workflows.stopping import raise_hold
 
 
 def raise_on_case(case_id: UUID, *, reason: str, note: str, actor: Actor, now: datetime) -> Hold:

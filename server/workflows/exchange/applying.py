@@ -21,10 +21,10 @@ from server.models.assignments import end_early
 from server.models.cases import Case
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
-from server.models.holds import raise_hold
 from server.models.visits import Account, FieldReport, Visit
 from server.workflows.exchange.arrived import Arrived, place
 from server.workflows.exchange.checkins import known_assignments
+from server.workflows.stopping import raise_hold
 from sync.bodies import (
     AccountWritten,
     AssignmentAnswered,

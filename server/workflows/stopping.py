@@ -1,9 +1,11 @@
-"""Raising a hold, in the caller's transaction: what the office and the phones share.
+"""Stopping work on a case, in the caller's transaction: shared by office, phones, complaints and imports.
 
-The debtor's row is locked first, as dispatch does, so a hold and an assignment made at the same moment
-follow one another: either the assignment sees the hold, or the hold cancels the assignment.
+The debtor's row is locked first, as dispatch does, so a stop and an assignment made at the same moment follow
+one another: either the assignment sees the stop, or the stop cancels the assignment. Cancelling takes the
+assignment, and with it the permit, off the phones at their next contact.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -52,3 +54,20 @@ def raise_hold(
         now=now,
     )
     return hold
+
+
+def close_cases(case_ids: Collection[UUID], *, because: str, actor: Actor, now: datetime) -> list[UUID]:
+    """Close cases (D18: paid, or taken back), cancel their visits, and return those that were open."""
+    session = db.session()
+    debtors = sa.select(Case.debtor_id).where(Case.id.in_(case_ids))
+    session.execute(sa.select(Debtor.id).where(Debtor.id.in_(debtors)).order_by(Debtor.id).with_for_update())
+    closed = session.scalars(
+        sa.update(Case)
+        .where(Case.id.in_(case_ids), Case.state == "open")
+        .values(state="closed")
+        .returning(Case.id)
+    ).all()
+    end_early(
+        Assignment.case_id.in_(case_ids), state="cancelled", reason=f"closed: {because}", actor=actor, now=now
+    )
+    return list(closed)

@@ -1,0 +1,1 @@
+"""PURE: which clocks run on a case, until when, and what stopped them? No tables, no requests."""
