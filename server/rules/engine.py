@@ -25,7 +25,11 @@ from server.rules.pack import RulePack
 from server.rules.verdict import Reason, Verdict, collect
 
 _SUBJECTS = (holds, address, window, days, budget, hardship, team, qualification, review, balance, ground)
+_OF_THE_TEAM = (team, qualification)
 CHECKS: tuple[Check, ...] = tuple(check for subject in _SUBJECTS for check in subject.CHECKS)
+CASE_CHECKS: tuple[Check, ...] = tuple(
+    check for subject in _SUBJECTS if subject not in _OF_THE_TEAM for check in subject.CHECKS
+)
 AFTERWARDS: tuple[CheckAfterwards, ...] = tuple(
     check for subject in _SUBJECTS for check in subject.AFTERWARDS
 )
@@ -35,14 +39,26 @@ MOST_STEPS = 10_000
 
 def judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
     """Say whether this visit may be assigned, with every reason why not."""
-    spoken = [(check, tuple(check.judge(wanted, facts, pack))) for check in CHECKS]
+    return _judge(wanted, facts, pack, checks=CHECKS)
+
+
+def judge_case(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
+    """Say whether anybody may make this visit: every reason that does not depend on who goes.
+
+    The team of `wanted` and of `facts` is not looked at; it may be empty.
+    """
+    return _judge(wanted, facts, pack, checks=CASE_CHECKS)
+
+
+def _judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, checks: tuple[Check, ...]) -> Verdict:
+    spoken = [(check, tuple(check.judge(wanted, facts, pack))) for check in checks]
     reasons = tuple(reason for _, said in spoken for reason in said)
     is_stuck = any(check.next_start is None and _blocks(said) for check, said in spoken)
     if not _blocks(reasons):
         allowed_from = wanted.window_start
     else:
         start = max(wanted.window_start, facts.judged_at)
-        allowed_from = None if is_stuck else first_allowed_start(start, wanted, facts, pack)
+        allowed_from = None if is_stuck else _first_start(start, wanted, facts, pack, checks=checks)
     return collect(reasons, allowed_from=allowed_from, pack=pack.ident, judged_at=facts.judged_at)
 
 
@@ -58,7 +74,13 @@ def first_allowed_start(
     Each rule pushes the start to the next instant it permits until none moves it. None of them skips a
     permitted instant, so what remains is the earliest. None: one of them never permits again by itself.
     """
-    clocks = [check.next_start for check in CHECKS if check.next_start is not None]
+    return _first_start(start, wanted, facts, pack, checks=CHECKS)
+
+
+def _first_start(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, checks: tuple[Check, ...]
+) -> datetime | None:
+    clocks = [check.next_start for check in checks if check.next_start is not None]
     for _ in range(MOST_STEPS):
         before = start
         for next_start in clocks:
