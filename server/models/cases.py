@@ -96,7 +96,10 @@ class Case(Model):
 
 
 class Contact(Model):
-    """A third party around a case. Only `liable` ones (guarantors) may be visited or written to."""
+    """A third party around a case. Only `liable` ones (guarantors) may be visited or written to.
+
+    `refused_at`: since when they said themselves that they want no contact (D24); never taken back by a file.
+    """
 
     __tablename__ = "contacts"
     __table_args__ = (sa.UniqueConstraint("client_id", "reference"),)
@@ -112,6 +115,7 @@ class Contact(Model):
     sensitive_occupation: Mapped[str] = mapped_column(default="", server_default="")
     stop_contact: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     stop_reason: Mapped[str] = mapped_column(default="", server_default="")
+    refused_at: Mapped[datetime | None]
 
 
 class Address(Model):
@@ -156,6 +160,14 @@ class Hold(Model):
             name="release_is_instructed",
         ),
         sa.Index("ix_holds_open_debtor", "debtor_id", postgresql_where=sa.text("released_at IS NULL")),
+        sa.Index("ix_holds_open", "id", postgresql_where=sa.text("released_at IS NULL")),
+        sa.Index(
+            "uq_holds_one_open",
+            "case_id",
+            "reason",
+            unique=True,
+            postgresql_where=sa.text("released_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

@@ -16,6 +16,7 @@ from server.database import db
 from server.models.assignments import end_early
 from server.models.cases import HOLD_SCOPE_OF_REASON, Case, Debtor, Hold
 from server.models.dispatch import Assignment
+from server.workflows.notices import draft_for_hold
 
 
 def raise_hold(
@@ -23,7 +24,9 @@ def raise_hold(
 ) -> Hold:
     """Stop everything on the case, or on all cases of its debtor, and cancel what was assigned.
 
-    The same reason standing already on the same case is returned as it is; raising twice changes nothing.
+    Holds stand until an instruction releases them (D4, D8, D11, D25); what the client must be told of is
+    drafted in the same moment. The same reason standing already on the same case is returned as it is;
+    raising twice changes nothing.
     """
     session = db.session()
     session.execute(sa.select(Debtor.id).where(Debtor.id == case.debtor_id).with_for_update())
@@ -45,6 +48,7 @@ def raise_hold(
     )
     session.add(hold)
     session.flush()
+    draft_for_hold(hold, case=case, now=now)
     concerned = Assignment.debtor_id == case.debtor_id if scope == "debtor" else Assignment.case_id == case.id
     end_early(
         concerned,
