@@ -11,6 +11,8 @@ from typing import Any
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from server.garbage import collect_seldom
+
 bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 worker_class = "gthread"
@@ -23,6 +25,11 @@ errorlog = "-"
 loglevel = "warning"
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 proc_name = "fieldvisit-web"
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Tune the worker once its application stands."""
+    collect_seldom()
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -8,6 +8,7 @@ import click
 
 from server.app import create_app
 from server.config import BadConfig
+from server.garbage import collect_seldom
 from server.jobs import run_worker
 from server.readiness import NotReady, load_config, var_folder
 from server.schema import wait_for_schema
@@ -31,7 +32,9 @@ def web() -> None:
 def worker(concurrency: int) -> None:
     """Run jobs until stopped; what has begun is finished first."""
     _wait()
-    run_worker(create_app(load_config(os.environ)), concurrency=concurrency)
+    app = create_app(load_config(os.environ))
+    collect_seldom()
+    run_worker(app, concurrency=concurrency)
 
 
 def _wait() -> None:

@@ -4,6 +4,7 @@ Runs every check and sums their reasons up. Pure and total: same facts, same ver
 it raise. It never stores, loads or looks at a clock.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from server.rules.check import Check, CheckAfterwards
@@ -36,6 +37,8 @@ AFTERWARDS: tuple[CheckAfterwards, ...] = tuple(
 CHECKED_RULES = frozenset(rule for check in (*CHECKS, *AFTERWARDS) for rule in check.rules)
 MOST_STEPS = 10_000
 
+Spoken = Sequence[tuple[Check, tuple[Reason, ...]]]
+
 
 def judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
     """Say whether this visit may be assigned, with every reason why not."""
@@ -52,13 +55,20 @@ def judge_case(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict
 
 def _judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, checks: tuple[Check, ...]) -> Verdict:
     spoken = [(check, tuple(check.judge(wanted, facts, pack))) for check in checks]
+    return conclude(spoken, wanted, facts, pack)
+
+
+def conclude(spoken: Spoken, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
+    """Sum up what each check said of a visit; `spoken` names every check that was asked, also silent ones."""
     reasons = tuple(reason for _, said in spoken for reason in said)
-    is_stuck = any(check.next_start is None and _blocks(said) for check, said in spoken)
     if not _blocks(reasons):
         allowed_from = wanted.window_start
+    elif any(check.next_start is None and _blocks(said) for check, said in spoken):
+        allowed_from = None
     else:
         start = max(wanted.window_start, facts.judged_at)
-        allowed_from = None if is_stuck else _first_start(start, wanted, facts, pack, checks=checks)
+        asked = tuple(check for check, _ in spoken)
+        allowed_from = _first_start(start, wanted, facts, pack, checks=asked)
     return collect(reasons, allowed_from=allowed_from, pack=pack.ident, judged_at=facts.judged_at)
 
 

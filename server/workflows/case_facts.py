@@ -65,7 +65,7 @@ def load_case_facts(
         address=_load_address(address_id),
         calendar=load_calendar(around.year - 1, around.year + 1),
         holds=_load_holds(case),
-        team=_load_team(team, since=around - timedelta(days=1), excluding=excluding),
+        team=load_members(team, since=around - timedelta(days=1), excluding=excluding),
         reservations=load_reservations(case.debtor_id, since=since, excluding=excluding),
         arrivals=load_arrivals(case.debtor_id, since=since),
         requests=load_requests(case.debtor_id, since=since, now=now, excluding=excluding),
@@ -182,7 +182,9 @@ def _load_holds(case: CaseFact) -> tuple[HoldFact, ...]:
     return tuple(HoldFact(*row) for row in rows)
 
 
-def _load_team(team: Sequence[UUID], *, since: datetime, excluding: UUID | None) -> tuple[MemberFact, ...]:
+def load_members(
+    team: Sequence[UUID], *, since: datetime, excluding: UUID | None = None
+) -> tuple[MemberFact, ...]:
     """Load people, training files, phones and diaries: four queries for any size of team."""
     has_device = sa.exists().where(Device.staff_id == Staff.id, Device.revoked_at.is_(None))
     people = db.session.execute(

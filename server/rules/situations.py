@@ -1,0 +1,330 @@
+"""How are a hundred thousand cases judged without judging each of them?
+
+Most cases are in the same situation as thousands of others. Each subject of the rules judges each distinct
+value of what it looks at once; cases of which every subject says the same share one conclusion. Only where
+time alone would end what blocks does the engine judge a debtor's visits in full. No rule is repeated here, so
+the answers are those of judging one by one (`on_day`), only without the facts of a single case.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from types import ModuleType
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from server.rules.calendar import Calendar
+from server.rules.checks import address, balance, budget, days, ground, hardship, holds, review, window
+from server.rules.checks.budget import visits_on
+from server.rules.engine import Spoken, conclude, judge_case
+from server.rules.evidence import REQUEST_ONLY, REQUEST_OR_RETURN, usable
+from server.rules.facts import (
+    AddressFact,
+    Arrival,
+    CaseFact,
+    CaseFacts,
+    ContactFact,
+    HoldFact,
+    Reservation,
+    VisitRequest,
+    WantedVisit,
+)
+from server.rules.local_time import at_local, local_day
+from server.rules.pack import RulePack
+from server.rules.verdict import Reason, Verdict
+
+Status = Literal["may", "approval", "blocked"]
+SOME_CASE: Final = UUID(int=1)
+SOME_ADDRESS: Final = UUID(int=2)
+SOMEBODY: Final = UUID(int=3)
+LONG_AGO: Final = date(2000, 1, 1)
+MOST_CALL_DAYS: Final = 8
+"""More than any pack asks for. On how many days a case was called is what counts (A15), not on which."""
+
+
+class Visits(NamedTuple):
+    """The debtor's visits: what budget and hardship look at. The same for most debtors: none."""
+
+    reservations: tuple[Reservation, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    requests: tuple[VisitRequest, ...] = ()
+
+
+NO_VISITS: Final = Visits()
+
+
+class Place(NamedTuple):
+    """The address, without which one it is. `of_contact`: liable, refused contact, sensitive occupation."""
+
+    status: str
+    of_contact: tuple[bool, bool, bool] | None = None
+    is_near_sensitive: bool = False
+
+
+class Situation(NamedTuple):
+    """A case as the rules see it, without who it is: one member for each subject of the rules.
+
+    money: outstanding fen, balance as of · looked_at: flagged, reviewed, special note, note acknowledged,
+    account missing · stopped: state, reasons of open holds · tried: days with calls (at most
+    MOST_CALL_DAYS), first letter received on · limits: hardship, own daily cap.
+    """
+
+    money: tuple[int, date | None]
+    looked_at: tuple[bool, bool, bool, bool, bool]
+    stopped: tuple[str, tuple[str, ...]]
+    place: Place | None
+    tried: tuple[int, date | None]
+    limits: tuple[tuple[str, ...], int | None]
+    visits: Visits
+
+
+NOTHING_SPECIAL: Final = Situation(
+    money=(0, LONG_AGO),
+    looked_at=(False, False, False, False, False),
+    stopped=("open", ()),
+    place=Place("verified"),
+    tried=(0, None),
+    limits=((), None),
+    visits=NO_VISITS,
+)
+
+
+def facts_of(situation: Situation, *, now: datetime, calendar: Calendar) -> CaseFacts:
+    """Return a situation as the facts of some case."""
+    is_flagged, is_reviewed, has_note, is_acknowledged, is_account_missing = situation.looked_at
+    state, reasons = situation.stopped
+    call_days, letter = situation.tried
+    case = CaseFact(
+        id=SOME_CASE,
+        debtor_id=SOMEBODY,
+        state=state,
+        outstanding_fen=situation.money[0],
+        balance_as_of=situation.money[1],
+        hardship=situation.limits[0],
+        daily_visit_cap=situation.limits[1],
+        special_flags=("flagged",) if is_flagged else (),
+        is_reviewed=is_reviewed,
+        has_special_note=has_note,
+        is_note_acknowledged=is_acknowledged,
+    )
+    return CaseFacts(
+        judged_at=now,
+        case=case,
+        address=_address_of(situation.place),
+        calendar=calendar,
+        holds=tuple(HoldFact(SOMEBODY, reason, "", now) for reason in reasons),
+        reservations=situation.visits.reservations,
+        arrivals=situation.visits.arrivals,
+        requests=situation.visits.requests,
+        call_days=tuple(LONG_AGO + timedelta(days=n) for n in range(call_days)),
+        letters_received_on=() if letter is None else (letter,),
+        accounts_missing=(SOMEBODY,) if is_account_missing else (),
+    )
+
+
+def _address_of(place: Place | None) -> AddressFact | None:
+    if place is None:
+        return None
+    contact = None if place.of_contact is None else ContactFact(SOMEBODY, *place.of_contact)
+    neighbours = (SOMEBODY,) if place.is_near_sensitive else ()
+    return AddressFact(SOME_ADDRESS, SOME_CASE, place.status, contact, neighbours)
+
+
+@dataclass(frozen=True, slots=True)
+class DayAnswer:
+    """Whether a case may be visited on a day. `first_start`: the first start on that day, None when blocked.
+
+    `reasons` hold at `first_start`, or at the day's first instant when blocked; `allowed_from` is then the
+    first start on any later day (None: never without a person's action).
+    """
+
+    status: Status
+    first_start: datetime | None
+    allowed_from: datetime | None
+    reasons: tuple[Reason, ...]
+    budget_left: int
+    evidence_entry_id: UUID | None = None
+
+
+def day_visit(
+    day: date, *, now: datetime, duration: timedelta, pack: RulePack, case_id: UUID, address_id: UUID
+) -> WantedVisit:
+    """Return the earliest visit of a day, by nobody yet: from when the window opens, or from now on."""
+    opens = max(at_local(day, pack.window_opens, pack.zone), now)
+    return WantedVisit(
+        case_id=case_id,
+        address_id=address_id,
+        window_start=opens,
+        window_end=opens + duration,
+        team=(),
+        lead=None,
+    )
+
+
+def on_day(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> DayAnswer:
+    """Say whether a case may be visited on the day on which `wanted` starts, at that time or later.
+
+    The debtor's own wish is used as evidence where there is one for this day.
+    """
+    day = local_day(wanted.window_start, pack.zone)
+    wanted = replace(wanted, evidence_entry_id=_evidence(day, facts, pack))
+    verdict = judge_case(wanted, facts, pack)
+    first = verdict.allowed_from
+    if verdict.blocking and first is not None and local_day(first, pack.zone) == day:
+        length = wanted.window_end - wanted.window_start
+        wanted = replace(wanted, window_start=first, window_end=first + length)
+        verdict = judge_case(wanted, facts, pack)
+    return DayAnswer(
+        status=_status(verdict),
+        first_start=None if verdict.blocking else wanted.window_start,
+        allowed_from=verdict.allowed_from,
+        reasons=verdict.reasons,
+        budget_left=_budget_left(day, facts, pack),
+        evidence_entry_id=wanted.evidence_entry_id,
+    )
+
+
+def _evidence(day: date, facts: CaseFacts, pack: RulePack) -> UUID | None:
+    """Choose the debtor's wish for this day; a request also serves hardship, an agreed return does not."""
+    if not facts.requests:
+        return None
+    for channels in (REQUEST_ONLY, REQUEST_OR_RETURN):
+        entries = usable(day=day, facts=facts, pack=pack, channels=channels)
+        if entries:
+            return entries[0]
+    return None
+
+
+def _status(verdict: Verdict) -> Status:
+    if verdict.blocking:
+        return "blocked"
+    return "approval" if verdict.needs_approval else "may"
+
+
+def _budget_left(day: date, facts: CaseFacts, pack: RulePack) -> int:
+    own = facts.case.daily_visit_cap
+    cap = pack.visits_per_day if own is None else min(own, pack.visits_per_day)
+    return max(0, cap - visits_on(day, facts, pack))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one subject says of one value. `number` is the same for values of which it says the same.
+
+    `is_stuck`: it blocks, and time alone does not end it.
+    """
+
+    number: int
+    spoken: Spoken
+    blocks: bool
+    is_stuck: bool
+
+
+_Planned = tuple[_Said, _Said, int, UUID | None]
+
+
+class DayJudge:
+    """Judges many situations on one day; keeps what it said for as long as it lives."""
+
+    def __init__(
+        self, day: date, *, now: datetime, duration: timedelta, pack: RulePack, calendar: Calendar
+    ) -> None:
+        self._day, self._now, self._pack, self._calendar = day, now, pack, calendar
+        self._wanted = day_visit(
+            day, now=now, duration=duration, pack=pack, case_id=SOME_CASE, address_id=SOME_ADDRESS
+        )
+        self._numbers: dict[Hashable, int] = {}
+        self._said: dict[Hashable, _Said] = {}
+        self._planned: dict[Hashable, _Planned] = {}
+        self._answers: dict[Hashable, DayAnswer] = {}
+        nothing = self._facts(NOTHING_SPECIAL)
+        self._of_the_day = [self._ask(subject, nothing) for subject in (window, days)]
+
+    def judge(self, situation: Situation) -> DayAnswer:
+        """Return the answer for a case in this situation; its reasons carry no facts of a single case."""
+        of_budget, of_hardship, budget_left, entry = self._ask_about_visits(situation)
+        said = (
+            self._say(holds, "stopped", situation),
+            self._say(address, "place", situation),
+            *self._of_the_day,
+            of_budget,
+            of_hardship,
+            self._say(review, "looked_at", situation),
+            self._say(balance, "money", situation),
+            self._say(ground, "tried", situation),
+        )
+        is_stuck = any(one.is_stuck for one in said)
+        ends_by_itself = not is_stuck and any(one.blocks for one in said)
+        if ends_by_itself or entry is not None:
+            return self._judge(situation)
+        key = (*(one.number for one in said), budget_left)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._answers[key] = self._sum_up(said, budget_left)
+        return answer
+
+    def _say(self, subject: ModuleType, member: str, situation: Situation) -> _Said:
+        """Return what a subject says of its member of the situation, the others being nothing special."""
+        value = getattr(situation, member)
+        said = self._said.get((member, value))
+        if said is None:
+            facts = self._facts(NOTHING_SPECIAL._replace(**{member: value}))
+            said = self._said[member, value] = self._ask(subject, facts)
+        return said
+
+    def _ask_about_visits(self, situation: Situation) -> _Planned:
+        """Return what budget and hardship say, what is left of the budget, and the evidence there is.
+
+        Kept only for debtors without visits: hardly two others are alike.
+        """
+        if situation.visits is not NO_VISITS:
+            return self._plan(situation)
+        planned = self._planned.get(situation.limits)
+        if planned is None:
+            planned = self._planned[situation.limits] = self._plan(situation)
+        return planned
+
+    def _plan(self, situation: Situation) -> _Planned:
+        facts = self._facts(NOTHING_SPECIAL._replace(limits=situation.limits, visits=situation.visits))
+        return (
+            self._ask(budget, facts),
+            self._ask(hardship, facts),
+            _budget_left(self._day, facts, self._pack),
+            _evidence(self._day, facts, self._pack),
+        )
+
+    def _ask(self, subject: ModuleType, facts: CaseFacts) -> _Said:
+        spoken = tuple(
+            (check, _without_facts(check.judge(self._wanted, facts, self._pack))) for check in subject.CHECKS
+        )
+        words = [(one.rule, one.slug, one.severity, one.allowed_from) for _, said in spoken for one in said]
+        blocking = [check for check, said in spoken if any(one.severity == "block" for one in said)]
+        return _Said(
+            number=self._numbers.setdefault((subject, *words), len(self._numbers)),
+            spoken=spoken,
+            blocks=bool(blocking),
+            is_stuck=any(check.next_start is None for check in blocking),
+        )
+
+    def _sum_up(self, said: Sequence[_Said], budget_left: int) -> DayAnswer:
+        """Conclude from what every subject said; for what time alone does not change."""
+        spoken = [one for subject in said for one in subject.spoken]
+        verdict = conclude(spoken, self._wanted, self._facts(NOTHING_SPECIAL), self._pack)
+        return DayAnswer(
+            status=_status(verdict),
+            first_start=None if verdict.blocking else self._wanted.window_start,
+            allowed_from=verdict.allowed_from,
+            reasons=verdict.reasons,
+            budget_left=budget_left,
+        )
+
+    def _judge(self, situation: Situation) -> DayAnswer:
+        answer = on_day(self._wanted, self._facts(situation), self._pack)
+        return replace(answer, reasons=_without_facts(answer.reasons))
+
+    def _facts(self, situation: Situation) -> CaseFacts:
+        return facts_of(situation, now=self._now, calendar=self._calendar)
+
+
+def _without_facts(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    return tuple(replace(reason, facts={}) for reason in reasons)
