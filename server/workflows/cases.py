@@ -83,6 +83,15 @@ def list_cases(
     return db.session.execute(query).all()
 
 
+def find_client(reference: str) -> Client:
+    """Return the client of a reference; Invalid at /client when there is none."""
+    client = db.session.scalar(sa.select(Client).where(Client.reference == reference))
+    if client is None:
+        fault = Fault("/client", "No client has this reference.")
+        raise Invalid("client-unknown", "Name a client as the imports do.", faults=[fault])
+    return client
+
+
 def open_case(case_id: UUID) -> CaseFile:
     """Load a case with debtor, addresses, contacts and the holds that stop it."""
     case = db.session.get(Case, case_id)
