@@ -40,6 +40,17 @@ HOLD_REASONS: Final = (
     "paid",
     "other",
 )
+INCIDENT_KINDS: Final = (
+    "self_defence",
+    "violence",
+    "threat",
+    "injury",
+    "property",
+    "accident",
+    "recorder_failure",
+    "other",
+)
+REFUSALS: Final = ("refused", "uninformed", "angry")
 MAX_FILE_BYTES: Final = 2 * 1024**3
 
 
@@ -115,6 +126,48 @@ class Reported:
     case_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class ComplaintRaised(Reported):
+    """complaint.raised: somebody complains, or is about to. The case is named, or is that of the visit."""
+
+    text: str
+    about_staff: tuple[UUID, ...]
+    threatens_to_escalate: bool
+    publicity_risk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRaised(Reported):
+    """incident.raised: something happened to people, things or the recorder. Unknown kinds are `other`."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRefused(Reported):
+    """contact.refused: a third party wants no contact, knows nothing, or is angry.
+
+    Without `contact_id` it is whoever lives at the visited address, or else somebody new.
+    """
+
+    contact_id: UUID | None
+    why: str
+    text: str
+    name: str | None
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLearned(Reported):
+    """contact.learned: a third party the visitor heard of, or an address where the debtor may be found."""
+
+    name: str | None
+    phone: str | None
+    relation: str | None
+    address: str | None
+
+
 Body = (
     VisitStarted
     | EvidencePromised
@@ -147,10 +200,65 @@ def read_body(type_: str, body: dict[str, Any]) -> Body:
                 reason=reader.choice("reason", *HOLD_REASONS),
                 text=reader.optional_text("text", most=10_000) or "",
             )
+        case "complaint.raised":
+            return _complaint(reader)
+        case "incident.raised":
+            return _incident(reader)
+        case "contact.refused":
+            return _refused(reader)
+        case "contact.learned":
+            return _learned(reader)
         case _:
-            return Reported(
-                visit_id=reader.optional_uuid("visit_id"), case_id=reader.optional_uuid("case_id")
-            )
+            return Reported(**_concerns(reader))
+
+
+def _concerns(reader: Reader) -> dict[str, UUID | None]:
+    return {"visit_id": reader.optional_uuid("visit_id"), "case_id": reader.optional_uuid("case_id")}
+
+
+def _complaint(reader: Reader) -> ComplaintRaised:
+    return ComplaintRaised(
+        **_concerns(reader),
+        text=reader.optional_text("text", most=10_000) or "",
+        about_staff=reader.uuids("about_staff") if reader.value.get("about_staff") else (),
+        threatens_to_escalate=_is_set(reader, "threatens_to_escalate"),
+        publicity_risk=_is_set(reader, "publicity_risk"),
+    )
+
+
+def _incident(reader: Reader) -> IncidentRaised:
+    kind = reader.optional_text("kind", most=64)
+    return IncidentRaised(
+        **_concerns(reader),
+        kind=kind if kind in INCIDENT_KINDS else "other",
+        text=reader.optional_text("text", most=10_000) or "",
+    )
+
+
+def _refused(reader: Reader) -> ContactRefused:
+    return ContactRefused(
+        **_concerns(reader),
+        contact_id=reader.optional_uuid("contact_id"),
+        why=reader.choice("why", *REFUSALS),
+        text=reader.optional_text("text", most=10_000) or "",
+        name=reader.optional_text("name", most=200),
+        relation=reader.optional_text("relation", most=200) or "",
+    )
+
+
+def _learned(reader: Reader) -> ContactLearned:
+    return ContactLearned(
+        **_concerns(reader),
+        name=reader.optional_text("name", most=200),
+        phone=reader.optional_text("phone", most=64),
+        relation=reader.optional_text("relation", most=200),
+        address=reader.optional_text("address", most=1000),
+    )
+
+
+def _is_set(reader: Reader, key: str) -> bool:
+    """Read a flag that older phones do not send."""
+    return reader.value.get(key) is not None and reader.boolean(key)
 
 
 def _started(reader: Reader) -> VisitStarted:

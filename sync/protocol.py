@@ -29,6 +29,7 @@ ITEM_TYPES: Final = frozenset(
         "complaint.raised",
         "hold.requested",
         "contact.learned",
+        "contact.refused",
         "equipment.taken",
         "equipment.returned",
         "gap.explained",

@@ -53,8 +53,7 @@ _LESSONS = "(cause IS NOT NULL AND education IS NOT NULL AND prevention IS NOT N
 class Instruction(Model):
     """By whose word a hold was released. What it says stands in `holds.release_instruction`.
 
-    `reference` and `received_on` are the client's letter's; `complaint_id` the complaint a supervisor
-    resolved.
+    `reference` and `received_on` are those of the letter or e-mail it came with.
     """
 
     __tablename__ = "instructions"

@@ -18,18 +18,15 @@ from server.authority import Actor, Role
 from server.bulk import insert_rows
 from server.jobs import enqueue
 from server.models.assignments import end_early
-from server.models.cases import Case
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.visits import Account, FieldReport, Visit
 from server.workflows.exchange.arrived import Arrived, place
 from server.workflows.exchange.checkins import known_assignments
-from server.workflows.stopping import raise_hold
 from sync.bodies import (
     AccountWritten,
     AssignmentAnswered,
     EvidencePromised,
-    HoldRequested,
     Reported,
     VisitEnded,
 )
@@ -199,26 +196,6 @@ def _account_row(arrived: Arrived, body: AccountWritten) -> dict[str, Any]:
         "written_latest": arrived.when.latest,
         "received_at": arrived.row.received_at,
     }
-
-
-def request_holds(session: Session, items: Sequence[Arrived], now: datetime) -> None:
-    """hold.requested: collection stops at once; the office releases it when the client says so."""
-    for arrived in items:
-        body = arrived.body
-        assert isinstance(body, HoldRequested)
-        case = session.get(Case, body.case_id)
-        if case is None:
-            raise CannotApply(
-                "case-unknown", "There is no such case; the office must find out which was meant."
-            )
-        raise_hold(
-            case,
-            reason=body.reason,
-            note=body.text,
-            raised_by=arrived.sender.staff_id,
-            raised_by_item=arrived.row.item_id,
-            now=now,
-        )
 
 
 def file_reports(session: Session, items: Sequence[Arrived], now: datetime) -> None:

@@ -10,7 +10,11 @@ from sync import protocol
 from sync.bodies import (
     AccountWritten,
     Body,
+    ComplaintRaised,
+    ContactLearned,
+    ContactRefused,
     EvidencePromised,
+    IncidentRaised,
     Reported,
     VisitEnded,
     VisitStarted,
@@ -68,6 +72,8 @@ class Arrived:
         """The visit that must be known first."""
         if isinstance(self.body, EvidencePromised | VisitEnded | AccountWritten):
             return self.body.visit_id
+        if isinstance(self.body, ComplaintRaised | IncidentRaised | ContactRefused | ContactLearned):
+            return self.body.visit_id if self.body.case_id is None else None
         return None
 
     @property

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -24,14 +25,18 @@ from server.jobs import enqueue, task
 from server.models.dispatch import AssignmentMember
 from server.models.people import Device, Staff
 from server.models.visits import Account, Item, Visit
-from server.workflows.exchange import applying, checkins
+from server.workflows.exchange import applying, casework, checkins
 from server.workflows.exchange.arrived import Arrived, Sender, Stored, arrive
 from sync import protocol
 from sync.bodies import (
     AccountWritten,
     AssignmentAnswered,
+    ComplaintRaised,
+    ContactLearned,
+    ContactRefused,
     EvidencePromised,
     HoldRequested,
+    IncidentRaised,
     Reported,
     VisitEnded,
     VisitStarted,
@@ -53,7 +58,12 @@ STEPS: Final[tuple[tuple[type, Apply], ...]] = (
     (EvidencePromised, applying.promise_evidence),
     (VisitEnded, applying.end_visits),
     (AccountWritten, applying.write_accounts),
-    (HoldRequested, applying.request_holds),
+    (HoldRequested, casework.request_holds),
+    (ComplaintRaised, casework.raise_complaints),
+    (IncidentRaised, casework.raise_incidents),
+    (ContactRefused, casework.refuse_contacts),
+    (ContactLearned, casework.learn_contacts),
+    # Every report is filed whole, also what a step before has applied.
     (Reported, applying.file_reports),
 )
 
@@ -170,6 +180,8 @@ def _apply_alone(session: Session, one: Result, *, now: datetime) -> None:
     except applying.CannotApply as error:
         one.outcome, one.problem = "quarantined", {"slug": error.slug, "detail": str(error)}
     except DBAPIError as error:
+        if isinstance(error.orig, pg.DeadlockDetected):
+            raise  # no fault of the item: it stays in the inbox and is applied with the next push
         log.warning("projection.quarantined", item=str(one.row.item_id), error=type(error.orig).__name__)
         detail = "The office's database refuses what this item says."
         one.outcome, one.problem = "quarantined", {"slug": "cannot-be-applied", "detail": detail}
@@ -181,6 +193,7 @@ def _step_of(arrived: Arrived) -> int:
 
 def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> None:
     """Apply items in the order of dependence; those whose parent is missing are held."""
+    casework.lock_debtors(session, [one.read for one in results])
     for kind, apply in STEPS:
         mine = [one for one in results if isinstance(one.read.body, kind)]
         if not mine:
