@@ -138,6 +138,14 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     ),
 }  # fmt: skip
 
+ORDERED_DAYS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
+    "ledger": (
+        ("received_on", "at", "Lies before the letter was sent (at). Correct one of them."),
+        ("visit_on", "at", "Lies before the day on which it was asked for (at). Correct one of them."),
+    ),
+}
+"""Kind -> (a day, the day it cannot lie before, what to say)."""
+
 
 def folded(heading: str) -> str:
     """Fold a heading for comparison: case, spaces, full width and decorations do not matter."""

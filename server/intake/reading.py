@@ -13,7 +13,7 @@ from server.intake.delimited import DelimitedFile, Record
 from server.intake.encoding import detect, lines
 from server.intake.faults import CellFault, FileFault, RowFault
 from server.intake.jsonlines import Document, documents, storable
-from server.intake.kinds import BY_HEADING, COLUMNS, KINDS, Column, folded
+from server.intake.kinds import BY_HEADING, COLUMNS, KINDS, ORDERED_DAYS, Column, folded
 
 Form = Literal["csv", "jsonl"]
 
@@ -163,8 +163,16 @@ def _refuse_future(value: Any, today: date) -> None:
         raise CellFault("Lies in the future. Correct it.")
 
 
+def _as_day(value: date | datetime | None) -> date | None:
+    return value.astimezone(CHINA).date() if isinstance(value, datetime) else value
+
+
 def _contradictions(line: int, kind: str, values: dict[str, Any]) -> Iterator[RowFault]:
-    """Find what no single cell shows."""
+    """Find what no single cell shows: days in an impossible order, halves of a point, a source left out."""
+    for column, earlier, reason in ORDERED_DAYS.get(kind, ()):
+        on, since = _as_day(values.get(column)), _as_day(values.get(earlier))
+        if on is not None and since is not None and on < since:
+            yield RowFault(line, column, reason)
     if kind != "addresses":
         return
     if (values.get("latitude") is None) != (values.get("longitude") is None):

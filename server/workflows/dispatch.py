@@ -113,9 +113,16 @@ def reassign(
     """
     old = find_assignment(assignment_id)
     _require_replaceable(old)
-    decision = db.session.get_one(Decision, old.decision_id)
+    wanted = wanted_again(old, team=team, lead=lead)
+    approval = Approval(approval_reason.strip(), approved_rules(old))
+    _require_sound(wanted, now=now)
+    return _try(wanted, approval, actor=actor, now=now, letters=letters, old=old, reason=reason)
+
+
+def wanted_again(old: Assignment, *, team: tuple[UUID, ...], lead: UUID | None) -> WantedVisit:
+    """Ask for the visit of an assignment once more, by this team."""
     entry = sa.select(BudgetSlot.evidence_entry_id).where(BudgetSlot.assignment_id == old.id)
-    wanted = WantedVisit(
+    return WantedVisit(
         case_id=old.case_id,
         address_id=old.address_id,
         window_start=old.window_start,
@@ -125,9 +132,6 @@ def reassign(
         ground=old.ground,
         evidence_entry_id=db.session.scalar(entry),
     )
-    approval = Approval(approval_reason.strip(), _approved_rules(decision))
-    _require_sound(wanted, now=now)
-    return _try(wanted, approval, actor=actor, now=now, letters=letters, old=old, reason=reason)
 
 
 def _require_sound(wanted: WantedVisit, *, now: datetime) -> None:
@@ -159,7 +163,9 @@ def _require_sound(wanted: WantedVisit, *, now: datetime) -> None:
         raise Invalid("assignment-faulty", detail, faults=faults)
 
 
-def _approved_rules(decision: Decision) -> frozenset[str]:
+def approved_rules(assignment: Assignment) -> frozenset[str]:
+    """Return the rules that a supervisor approved for an assignment."""
+    decision = db.session.get_one(Decision, assignment.decision_id)
     if decision.approved_by is None:
         return frozenset()
     said = decision.verdict.get("reasons", [])
@@ -186,11 +192,11 @@ def _try(
     for _ in range(TRIES):
         try:
             with transaction():
-                _lock(wanted)
+                lock_visit(wanted)
                 if old is not None:
                     db.session.refresh(old, with_for_update=True)
                     _require_replaceable(old)
-                judged = _judge(wanted, approval, actor=actor, now=now, excluding=old and old.id)
+                judged = judge_and_record(wanted, approval, actor=actor, now=now, excluding=old and old.id)
                 if old is not None and judged.decision.allowed:
                     chosen = Assignment.id == old.id
                     end_early(chosen, state="cancelled", reason=f"reassigned: {reason}", actor=actor, now=now)
@@ -205,7 +211,7 @@ def _try(
     raise Conflict("team-contended", "Somebody of this team is being sent elsewhere right now; try again.")
 
 
-def _judge(
+def judge_and_record(
     wanted: WantedVisit, approval: Approval, *, actor: Actor, now: datetime, excluding: UUID | None
 ) -> Judged:
     """Judge and store the decision, whatever it says."""
@@ -216,7 +222,7 @@ def _judge(
     return Judged(wanted=wanted, facts=facts, verdict=verdict, decision=decision, pack=pack)
 
 
-def _lock(wanted: WantedVisit) -> None:
+def lock_visit(wanted: WantedVisit) -> None:
     """Lock the debtor (no other visit, no hold meanwhile) and hold the team (nobody leaves meanwhile)."""
     of_case = sa.select(Case.debtor_id).where(Case.id == wanted.case_id).scalar_subquery()
     db.session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())

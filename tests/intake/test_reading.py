@@ -230,6 +230,24 @@ def test_a_verified_address_says_who_verified_it() -> None:
     assert faults_of(text, kind="addresses") == [(2, "longitude"), (2, "source")]
 
 
+@pytest.mark.parametrize(
+    ("channel", "column", "on", "lines"),
+    [
+        ("letter", "received_on", "2026-11-19", [(2, "received_on")]),
+        ("letter", "received_on", "2026-11-20", []),
+        ("inbound", "visit_on", "2026-11-19", [(2, "visit_on")]),
+        ("inbound", "visit_on", "2026-11-20", []),
+    ],
+)
+def test_days_come_in_a_possible_order(
+    channel: str, column: str, on: str, lines: list[tuple[int, str]]
+) -> None:
+    head = f"client_reference,reference,case_reference,channel,at,{column}"
+    text = f"{head}\nB,L1,C1,{channel},2026-11-20 23:30,{on}\n"
+
+    assert faults_of(text, kind="ledger") == lines
+
+
 def test_what_happened_cannot_lie_in_the_future() -> None:
     text = "client_reference,reference,case_reference,channel,at\nB,L1,C1,call,2026-11-30 10:00\n"
 

@@ -19,10 +19,9 @@ from sqlalchemy.orm import Session
 from server import pii
 from server.intake.faults import RowFault
 from server.intake.reading import Rejected, Row
-from server.models.assignments import announce_again
 from server.models.cases import Client
-from server.models.dispatch import Assignment
 from server.pii import Encrypted
+from server.workflows.imports.effects import Change, follow, lock_debtors
 from server.workflows.imports.merging import Values, merge
 from server.workflows.imports.tables import TARGETS, Target
 
@@ -31,11 +30,6 @@ PARENT_IDS: Final = {
     "debtor_id": "debtor_reference",
     "case_id": "case_reference",
     "contact_id": "contact_reference",
-}
-TOLD_BY: Final = {
-    "debtors": Assignment.debtor_id,
-    "cases": Assignment.case_id,
-    "addresses": Assignment.address_id,
 }
 
 
@@ -68,6 +62,8 @@ def _load_kind(
     session: Session, kind: str, target: Target, rows: Sequence[Row], *, outcome: Outcome, now: datetime
 ) -> None:
     resolved = list(_resolve(session, kind, target, rows, outcome=outcome))
+    if kind == "cases":
+        lock_debtors(session, [said for _, said in resolved])
     stored = _stored(session, target, [_key(said) for _, said in resolved])
     current: dict[Key, Values] = {}
     for row, said in resolved:
@@ -82,10 +78,9 @@ def _load_kind(
         after = merge(kind, before, said if before else target.blank_row() | said, now=now)
         outcome.counts["created" if before is None else "unchanged" if after == before else "updated"] += 1
         current[key] = after
-    changed = [after for key, after in current.items() if after != stored.get(key)]
-    _write(session, target, changed)
-    if kind in TOLD_BY:
-        announce_again(TOLD_BY[kind].in_([after["id"] for after in changed if _key(after) in stored]))
+    changes = [Change(stored.get(key), after) for key, after in current.items() if after != stored.get(key)]
+    _write(session, target, [change.after for change in changes])
+    follow(kind, changes, now=now)
 
 
 def _changed_parent(before: Values | None, said: Values) -> str | None:

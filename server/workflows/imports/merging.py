@@ -1,16 +1,18 @@
 """What does a row of a file change about what is stored? Pure: two rows in, one row out.
 
 A file may tighten what protects people and never loosens it: hardship and stop requests are only ever
-added, a verification of ours outlives the client's old file, a changed place must be verified again.
+added, a closed case stays closed, a verification of ours outlives the client's old file, a changed place must
+be verified again. An older balance never replaces a newer one.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any, Final
 
 from server.intake.cells import CHINA
 
 Values = dict[str, Any]
+MONEY: Final = ("principal_fen", "outstanding_fen", "balance_as_of")
 PLACE: Final = ("text", "latitude", "longitude")
 
 
@@ -31,13 +33,25 @@ def _debtor(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: date
 
 
 def _case(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
-    """A new special flag asks for a new review (A1), a new note for a new acknowledgement (A6)."""
+    """A new special flag asks for a new review (A1), a new note for a new acknowledgement (A6).
+
+    Who owes nothing any more is no longer collected from (D18).
+    """
+    if stored and _is_older(said.get("balance_as_of"), stored["balance_as_of"]):
+        said = {name: value for name, value in said.items() if name not in MONEY}
     merged = _overlay(stored, said, now)
+    is_settled = "outstanding_fen" in said and merged["outstanding_fen"] <= 0
+    if is_settled or (stored and stored["state"] == "closed"):
+        merged["state"] = "closed"
     if stored and not set(merged["special_flags"]) <= set(stored["special_flags"]):
         merged |= {"reviewed_at": None, "reviewed_by": None}
     if stored and merged["special_note"] != stored["special_note"]:
         merged |= {"note_acknowledged_at": None, "note_acknowledged_by": None}
     return merged
+
+
+def _is_older(on: date | None, known: date | None) -> bool:
+    return on is not None and known is not None and on < known
 
 
 def _contact(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:

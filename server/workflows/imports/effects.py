@@ -1,0 +1,79 @@
+"""What follows when a client's file changes what visits rest on?
+
+In the import's transaction: a case that the client closed, or that owes nothing any more, loses its visits
+(D18). Visits of other changed cases are sent to the phones again and judged anew after the commit (C4, D24,
+A1, A2, A9, A18): what the change forbids is taken back.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.authority import Actor
+from server.models.assignments import announce_again
+from server.models.cases import Debtor
+from server.models.dispatch import Assignment
+from server.workflows.imports.merging import Values
+from server.workflows.rejudging import rejudge_later
+from server.workflows.stopping import close_cases
+
+NOBODY: Final = Actor(staff_id=None, roles=frozenset())
+CONCERNS: Final = {
+    "debtors": (Assignment.debtor_id, "id"),
+    "cases": (Assignment.case_id, "id"),
+    "contacts": (Assignment.case_id, "case_id"),
+    "addresses": (Assignment.case_id, "case_id"),
+    "ledger": (Assignment.debtor_id, "debtor_id"),
+}
+"""Kind of row -> which assignments it concerns, and by which of its columns."""
+
+
+class Change(NamedTuple):
+    """A row before (None: it is new) and after the import."""
+
+    before: Values | None
+    after: Values
+
+
+def lock_debtors(session: Session, rows: Sequence[Values]) -> None:
+    """Lock the debtors of cases before the cases, as everybody does who stops a case."""
+    ids = {row["debtor_id"] for row in rows}
+    chosen = sa.select(Debtor.id).where(Debtor.id.in_(ids)).order_by(Debtor.id)
+    session.execute(chosen.with_for_update())
+
+
+def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
+    """Act on what one kind of row changed, in the import's transaction."""
+    if kind not in CONCERNS:
+        return
+    if kind == "cases":
+        _take_back(changes, now=now)
+    column, key = CONCERNS[kind]
+    concerned = {change.after[key] for change in changes if _can_forbid(kind, change)}
+    if concerned:
+        if kind != "ledger":
+            announce_again(column.in_(concerned))
+        rejudge_later(column.in_(concerned))
+
+
+def _can_forbid(kind: str, change: Change) -> bool:
+    """Whether a visit may rest on this: not a case just entrusted, and of the ledger only visits (A2, A9)."""
+    if kind == "ledger":
+        return change.after["channel"] == "visit"
+    return change.before is not None or kind in ("contacts", "addresses")
+
+
+def _take_back(changes: Sequence[Change], *, now: datetime) -> None:
+    """Cancel the visits of cases that the file closes, and say why."""
+    ended = [change for change in changes if change.before and change.after["state"] == "closed"]
+    ended = [change for change in ended if change.before and change.before["state"] == "open"]
+    for because, is_paid in (("the client's balance is settled", True), ("taken back by the client", False)):
+        ids: list[UUID] = [
+            change.after["id"] for change in ended if (change.after["outstanding_fen"] <= 0) is is_paid
+        ]
+        if ids:
+            close_cases(ids, because=because, actor=NOBODY, now=now)

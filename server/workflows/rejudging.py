@@ -1,0 +1,74 @@
+"""Is what was assigned still allowed, now that something about it changed?
+
+A client's file, a late report or a new pack can end what a visit rested on. Its assignment is judged once
+more under the debtor's lock, as if it were asked for now; where it would be refused it is cancelled, which
+takes it off the phones, and the decision says why. What a supervisor approved stays approved, and of several
+that only together are too many the last one granted goes.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from server.authority import Actor
+from server.database import db, transaction
+from server.jobs import enqueue, task
+from server.models.assignments import end_early
+from server.models.dispatch import Assignment, AssignmentMember
+from server.rules.verdict import Verdict
+from server.workflows.dispatch import (
+    REPLACEABLE,
+    Approval,
+    approved_rules,
+    judge_and_record,
+    lock_visit,
+    wanted_again,
+)
+
+PER_JOB: Final = 200
+NOBODY: Final = Actor(staff_id=None, roles=frozenset())
+
+
+def rejudge_later(chosen: sa.ColumnElement[bool]) -> int:
+    """Have every chosen assignment that nobody started judged again after the caller's commit; count them."""
+    query = (
+        sa.select(Assignment.id)
+        .where(chosen, Assignment.state.in_(REPLACEABLE))
+        .order_by(Assignment.id.desc())
+    )
+    ids = [str(assignment_id) for assignment_id in db.session.scalars(query)]
+    for first in range(0, len(ids), PER_JOB):
+        enqueue("dispatch.rejudge", assignment_ids=ids[first : first + PER_JOB])
+    return len(ids)
+
+
+@task("dispatch.rejudge")
+def rejudge_all(*, now: datetime, assignment_ids: list[str]) -> None:
+    """Judge these assignments again, each in a transaction of its own."""
+    for assignment_id in assignment_ids:
+        rejudge(UUID(assignment_id), now=now)
+
+
+def rejudge(assignment_id: UUID, *, now: datetime) -> bool:
+    """Judge one assignment again; False when it was cancelled. One that began or ended is left alone."""
+    with transaction() as session:
+        assignment = session.get_one(Assignment, assignment_id)
+        members = sa.select(AssignmentMember.staff_id).where(AssignmentMember.assignment_id == assignment_id)
+        wanted = wanted_again(assignment, team=tuple(session.scalars(members)), lead=assignment.lead_id)
+        lock_visit(wanted)
+        session.refresh(assignment, with_for_update=True)
+        if assignment.state not in REPLACEABLE or assignment.window_end <= now:
+            return True
+        approval = Approval(rules=approved_rules(assignment))
+        judged = judge_and_record(wanted, approval, actor=NOBODY, now=now, excluding=assignment_id)
+        if judged.decision.allowed:
+            return True
+        reason = f"no longer allowed: {_named(judged.verdict)}"
+        end_early(Assignment.id == assignment_id, state="cancelled", reason=reason, actor=NOBODY, now=now)
+        return False
+
+
+def _named(verdict: Verdict) -> str:
+    return ", ".join(f"{one.rule} {one.slug}" for one in verdict.reasons if one.severity != "warn")

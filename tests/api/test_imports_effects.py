@@ -1,0 +1,174 @@
+"""A client's file changes what a visit rests on: the visit is taken back, on the phones too."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from server.authority import Role
+from server.database import db
+from server.jobs import run_worker
+from server.models.cases import Address, Case, Client, Contact, Debtor
+from server.models.dispatch import Assignment, BudgetSlot
+from server.models.feed import FeedRow
+from tests.api.files import send
+from tests.builders import a_contact, an_address
+from tests.office import Door, Office, a_body, a_door, a_team, an_office
+
+
+@pytest.fixture
+def office(app: Flask) -> Iterator[Office]:
+    running = app.extensions["clock"]
+    yield an_office(app)
+    app.extensions["clock"] = running
+
+
+def a_visit(office: Office, door: Door, *, start: str = "2026-11-24 10:00", size: int = 2) -> str:
+    """Assign a visit over HTTP and return its id."""
+    answer = office.ask("/assignments", a_body(door, *a_team(size), start=start))
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    return answer.get_json()["id"]
+
+
+def row(model: Any, thing: Any, **facts: Any) -> dict[str, Any]:
+    """A file's row about something that is stored, saying only these facts."""
+    bank = db.session.get_one(Client, thing.client_id).reference
+    kind = {Case: "cases", Debtor: "debtors", Contact: "contacts", Address: "addresses"}[model]
+    said = {"kind": kind, "client_reference": bank, "reference": thing.reference, **facts}
+    if model is Case:
+        said["debtor_reference"] = db.session.get_one(Debtor, thing.debtor_id).reference
+    if model in (Contact, Address):
+        said["case_reference"] = db.session.get_one(Case, thing.case_id).reference
+    return said
+
+
+def imported(app: Flask, office: Office, *rows: dict[str, Any]) -> None:
+    content = "\n".join(json.dumps(one, ensure_ascii=False) for one in rows).encode()
+    answer = send(office.person(Role.DISPATCHER), content)
+    assert answer.get_json()["rejected"] == 0, answer.get_data(as_text=True)
+    run_worker(app, until_idle=True)
+
+
+def ending(assignment_id: str) -> tuple[str, str]:
+    db.session.expire_all()
+    assignment = db.session.get_one(Assignment, assignment_id)
+    return assignment.state, assignment.ended_reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"state": "closed"}, "closed: taken back by the client"),
+        ({"outstanding": "0"}, "closed: the client's balance is settled"),
+        ({"outstanding": "-3.20"}, "closed: the client's balance is settled"),
+    ],
+)
+def test_a_case_that_the_file_ends_loses_its_visit_at_once(
+    app: Flask, office: Office, facts: dict[str, Any], why: str
+):
+    door = a_door()
+    visit = a_visit(office, door)
+
+    imported(app, office, row(Case, door.case, **facts))
+
+    assert ending(visit) == ("cancelled", why)
+    assert db.session.get_one(Case, door.case.id).state == "closed"
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(BudgetSlot)) == 0
+    removed = sa.select(FeedRow.op).where(FeedRow.entity_id == db.session.get_one(Assignment, visit).id)
+    assert set(db.session.scalars(removed)) == {"remove"}
+
+
+def of_case(**facts: Any) -> Callable[[Door, Contact], dict[str, Any]]:
+    return lambda door, _: row(Case, door.case, **facts)
+
+
+def of_debtor(**facts: Any) -> Callable[[Door, Contact], dict[str, Any]]:
+    return lambda door, _: row(Debtor, db.session.get_one(Debtor, door.case.debtor_id), **facts)
+
+
+def of_contact(**facts: Any) -> Callable[[Door, Contact], dict[str, Any]]:
+    return lambda _, contact: row(Contact, contact, **facts)
+
+
+def of_address(**facts: Any) -> Callable[[Door, Contact], dict[str, Any]]:
+    return lambda door, _: row(Address, door.address, text=door.address.text, **facts)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        (of_case(special_flags="stolen_card"), "A1"),
+        (of_case(special_note="call the branch first"), "A6"),
+        (of_case(daily_visit_cap="0"), "A2"),
+        (of_case(outstanding="499.99"), "B18"),
+        (of_contact(stop_contact="true", stop_reason="asked us to stop"), "D24"),
+        (of_contact(liable="false"), "D23"),
+        (of_address(status="invalid", source="neighbour", verified_on="2026-11-23"), "A18"),
+    ],
+)
+def test_what_a_file_forbids_is_taken_back_and_says_by_which_rule(
+    app: Flask, office: Office, changed: Callable[[Door, Contact], dict[str, Any]], rule: str
+):
+    door = a_door()
+    contact = a_contact(door.case, liable=True)
+    door = Door(door.case, an_address(door.case, contact_id=contact.id))
+    visit = a_visit(office, door)
+
+    imported(app, office, changed(door, contact))
+
+    state, reason = ending(visit)
+    assert state == "cancelled"
+    assert reason.startswith(f"no longer allowed: {rule} ")
+
+
+def test_hardship_learned_from_a_file_takes_back_the_second_visit_of_the_week(app: Flask, office: Office):
+    door = a_door()
+    first, second = a_visit(office, door), a_visit(office, door, start="2026-11-25 10:00")
+
+    imported(app, office, of_debtor(name="王建国", hardship="pregnancy")(door, a_contact(door.case)))
+
+    assert [state for state, _ in map(ending, (first, second))] == ["issued", "cancelled"]
+    assert "A9" in ending(second)[1]
+
+
+def test_what_a_file_changes_without_forbidding_leaves_the_visit(app: Flask, office: Office):
+    door = a_door()
+    visit = a_visit(office, door)
+
+    imported(app, office, row(Case, door.case, outstanding="8000", balance_as_of="2026-11-22"))
+
+    assert ending(visit) == ("issued", "")
+
+
+def test_a_visit_another_agency_made_uses_up_the_day(app: Flask, office: Office):
+    door = a_door()
+    visits = [a_visit(office, door, start=f"2026-11-23 {hour}:00") for hour in (14, 16)]
+    bank = db.session.get_one(Client, door.case.client_id).reference
+    entry = {"kind": "ledger", "client_reference": bank, "reference": "L-other"}
+    entry |= {"case_reference": door.case.reference, "channel": "visit", "at": "2026-11-23 09:00"}
+
+    imported(app, office, entry)
+
+    assert sorted(state for state, _ in map(ending, visits)) == ["cancelled", "issued"]
+
+
+def test_an_older_balance_never_replaces_a_newer_one(app: Flask, office: Office):
+    door = a_door(outstanding_fen=500_000)
+
+    imported(app, office, row(Case, door.case, outstanding="9999", balance_as_of="2026-11-19"))
+    kept = db.session.get_one(Case, door.case.id)
+    db.session.refresh(kept)
+
+    assert (kept.outstanding_fen, kept.balance_as_of) == (500_000, date(2026, 11, 20))
+
+
+def test_a_closed_case_is_not_opened_by_a_file(app: Flask, office: Office):
+    door = a_door(state="closed")
+
+    imported(app, office, row(Case, door.case, state="open", balance_as_of="2026-11-22"))
+
+    assert db.session.get_one(Case, door.case.id, populate_existing=True).state == "closed"
