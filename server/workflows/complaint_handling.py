@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
@@ -44,10 +45,10 @@ def take_over(complaint_id: UUID, *, actor: Actor, now: datetime) -> Complaint:
             return complaint
         _require_waiting(complaint)
         if complaint.supervisor_id is not None:
-            holder = session.get_one(Staff, complaint.supervisor_id)
-            if holder.left_at is None:
+            holder = complaint.supervisor_id
+            if session.scalar(sa.select(Staff.left_at).where(Staff.id == holder)) is None:
                 detail = "Another supervisor has taken it over; speak to them."
-                raise Conflict("complaint-taken", detail, supervisor_id=str(holder.id))
+                raise Conflict("complaint-taken", detail, supervisor_id=str(holder))
         complaint.supervisor_id, complaint.taken_over_at = actor.staff_id, now
         if complaint.state == "open":
             complaint.state = "taken_over"

@@ -31,7 +31,8 @@ def list_learned(
 
 
 def accept(learned_id: UUID, *, actor: Actor, now: datetime) -> LearnedContact:
-    """Take it into the case (A5): a person as third party, an address of the debtor's as unverified.
+    """Take it into the case: a person as third party, who is a messenger at most and never liable by hearsay
+    (D23, I6); an address of the debtor's as unverified (A5).
 
     Repeating changes nothing; Conflict when it was rejected.
     """

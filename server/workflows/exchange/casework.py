@@ -43,10 +43,12 @@ def lock_debtors(session: Session, items: Sequence[Arrived]) -> None:
     if not stopping:
         return
     cases = {body.case_id for body in stopping} - {None}
+    people = {body.contact_id for body in stopping if isinstance(body, ContactRefused)} - {None}
     visits = {one.visit_id for one in items} - {None}
     starts = {one.body.assignment_id for one in items if isinstance(one.body, VisitStarted)}
     concerned = sa.union(
         sa.select(Case.debtor_id).where(Case.id.in_(cases)),
+        sa.select(Case.debtor_id).join(Contact, Contact.case_id == Case.id).where(Contact.id.in_(people)),
         sa.select(Visit.debtor_id).where(Visit.id.in_(visits)),
         sa.select(Assignment.debtor_id).where(Assignment.id.in_(starts)),
     )
