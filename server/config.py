@@ -16,6 +16,7 @@ import tink
 from tink import aead, cleartext_keyset_handle
 
 MIB = 1024 * 1024
+DEFAULT_RULE_PACK = "cn.law+cn.gbt.45251+cn.cba.2026+cn.house"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SECRETS = ("SIGNING_KEY", "LINK_SECRET", "PII_KEYSET")
 
@@ -41,7 +42,7 @@ class Config:
     clock_shift_seconds: int = 0
     clock_shift_file: Path | None = None
     log_level: str = "INFO"
-    rule_pack: str = "cn.house"
+    rule_pack: str = DEFAULT_RULE_PACK
     pool_size: int = 16
     trusted_proxies: int = 0
     json_limit_bytes: int = 8 * MIB
@@ -93,7 +94,7 @@ class Config:
             clock_shift_seconds=shift,
             clock_shift_file=shift_file,
             log_level=_log_level(environ),
-            rule_pack=environ.get("RULE_PACK") or "cn.house",
+            rule_pack=environ.get("RULE_PACK") or DEFAULT_RULE_PACK,
             pool_size=_integer(environ, "POOL_SIZE", 16),
             trusted_proxies=_integer(environ, "TRUSTED_PROXIES", 0),
         )

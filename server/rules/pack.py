@@ -1,73 +1,32 @@
-"""Which values do the rules have on a day, and where do they come from?
+"""Which values do the rules have on a day?
 
-A pack is a TOML file of parameters, each with rule id, instrument, article, grade and effective dates.
 Packs are layered law -> standard -> association -> client -> house; where several set one parameter the
-strictest value wins. A `draft` parameter is shown and never used; a client overlay may only tighten.
+strictest value wins. A `draft` parameter is shown and never judges, except in a preview; a client overlay may
+only tighten. Reading one pack is `pack_file.py`.
 """
 
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, time
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from server.rules.catalogue import catalogue
-
-LAYERS = ("law", "standard", "association", "client", "house")
-
-
-class PackError(Exception):
-    """A pack cannot be used; the message names the file, the place and the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One value with its source."""
-
-    name: str
-    value: Any
-    rule: str
-    instrument: str
-    article: str
-    grade: str
-    status: str
-    effective_from: date
-    effective_to: date | None
-    pack: str
-
-    def is_effective(self, on: date) -> bool:
-        """Whether the value counts on a day: active, begun and not ended."""
-        begun = self.effective_from <= on
-        return self.status == "active" and begun and (self.effective_to is None or on < self.effective_to)
-
-
-@dataclass(frozen=True, slots=True)
-class PackFile:
-    """One pack as written."""
-
-    id: str
-    version: int
-    layer: str
-    title: str
-    timezone: str
-    parameters: tuple[Parameter, ...]
-    checklist: tuple[tuple[str, str], ...]
-
-    @property
-    def ident(self) -> str:
-        """Name and version, as verdicts quote it."""
-        return f"{self.id}@{self.version}"
+from server.rules.pack_file import LAYERS, PARAMETERS, PackError, PackFile, Parameter, Strictest, read_pack
 
 
 @dataclass(frozen=True, slots=True)
 class RulePack:
-    """The values that judge. Every field is a parameter of the same name, or says so."""
+    """The values that judge. Every field is a parameter of the same name, or says so.
+
+    `calendar` names whose public holidays count; `sources` the parameter each value comes from. A value that
+    may be missing is None then: nothing limits it.
+    """
 
     ident: str
     timezone: str
+    calendar: str
     checklist: tuple[tuple[str, str], ...]
     window_opens: time
     window_closes: time
@@ -89,169 +48,129 @@ class RulePack:
     ground_call_days: int
     ground_letter_working_days: int
     report_due_working_days: int
+    visits_per_calendar_month: int | None = None
+    hardship_visits_per_calendar_week: int | None = None
+    recording_retention_days: int | None = None
+    sources: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter], compare=False, repr=False)
 
     @property
     def zone(self) -> ZoneInfo:
         """The pack's time zone."""
         return ZoneInfo(self.timezone)
 
-
-def _a_number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("must be a whole number, 0 or more")
-    return value
-
-
-def _a_time(value: Any) -> time:
-    if not isinstance(value, time):
-        raise ValueError("must be a TOML time such as 08:00:00")
-    return value
+    def source_of(self, name: str) -> dict[str, str]:
+        """Name the pack, instrument and article that decide a parameter, as reasons quote them."""
+        source = self.sources[name]
+        return {"pack": source.pack, "instrument": source.instrument, "article": source.article}
 
 
-def _a_switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
+OPTIONAL = frozenset(
+    {"visits_per_calendar_month", "hardship_visits_per_calendar_week", "recording_retention_days"}
+)
+_ABOUT = frozenset({"ident", "timezone", "calendar", "checklist", "sources"})
+if set(PARAMETERS) != {one.name for one in fields(RulePack)} - _ABOUT:
+    raise AssertionError("RulePack and PARAMETERS name different parameters")
 
 
-def _weekdays(value: Any) -> frozenset[int]:
-    if not isinstance(value, list) or any(day not in range(7) for day in value):
-        raise ValueError("must list weekdays, 0 (Monday) to 6 (Sunday)")
-    return frozenset(value)
-
-
-def _union(values: Sequence[frozenset[int]]) -> frozenset[int]:
-    return frozenset().union(*values)
-
-
-Strictest = Callable[[Any], Any]
-PARAMETERS: Mapping[str, tuple[Callable[[Any], Any], Strictest]] = {
-    "window_opens": (_a_time, max),
-    "window_closes": (_a_time, min),
-    "latest_start": (_a_time, min),
-    "ban_holidays": (_a_switch, max),
-    "banned_weekdays": (_weekdays, _union),
-    "visits_per_day": (_a_number, min),
-    "visits_per_day_ceiling": (_a_number, min),
-    "evidence_days": (_a_number, min),
-    "hardship_visits": (_a_number, min),
-    "hardship_period_days": (_a_number, max),
-    "hardship_team_max": (_a_number, min),
-    "team_max": (_a_number, min),
-    "team_min": (_a_number, max),
-    "exam_pass_score": (_a_number, max),
-    "exam_attempts": (_a_number, min),
-    "balance_max_age_days": (_a_number, min),
-    "small_balance_fen": (_a_number, max),
-    "ground_call_days": (_a_number, max),
-    "ground_letter_working_days": (_a_number, max),
-    "report_due_working_days": (_a_number, min),
-}
-
-
-def read_pack(text: str, *, origin: str) -> PackFile:
-    """Parse one pack; PackError names `origin` and the place of the first fault."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PackError(f"{origin}: not valid TOML: {error}") from None
-    try:
-        ident = f"{raw['id']}@{_a_number(raw['version'])}"
-        if raw["layer"] not in LAYERS:
-            raise PackError(f"{origin}: layer is {raw['layer']!r}; it is one of {', '.join(LAYERS)}")
-        ZoneInfo(raw["timezone"])
-        parameters = tuple(
-            _read_parameter(name, given, raw=raw, ident=ident, origin=origin)
-            for name, given in raw["parameters"].items()
-        )
-        checklist = tuple((str(item["key"]), str(item["rule"])) for item in raw.get("checklist", []))
-    except KeyError as error:
-        raise PackError(f"{origin}: {error.args[0]!r} is missing") from None
-    except (ValueError, TypeError, AttributeError, ZoneInfoNotFoundError) as error:
-        raise PackError(f"{origin}: {error}") from None
-    return PackFile(
-        id=str(raw["id"]),
-        version=raw["version"],
-        layer=raw["layer"],
-        title=str(raw.get("title", "")),
-        timezone=raw["timezone"],
-        parameters=parameters,
-        checklist=checklist,
-    )
-
-
-def _read_parameter(name: str, given: Any, *, raw: Mapping[str, Any], ident: str, origin: str) -> Parameter:
-    place = f"{origin}: parameters.{name}"
-    if name not in PARAMETERS:
-        raise PackError(f"{place}: no rule knows this parameter")
-    try:
-        value = PARAMETERS[name][0](given["value"])
-        parameter = Parameter(
-            name=name,
-            value=value,
-            rule=given["rule"],
-            instrument=given.get("instrument") or raw["instrument"],
-            article=given["article"],
-            grade=given["grade"],
-            status=given.get("status", "active"),
-            effective_from=given.get("effective_from") or raw["effective_from"],
-            effective_to=given.get("effective_to"),
-            pack=ident,
-        )
-    except KeyError as error:
-        raise PackError(f"{place}: {error.args[0]!r} is missing") from None
-    except (ValueError, TypeError) as error:
-        raise PackError(f"{place}: {error}") from None
-    if parameter.rule not in catalogue():
-        raise PackError(f"{place}: rule {parameter.rule!r} is not in the catalogue")
-    if parameter.status not in ("active", "draft"):
-        raise PackError(f"{place}: status is {parameter.status!r}; it is active or draft")
-    if parameter.grade == "?" and parameter.status == "active":
-        raise PackError(f"{place}: an unverified value (grade ?) must be a draft")
-    return parameter
-
-
-def combine(packs: Sequence[PackFile], *, on: date) -> RulePack:
+def combine(packs: Sequence[PackFile], *, on: date, with_drafts: bool = False) -> RulePack:
     """Return the strictest effective value of every parameter on a day.
 
-    PackError: a parameter that nobody sets, packs of different time zones, or a client that loosens.
+    `with_drafts` answers "what if the drafts counted?"; nothing is ever judged by that. PackError: a
+    parameter that nobody sets, packs of different places, a client that loosens, or values that contradict.
     """
-    if len({pack.timezone for pack in packs}) != 1:
-        raise PackError("packs of different time zones cannot be combined: choose one pack per place")
+    ordered = sorted(packs, key=lambda pack: -LAYERS.index(pack.layer))
     values: dict[str, Any] = {}
-    for name, (_, strictest) in PARAMETERS.items():
+    sources: dict[str, Parameter] = {}
+    for name in PARAMETERS:
         effective = [
             (pack, parameter)
-            for pack in packs
+            for pack in ordered
             for parameter in pack.parameters
-            if parameter.name == name and parameter.is_effective(on)
+            if parameter.name == name and parameter.is_effective(on, with_drafts=with_drafts)
         ]
-        if not effective:
+        if effective:
+            values[name], sources[name] = _strictest(name, effective)
+        elif name not in OPTIONAL:
             raise PackError(f"no pack sets {name} on {on}")
-        values[name] = strictest([parameter.value for _, parameter in effective])
-        _refuse_loosening(name, effective, strictest)
-    if values["window_opens"] >= values["window_closes"]:
-        raise PackError("the visit window is empty: window_opens is not before window_closes")
-    ordered = sorted(packs, key=lambda pack: -LAYERS.index(pack.layer))
+    _refuse_contradictions(values, sources, on=on)
     return RulePack(
-        ident="+".join(pack.ident for pack in ordered),
-        timezone=ordered[0].timezone,
+        ident="+".join(pack.ident for pack in ordered) + (" with drafts" if with_drafts else ""),
+        timezone=_one_of_all("time zones", {pack.timezone for pack in packs}),
+        calendar=_one_of_all("calendars", {pack.calendar for pack in packs if pack.calendar is not None}),
         checklist=tuple(dict.fromkeys(item for pack in ordered for item in pack.checklist)),
+        sources=sources,
         **values,
     )
 
 
-def _refuse_loosening(
-    name: str, effective: Sequence[tuple[PackFile, Parameter]], strictest: Strictest
-) -> None:
-    """A client overlay may only tighten: its value must be what strictness chooses against the others."""
+def _one_of_all(what: str, named: set[str]) -> str:
+    if len(named) != 1:
+        raise PackError(
+            f"packs of different {what} ({', '.join(sorted(named)) or 'none named'}) cannot be combined: "
+            "choose the packs of one place"
+        )
+    return named.pop()
+
+
+def _strictest(name: str, effective: Sequence[tuple[PackFile, Parameter]]) -> tuple[Any, Parameter]:
+    """Return the strictest value and the parameter it comes from, the nearest layer's where several agree.
+
+    A client overlay may only tighten: its value must be what strictness chooses against the others.
+    """
+    strictest: Strictest = PARAMETERS[name][1]
     others = [parameter.value for pack, parameter in effective if pack.layer != "client"]
     for pack, parameter in effective:
         if pack.layer == "client" and others and strictest([parameter.value, *others]) != parameter.value:
             raise PackError(
                 f"{pack.ident}: parameters.{name}: a client may only tighten, "
-                f"{parameter.value} is looser than {strictest(others)}"
+                f"{_shown(parameter.value)} is looser than {_shown(strictest(others))}"
             )
+    value = strictest([parameter.value for _, parameter in effective])
+    deciding = [parameter for _, parameter in effective if parameter.value == value]
+    return value, (deciding or [parameter for _, parameter in effective])[0]
+
+
+def _shown(value: Any) -> str:
+    return str(sorted(value)) if isinstance(value, frozenset) else str(value)
+
+
+def _refuse_contradictions(values: Mapping[str, Any], sources: Mapping[str, Parameter], *, on: date) -> None:
+    """Refuse what cannot hold together; a latest start after closing only where one pack says both."""
+    opens, closes, latest = values["window_opens"], values["window_closes"], values["latest_start"]
+    says_both = sources["latest_start"].pack == sources["window_closes"].pack
+    contradictions = (
+        (opens >= closes, "window_closes", f"the visit window is empty: {opens} is not before {closes}"),
+        (latest < opens, "latest_start", f"{latest} is before the window opens at {opens}"),
+        (says_both and latest >= closes, "latest_start", f"{latest} is outside the window until {closes}"),
+        (
+            values["visits_per_day_ceiling"] < values["visits_per_day"],
+            "visits_per_day_ceiling",
+            f"{values['visits_per_day_ceiling']} is below visits_per_day, {values['visits_per_day']}",
+        ),
+        (
+            values["team_min"] > min(values["team_max"], values["hardship_team_max"]),
+            "team_min",
+            f"{values['team_min']} is above team_max or hardship_team_max",
+        ),
+    )
+    for is_contradictory, name, why in contradictions:
+        if is_contradictory:
+            raise PackError(f"{sources[name].pack}: parameters.{name}: on {on}: {why}")
+
+
+def days_of_change(packs: Sequence[PackFile], *, since: date) -> tuple[date, ...]:
+    """Return `since` and every later day on which an active value begins or ends, in order."""
+    days = {since}
+    for pack in packs:
+        for parameter in pack.parameters:
+            days |= {parameter.effective_from, parameter.effective_to or since}
+    return tuple(sorted(day for day in days if day >= since))
+
+
+def require_usable(packs: Sequence[PackFile], *, since: date) -> None:
+    """Refuse packs that do not go together on some day from `since` on; PackError names place and day."""
+    for day in days_of_change(packs, since=since):
+        combine(packs, on=day)
 
 
 @cache
@@ -262,23 +181,23 @@ def available() -> Mapping[str, PackFile]:
     return {pack.id: pack for pack in packs}
 
 
-@cache
-def load(name: str, on: date) -> RulePack:
-    """Return the values of a pack, or of several joined by "+", on a day.
+def named(names: str) -> tuple[PackFile, ...]:
+    """Return the shipped packs of a name such as "cn.law+cn.house"; each may carry the version it expects.
 
-    A name may carry the version it expects ("cn.house@1"). PackError when there is no such pack.
+    PackError when there is no such pack.
     """
     chosen: list[PackFile] = []
-    for part in name.split("+"):
+    for part in names.split("+"):
         wanted, _, version = part.partition("@")
         pack = available().get(wanted)
         if pack is None or (version and version != str(pack.version)):
             known = ", ".join(sorted(pack.ident for pack in available().values()))
             raise PackError(f"there is no pack {part!r}; there are: {known}")
         chosen.append(pack)
-    return combine(chosen, on=on)
+    return tuple(chosen)
 
 
-FIELDS = frozenset(field.name for field in fields(RulePack)) - {"ident", "timezone", "checklist"}
-if set(PARAMETERS) != FIELDS:
-    raise AssertionError(f"RulePack and PARAMETERS differ: {FIELDS ^ set(PARAMETERS)}")
+@cache
+def load(names: str, on: date, *, with_drafts: bool = False) -> RulePack:
+    """Return the values of one pack, or of several joined by "+". PackError: see `named`, `combine`."""
+    return combine(named(names), on=on, with_drafts=with_drafts)

@@ -17,6 +17,7 @@ from server.rules.engine import CHECKED_RULES, judge
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.json_form import from_json, to_json
 from server.rules.local_time import at_local
+from server.rules.pack_file import PackError
 from server.rules.verdict import Verdict
 
 # Where rules without a check of their own are kept, by their first class (rules.md, "Where each class ...").
@@ -125,6 +126,6 @@ def _replay(decision: Decision, *, pack: str) -> Replayed:
 def _load(name: str, on: date) -> packs.RulePack:
     try:
         return packs.load(name, on)
-    except packs.PackError as error:
+    except PackError as error:
         faults = [Fault("/pack", str(error))]
         raise Invalid("pack-unusable", "Name a pack that exists on that day.", faults=faults) from None

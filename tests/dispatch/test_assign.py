@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.authority import Role
+from server.config import DEFAULT_RULE_PACK
 from server.database import db, transaction
 from server.errors import Conflict, Invalid
 from server.models.cases import Debtor, Hold
@@ -23,6 +24,8 @@ from server.workflows.dispatch import VisitRefused, assign, check_assignment, re
 from sync.protocol import uuid7
 from tests.builders import a_handset, a_ledger_entry, a_visitor
 from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
+
+IDENT = "cn.house@2+cn.cba.2026@1+cn.gbt.45251@1+cn.law@1"
 
 
 def in_feed(staff: Staff) -> dict[UUID, str]:
@@ -59,7 +62,7 @@ def test_a_granted_visit_is_reserved_announced_and_explained(office: Office):
     assert slots_of(door) == [(date(2026, 11, 24), 1)]
     assert [in_feed(member) for member in team] == [{granted.id: "put"}] * 2
     decision = db.session.get_one(Decision, granted.decision_id)
-    assert (decision.allowed, decision.pack, decision.verdict["reasons"]) == (True, "cn.house@1", [])
+    assert (decision.allowed, decision.pack, decision.verdict["reasons"]) == (True, IDENT, [])
 
 
 def test_the_permit_is_signed_and_says_all_a_phone_must_compare(office: Office, app: Any):
@@ -386,7 +389,7 @@ def test_a_decision_can_be_replayed(office: Office):
         assign(a_wish(door, *team), actor=office.actor(), now=NOW)
     decision = db.session.scalars(sa.select(Decision)).one()
 
-    replayed = rulebook.replay(decision.id, pack="cn.house@1")
+    replayed = rulebook.replay(decision.id, pack=DEFAULT_RULE_PACK)
 
     assert replayed.would_be.to_json() == decision.verdict
     assert not replayed.differs

@@ -50,7 +50,7 @@ def test_an_ordinary_visit_is_allowed_without_any_reason():
     assert verdict.allowed
     assert verdict.reasons == ()
     assert verdict.allowed_from == china("2026-11-24 10:00")
-    assert verdict.pack == "cn.house@1"
+    assert verdict.pack == "cn.house@2"
 
 
 @pytest.mark.parametrize(

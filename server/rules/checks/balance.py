@@ -19,6 +19,7 @@ def balance_is_fresh(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> I
             "balance_as_of": as_of,
             "age_days": age_days,
             "maximum_days": pack.balance_max_age_days,
+            "source": pack.source_of("balance_max_age_days"),
         }
         yield a_reason("C4", "balance-stale", "block", **about)
 
@@ -29,6 +30,7 @@ def balance_is_not_small(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) 
         about: dict[str, Any] = {
             "outstanding_fen": facts.case.outstanding_fen,
             "limit_fen": pack.small_balance_fen,
+            "source": pack.source_of("small_balance_fen"),
         }
         yield a_reason("B18", "small-balance", "approval", **about)
 

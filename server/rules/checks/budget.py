@@ -75,6 +75,7 @@ def within_daily_budget(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -
         ceiling=pack.visits_per_day_ceiling,
         evidence=fault_of(entry, day=day, facts=facts, pack=pack, channels=REQUEST_OR_RETURN)
         or "covers the day",
+        source=pack.source_of("visits_per_day"),
         usable_evidence=usable(day=day, facts=facts, pack=pack, channels=REQUEST_OR_RETURN),
     )
 
@@ -121,6 +122,7 @@ def stayed_within_budget(actual: ActualVisit, facts: CaseFacts, pack: RulePack) 
             earlier_visits=certainly,
             possibly_earlier_visits=possibly,
             cap=cap,
+            source=pack.source_of("visits_per_day"),
         )
 
 

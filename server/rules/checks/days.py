@@ -19,6 +19,11 @@ def _is_banned(day: date, facts: CaseFacts, pack: RulePack) -> bool:
     return is_holiday or (day.weekday() in pack.banned_weekdays and day not in facts.calendar.makeup)
 
 
+def _source(banned: list[date], facts: CaseFacts, pack: RulePack) -> dict[str, str]:
+    is_holiday = pack.ban_holidays and any(facts.calendar.is_holiday(day) for day in banned)
+    return pack.source_of("ban_holidays" if is_holiday else "banned_weekdays")
+
+
 def next_permitted_day(
     start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
 ) -> datetime | None:
@@ -38,7 +43,10 @@ def not_on_a_holiday(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> I
         touched = days_touched(wanted.window_start, wanted.window_end, pack.zone)
         banned = [day for day in touched if _is_banned(day, facts, pack)]
         names = [facts.calendar.holidays.get(day, "") for day in banned]
-        yield a_reason("A12", "holiday", "block", allowed_from=allowed_from, days=banned, names=names)
+        source = _source(banned, facts, pack)
+        yield a_reason(
+            "A12", "holiday", "block", allowed_from=allowed_from, days=banned, names=names, source=source
+        )
 
 
 def next_published_year(
@@ -66,7 +74,8 @@ def did_not_fall_on_a_holiday(actual: ActualVisit, facts: CaseFacts, pack: RuleP
     banned = [day for day in days if _is_banned(day, facts, pack)]
     if banned:
         is_certain = len(banned) == len(days) and all(facts.calendar.is_published(day) for day in banned)
-        yield a_reason("A12", "holiday", "block", certainty=certainty(is_certain), days=banned)
+        source = _source(banned, facts, pack)
+        yield a_reason("A12", "holiday", "block", certainty=certainty(is_certain), days=banned, source=source)
 
 
 CHECKS = (

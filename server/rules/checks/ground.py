@@ -49,6 +49,7 @@ def calls_and_letter_tried(wanted: WantedVisit, facts: CaseFacts, pack: RulePack
         call_days_needed=pack.ground_call_days,
         letters_received_on=facts.letters_received_on,
         letter_ripe_on=first,
+        source=pack.source_of("ground_letter_working_days" if enough_calls else "ground_call_days"),
     )
 
 

@@ -73,6 +73,7 @@ def within_weekly_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> 
         next_visit=min(later, default=None),
         cap=pack.hardship_visits,
         period_days=pack.hardship_period_days,
+        source=pack.source_of("hardship_visits"),
         hardship=facts.case.hardship,
         usable_evidence=usable(day=day, facts=facts, pack=pack, channels=REQUEST_ONLY),
     )
@@ -102,6 +103,7 @@ def kept_weekly_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> It
             arrival=actual.arrival.earliest,
             cap=pack.hardship_visits,
             period_days=pack.hardship_period_days,
+            source=pack.source_of("hardship_visits"),
         )
 
 

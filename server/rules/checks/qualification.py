@@ -50,8 +50,10 @@ def _judge_team(
             continue
         for rule, slug in lacking[member.id]:
             scores = [line.score for line in member.training if line.kind == "onboarding_exam"]
-            facts_of = {"staff_id": member.id, "is_lead": member.id == lead, "needed": pack.exam_pass_score}
-            yield a_reason(rule, slug, "block", scores=scores, **facts_of, **more)
+            about: dict[str, Any] = {"staff_id": member.id, "is_lead": member.id == lead}
+            if slug.startswith("exam"):
+                about |= {"needed": pack.exam_pass_score, "source": pack.source_of("exam_pass_score")}
+            yield a_reason(rule, slug, "block", scores=scores, **about, **more)
 
 
 def team_is_qualified(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:

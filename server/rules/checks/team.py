@@ -29,7 +29,8 @@ def _judge_size(size: int, facts: CaseFacts, pack: RulePack, **more: Any) -> Ite
     severity: Severity = "block" if is_hardship else "approval"
     if size > maximum:
         slug = "hardship-team-size" if is_hardship else "team-size"
-        yield a_reason("A10", slug, severity, size=size, maximum=maximum, **more)
+        source = pack.source_of("hardship_team_max" if is_hardship else "team_max")
+        yield a_reason("A10", slug, severity, size=size, maximum=maximum, source=source, **more)
     if size == 1:
         yield a_reason("X4", "alone", "warn", size=size, **more)
 
@@ -40,7 +41,8 @@ def one_lead(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[
     if wanted.lead is None or wanted.lead not in wanted.team:
         yield a_reason("X1", "no-lead", "block", lead=wanted.lead, team=wanted.team)
     elif size < pack.team_min:
-        yield a_reason("X1", "team-too-small", "block", size=size, minimum=pack.team_min)
+        source = pack.source_of("team_min")
+        yield a_reason("X1", "team-too-small", "block", size=size, minimum=pack.team_min, source=source)
 
 
 def lead_has_device(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:

@@ -41,7 +41,14 @@ def whole_visit_inside(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) ->
             opens=pack.window_opens.isoformat(),
             closes=pack.window_closes.isoformat(),
             timezone=pack.timezone,
+            source=pack.source_of(_broken_edge(wanted.window_start, pack)),
         )
+
+
+def _broken_edge(start: datetime, pack: RulePack) -> str:
+    """Name the parameter that a visit outside the window breaks: opening when it starts too early."""
+    is_early = start.astimezone(pack.zone).time() < pack.window_opens
+    return "window_opens" if is_early else "window_closes"
 
 
 def next_planned_start(
@@ -66,6 +73,7 @@ def planned_early_enough(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) 
             window_start=wanted.window_start,
             latest_start=pack.latest_start.isoformat(),
             timezone=pack.timezone,
+            source=pack.source_of("latest_start"),
         )
 
 
@@ -87,6 +95,7 @@ def took_place_inside(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> 
             latest=interval.latest,
             opens=pack.window_opens.isoformat(),
             closes=pack.window_closes.isoformat(),
+            source=pack.source_of(_broken_edge(interval.earliest, pack)),
         )
 
 
