@@ -15,7 +15,6 @@ from uuid import UUID
 
 from server.rules.calendar import Calendar
 from server.rules.checks import address, balance, budget, days, ground, hardship, holds, review, window
-from server.rules.checks.budget import visits_on
 from server.rules.engine import Spoken, conclude, judge_case
 from server.rules.evidence import REQUEST_ONLY, REQUEST_OR_RETURN, usable
 from server.rules.facts import (
@@ -31,6 +30,7 @@ from server.rules.facts import (
 )
 from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
+from server.rules.periods import visits_on
 from server.rules.verdict import Reason, Verdict
 
 Status = Literal["may", "approval", "blocked"]

@@ -20,11 +20,11 @@ from server.jobs import task
 from server.models.assignments import end_early
 from server.models.dispatch import Assignment, AssignmentMember
 from server.rules import pack as packs
-from server.rules.checks.budget import visits_on
 from server.rules.evidence import REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts
 from server.rules.local_time import ONE_DAY, at_local, local_day
 from server.rules.pack import RulePack
+from server.rules.periods import visits_on
 from server.workflows.case_facts import load_calendar, load_case_facts
 
 GRACE_WHERE_NO_CALENDAR: Final = timedelta(days=3)

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.rules.checks.budget import visits_on
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.json_form import stamp
 from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
+from server.rules.periods import visits_on
 from server.rules.verdict import Verdict
 from server.signing import PERMIT, current_signer
 

@@ -1,35 +1,30 @@
 """How many visits may a debtor receive on one day? (A2, A3, AMB4)
 
 Two arrivals a calendar day over all cases, addresses and teams, attempts included; a third only with the
-debtor's own wish as evidence; never a fourth. A case may carry a lower cap of its own: no evidence lifts it.
+debtor's own wish as evidence; never a fourth. A case may carry a lower cap of its own, and a pack one for the
+calendar month: no evidence lifts these.
 """
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from typing import Any
 
 from server.rules.check import Check, CheckAfterwards, certainty
 from server.rules.evidence import REQUEST_OR_RETURN, fault_of, usable
-from server.rules.facts import ActualVisit, Arrival, CaseFacts, WantedVisit
-from server.rules.local_time import local_day, next_midnight
+from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
+from server.rules.local_time import local_day
 from server.rules.pack import RulePack
+from server.rules.periods import (
+    Period,
+    earlier_visits,
+    last_planned_day,
+    next_day_that,
+    the_day,
+    the_month,
+    visits_in,
+    visits_on,
+)
 from server.rules.verdict import Reason, a_reason
-
-
-def visits_on(day: date, facts: CaseFacts, pack: RulePack) -> int:
-    """Count what the debtor's day already holds: arrivals, and reservations not yet reported as begun."""
-    arrived = sum(local_day(arrival.at.earliest, pack.zone) == day for arrival in facts.arrivals)
-    begun = {arrival.assignment_id for arrival in facts.arrivals}
-    reserved = sum(
-        local_day(reservation.start, pack.zone) == day and reservation.assignment_id not in begun
-        for reservation in facts.reservations
-    )
-    return arrived + reserved
-
-
-def _last_day(facts: CaseFacts, pack: RulePack) -> date:
-    starts = [reservation.start for reservation in facts.reservations]
-    starts += [arrival.at.latest for arrival in facts.arrivals]
-    return max((local_day(start, pack.zone) for start in starts), default=date.min)
 
 
 def is_covered(day: date, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> bool:
@@ -49,12 +44,12 @@ def next_day_with_budget(
     start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
 ) -> datetime | None:
     """The next start on a day with room in the debtor's budget."""
-    last = _last_day(facts, pack)
-    while not _fits(local_day(start, pack.zone), wanted, facts, pack):
-        if local_day(start, pack.zone) > last:
-            return None
-        start = next_midnight(start, pack.zone)
-    return start
+    return next_day_that(
+        lambda day: _fits(day, wanted, facts, pack),
+        start,
+        last=last_planned_day(facts, pack),
+        zone=pack.zone,
+    )
 
 
 def within_daily_budget(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
@@ -87,11 +82,12 @@ def next_day_under_own_cap(
     cap = facts.case.daily_visit_cap
     if cap is None:
         return start
-    if cap == 0:
-        return None
-    while visits_on(local_day(start, pack.zone), facts, pack) >= cap:
-        start = next_midnight(start, pack.zone)
-    return start
+    return next_day_that(
+        lambda day: visits_on(day, facts, pack) < cap,
+        start,
+        last=last_planned_day(facts, pack),
+        zone=pack.zone,
+    )
 
 
 def within_own_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
@@ -106,23 +102,84 @@ def within_own_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Ite
         )
 
 
-def stayed_within_budget(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
-    """A3 on what happened, in order of actual time: the visits of its day before this one use the budget."""
-    others = [arrival for arrival in facts.arrivals if arrival.visit_id != actual.visit_id]
-    certainly = sum(_is_certainly_earlier_that_day(arrival, actual, pack) for arrival in others)
-    possibly = sum(_is_possibly_earlier_that_day(arrival, actual, pack) for arrival in others)
-    cap = pack.visits_per_day_ceiling if _had_evidence(actual, facts, pack) else pack.visits_per_day
-    if possibly >= cap:
+def next_month_with_room(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
+) -> datetime | None:
+    """The next start in a calendar month with room; no evidence lifts this cap."""
+    cap = pack.visits_per_calendar_month
+    if cap is None:
+        return start
+    return next_day_that(
+        lambda day: visits_in(the_month, day, facts, pack) < cap,
+        start,
+        last=last_planned_day(facts, pack, period=the_month),
+        zone=pack.zone,
+    )
+
+
+def within_monthly_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A3 where a pack limits the visits of a calendar month."""
+    allowed_from = next_month_with_room(wanted.window_start, wanted, facts, pack)
+    if allowed_from != wanted.window_start:
+        day = local_day(wanted.window_start, pack.zone)
         yield a_reason(
             "A3",
-            "daily-visit-budget",
+            "monthly-visit-cap",
+            "block",
+            allowed_from=allowed_from,
+            month=the_month(day)[0],
+            visits=visits_in(the_month, day, facts, pack),
+            cap=pack.visits_per_calendar_month,
+            source=pack.source_of("visits_per_calendar_month"),
+        )
+
+
+def stayed_within_budget(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A3 on what happened, in order of actual time: the visits of its day before this one use the budget."""
+    cap = pack.visits_per_day_ceiling if _had_evidence(actual, facts, pack) else pack.visits_per_day
+    source = pack.source_of("visits_per_day")
+    yield from _judge_earlier(the_day, "daily-visit-budget", actual, facts, pack, cap=cap, source=source)
+
+
+def stayed_under_own_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A2 on what happened: the case's own cap, as it is recorded now."""
+    cap = facts.case.daily_visit_cap
+    if cap is not None:
+        yield from _judge_earlier(the_day, "case-daily-cap", actual, facts, pack, rule="A2", cap=cap)
+
+
+def stayed_within_month(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A3 on what happened, where a pack limits the visits of a calendar month."""
+    cap = pack.visits_per_calendar_month
+    if cap is not None:
+        source = pack.source_of("visits_per_calendar_month")
+        yield from _judge_earlier(the_month, "monthly-visit-cap", actual, facts, pack, cap=cap, source=source)
+
+
+def _judge_earlier(
+    period: Period,
+    slug: str,
+    actual: ActualVisit,
+    facts: CaseFacts,
+    pack: RulePack,
+    *,
+    cap: int,
+    rule: str = "A3",
+    **more: Any,
+) -> Iterator[Reason]:
+    """Compare the visits of the period that began before this one with a cap."""
+    certainly, possibly = earlier_visits(period, actual, facts, pack)
+    if possibly >= cap:
+        yield a_reason(
+            rule,
+            slug,
             "block",
             certainty=certainty(certainly >= cap),
             day=local_day(actual.arrival.earliest, pack.zone),
             earlier_visits=certainly,
             possibly_earlier_visits=possibly,
             cap=cap,
-            source=pack.source_of("visits_per_day"),
+            **more,
         )
 
 
@@ -135,24 +192,13 @@ def _had_evidence(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> bool
     )
 
 
-def _is_certainly_earlier_that_day(arrival: Arrival, actual: ActualVisit, pack: RulePack) -> bool:
-    instants = (arrival.at.earliest, arrival.at.latest, actual.arrival.earliest, actual.arrival.latest)
-    is_one_day = len({local_day(at, pack.zone) for at in instants}) == 1
-    return is_one_day and arrival.at.latest < actual.arrival.earliest
-
-
-def _is_possibly_earlier_that_day(arrival: Arrival, actual: ActualVisit, pack: RulePack) -> bool:
-    if arrival.at.earliest > actual.arrival.latest:
-        return False
-    first = local_day(actual.arrival.earliest, pack.zone)
-    last = local_day(actual.arrival.latest, pack.zone)
-    return (
-        first <= local_day(arrival.at.latest, pack.zone) and local_day(arrival.at.earliest, pack.zone) <= last
-    )
-
-
 CHECKS = (
     Check(("A3",), within_daily_budget, next_day_with_budget),
     Check(("A2",), within_own_cap, next_day_under_own_cap),
+    Check(("A3",), within_monthly_cap, next_month_with_room),
 )
-AFTERWARDS = (CheckAfterwards(("A3",), stayed_within_budget),)
+AFTERWARDS = (
+    CheckAfterwards(("A3",), stayed_within_budget),
+    CheckAfterwards(("A2",), stayed_under_own_cap),
+    CheckAfterwards(("A3",), stayed_within_month),
+)

@@ -5,13 +5,17 @@ calendar nobody published permits nothing.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from server.rules.check import Check, CheckAfterwards, certainty
 from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
 from server.rules.local_time import days_touched, local_day, next_midnight
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, a_reason
+
+A_FORTNIGHT: Final = timedelta(days=14)
+"""Where no day of the fortnight after the last known break or make-up day is permitted, none is."""
 
 
 def _is_banned(day: date, facts: CaseFacts, pack: RulePack) -> bool:
@@ -29,7 +33,9 @@ def next_permitted_day(
 ) -> datetime | None:
     """The next start whose visit touches no banned day."""
     length = wanted.window_end - wanted.window_start
-    for _ in range(len(facts.calendar.holidays) + 8):
+    known = max((*facts.calendar.holidays, *facts.calendar.makeup), default=date.min)
+    last = max(known, local_day(start, pack.zone)) + A_FORTNIGHT
+    while local_day(start, pack.zone) <= last:
         if not any(_is_banned(day, facts, pack) for day in days_touched(start, start + length, pack.zone)):
             return start
         start = next_midnight(start, pack.zone)

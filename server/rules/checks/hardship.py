@@ -1,6 +1,7 @@
 """How often may a debtor in hardship be visited? (A9, AMB5)
 
-At most one arrival in any rolling seven times 24 hours (equal is allowed), unless the debtor asked.
+At most one arrival in any rolling seven times 24 hours (equal is allowed), and one from Monday to Sunday,
+unless the debtor asked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,14 @@ from server.rules.evidence import REQUEST_ONLY, fault_of, usable
 from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
 from server.rules.local_time import local_day, next_midnight
 from server.rules.pack import RulePack
+from server.rules.periods import (
+    MOST_DAYS,
+    earlier_visits,
+    last_planned_day,
+    next_day_that,
+    the_week,
+    visits_in,
+)
 from server.rules.verdict import Reason, a_reason
 
 
@@ -47,12 +56,53 @@ def next_start_under_cap(
     period = timedelta(days=pack.hardship_period_days)
     visits = _visits(facts)
     ends = [visit + period for visit in visits]
-    while _is_over_cap(start, visits, pack) and not is_covered(start, wanted, facts, pack):
-        if start > max(ends, default=start):
-            return None
+    last = last_planned_day(facts, pack)
+    for _ in range(MOST_DAYS):
+        if not _is_over_cap(start, visits, pack) or is_covered(start, wanted, facts, pack):
+            return start
         later = [end for end in ends if end > start]
+        if not later and local_day(start, pack.zone) > last:
+            return None
         start = min([next_midnight(start, pack.zone), *later])
-    return start
+    return None
+
+
+def next_week_with_room(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
+) -> datetime | None:
+    """The next start in a calendar week with room, or on a day that the debtor's request covers."""
+    cap = pack.hardship_visits_per_calendar_week
+    if cap is None or not facts.case.hardship:
+        return start
+    entry = wanted.evidence_entry_id
+    return next_day_that(
+        lambda day: (
+            visits_in(the_week, day, facts, pack) < cap
+            or fault_of(entry, day=day, facts=facts, pack=pack, channels=REQUEST_ONLY) is None
+        ),
+        start,
+        last=last_planned_day(facts, pack, period=the_week),
+        zone=pack.zone,
+    )
+
+
+def within_calendar_week(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A9, AMB5: one visit from Monday to Sunday."""
+    allowed_from = next_week_with_room(wanted.window_start, wanted, facts, pack)
+    if allowed_from == wanted.window_start:
+        return
+    day = local_day(wanted.window_start, pack.zone)
+    yield a_reason(
+        "A9",
+        "hardship-calendar-week",
+        "block",
+        allowed_from=allowed_from,
+        monday=the_week(day)[0],
+        visits=visits_in(the_week, day, facts, pack),
+        cap=pack.hardship_visits_per_calendar_week,
+        source=pack.source_of("hardship_visits_per_calendar_week"),
+        usable_evidence=usable(day=day, facts=facts, pack=pack, channels=REQUEST_ONLY),
+    )
 
 
 def within_weekly_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
@@ -107,6 +157,26 @@ def kept_weekly_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> It
         )
 
 
+def kept_calendar_week(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """A9, AMB5 on what happened: the arrivals from Monday on before this one."""
+    cap = pack.hardship_visits_per_calendar_week
+    if cap is None or not facts.case.hardship or _was_asked_for(actual, facts):
+        return
+    certainly, possibly = earlier_visits(the_week, actual, facts, pack)
+    if possibly >= cap:
+        yield a_reason(
+            "A9",
+            "hardship-calendar-week",
+            "block",
+            certainty=certainty(certainly >= cap),
+            monday=the_week(local_day(actual.arrival.earliest, pack.zone))[0],
+            earlier_visits=certainly,
+            possibly_earlier_visits=possibly,
+            cap=cap,
+            source=pack.source_of("hardship_visits_per_calendar_week"),
+        )
+
+
 def _was_asked_for(actual: ActualVisit, facts: CaseFacts) -> bool:
     served = [request for request in facts.requests if request.used_by is not None]
     return any(
@@ -114,5 +184,8 @@ def _was_asked_for(actual: ActualVisit, facts: CaseFacts) -> bool:
     )
 
 
-CHECKS = (Check(("A9",), within_weekly_cap, next_start_under_cap),)
-AFTERWARDS = (CheckAfterwards(("A9",), kept_weekly_cap),)
+CHECKS = (
+    Check(("A9",), within_weekly_cap, next_start_under_cap),
+    Check(("A9",), within_calendar_week, next_week_with_room),
+)
+AFTERWARDS = (CheckAfterwards(("A9",), kept_weekly_cap), CheckAfterwards(("A9",), kept_calendar_week))

@@ -5,13 +5,13 @@ goes as the one second member beside a qualified lead: the internship is done as
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
 from server.rules.check import Check, CheckAfterwards
 from server.rules.facts import ActualVisit, CaseFacts, MemberFact, WantedVisit
-from server.rules.local_time import local_day
+from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, a_reason
 
@@ -58,8 +58,23 @@ def _judge_team(
 
 def team_is_qualified(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
     """G22 and its sisters: one reason per person and missing thing."""
-    on = local_day(wanted.window_start, pack.zone)
-    yield from _judge_team(wanted.team, wanted.lead, facts, pack, on=on)
+    allowed_from = next_start_when_qualified(wanted.window_start, wanted, facts, pack)
+    if allowed_from != wanted.window_start:
+        on = local_day(wanted.window_start, pack.zone)
+        yield from _judge_team(wanted.team, wanted.lead, facts, pack, on=on, allowed_from=allowed_from)
+
+
+def next_start_when_qualified(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
+) -> datetime | None:
+    """The next start on a day on which everything that is missing will have been obtained."""
+    lines = [line.obtained_on for member in facts.team for line in member.training]
+    first = local_day(start, pack.zone)
+    later = sorted({on for on in lines if on is not None and on > first})
+    for day in (first, *later):
+        if not any(_judge_team(wanted.team, wanted.lead, facts, pack, on=day)):
+            return start if day == first else at_local(day, time.min, pack.zone)
+    return None
 
 
 def team_that_went_was_qualified(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
@@ -70,5 +85,5 @@ def team_that_went_was_qualified(actual: ActualVisit, facts: CaseFacts, pack: Ru
     yield from _judge_team(actual.team, lead, facts, pack, on=on, certainty="certain")
 
 
-CHECKS = (Check(RULES, team_is_qualified),)
+CHECKS = (Check(RULES, team_is_qualified, next_start_when_qualified),)
 AFTERWARDS = (CheckAfterwards(RULES, team_that_went_was_qualified),)
