@@ -30,7 +30,7 @@ class HoldSchema(ma.Schema):
     raised_by_item = ma.fields.UUID(allow_none=True)
     released_at = ma.fields.AwareDateTime(allow_none=True)
     released_by = ma.fields.UUID(allow_none=True)
-    release_instruction = ma.fields.String()
+    release_instruction = ma.fields.String(allow_none=True)
 
 
 class HardshipSchema(ma.Schema):

@@ -148,7 +148,8 @@ class Address(Model):
 class Hold(Model):
     """A reason why nothing may be done until released.
 
-    Scope `debtor` stops all the debtor's cases; `case_id` then only says where it was learned.
+    Scope `debtor` stops all the debtor's cases; `case_id` then only says where it was learned. `note` and
+    `release_instruction` are people's words about people, so they are encrypted.
     """
 
     __tablename__ = "holds"
@@ -156,7 +157,7 @@ class Hold(Model):
         one_of("reason", *HOLD_SCOPE_OF_REASON),
         one_of("scope", "debtor", "case"),
         sa.CheckConstraint(
-            "released_at IS NULL OR (released_by IS NOT NULL AND release_instruction <> '')",
+            "released_at IS NULL OR (released_by IS NOT NULL AND release_instruction IS NOT NULL)",
             name="release_is_instructed",
         ),
         sa.Index("ix_holds_open_debtor", "debtor_id", postgresql_where=sa.text("released_at IS NULL")),
@@ -175,14 +176,14 @@ class Hold(Model):
     debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
     case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
     reason: Mapped[str]
-    note: Mapped[str] = mapped_column(default="")
+    note: Mapped[str] = mapped_column(Encrypted("holds.note"), default="")
     raised_at: Mapped[datetime]
     raised_by: Mapped[UUID | None]
     raised_by_item: Mapped[UUID | None]
     client_notified_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
     released_by: Mapped[UUID | None]
-    release_instruction: Mapped[str] = mapped_column(default="", server_default="")
+    release_instruction: Mapped[str | None] = mapped_column(Encrypted("holds.release_instruction"))
 
 
 def _partial(name: str, *columns: str, where: str) -> sa.Index:

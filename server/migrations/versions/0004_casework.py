@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from server.pii import encrypt
+
 revision = "0004"
 down_revision = "0003"
 
@@ -324,4 +326,36 @@ def upgrade() -> None:
         ["case_id", "reason"],
         unique=True,
         postgresql_where=sa.text("released_at IS NULL"),
+    )
+    _encrypt_what_people_said()
+
+
+def _encrypt_what_people_said() -> None:
+    """Turn the words on holds into ciphertext: they say things about people."""
+    op.drop_constraint(op.f("ck_holds_release_is_instructed"), "holds", type_="check")
+    for name in ("note", "release_instruction"):
+        op.alter_column("holds", name, new_column_name=f"{name}_in_clear")
+        op.add_column("holds", sa.Column(name, postgresql.BYTEA(), nullable=True))
+    connection = op.get_bind()
+    rows = connection.execute(sa.text("SELECT id, note_in_clear, release_instruction_in_clear FROM holds"))
+    words = [
+        {
+            "id": row.id,
+            "note": encrypt("holds.note", row.note_in_clear),
+            "instruction": encrypt("holds.release_instruction", row.release_instruction_in_clear)
+            if row.release_instruction_in_clear
+            else None,
+        }
+        for row in rows
+    ]
+    if words:
+        update = "UPDATE holds SET note = :note, release_instruction = :instruction WHERE id = :id"
+        connection.execute(sa.text(update), words)
+    op.alter_column("holds", "note", nullable=False)
+    for name in ("note", "release_instruction"):
+        op.drop_column("holds", f"{name}_in_clear")
+    op.create_check_constraint(
+        op.f("ck_holds_release_is_instructed"),
+        "holds",
+        "released_at IS NULL OR (released_by IS NOT NULL AND release_instruction IS NOT NULL)",
     )
