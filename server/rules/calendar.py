@@ -37,6 +37,35 @@ class Calendar:
             return False
         return day.weekday() < SATURDAY or day in self.makeup
 
+    def is_provisional(self, since: date, until: date) -> bool:
+        """Whether a day of [since, until] lies in a year nobody published: to be counted again then."""
+        return any(year not in self.published for year in range(since.year, until.year + 1))
+
+    def is_permitted(self, day: date) -> bool:
+        """Whether anything may be done with debtors on a day; unknown days permit nothing (AMB2, X6)."""
+        return self.is_published(day) and not self.is_holiday(day)
+
+    def permitted_on_or_after(self, day: date) -> date | None:
+        """Move a working-day deadline off a banned day; None where no calendar tells (AMB22)."""
+        while day.year <= max(self.published, default=0):
+            if self.is_permitted(day):
+                return day
+            day += ONE_DAY
+        return None
+
+    def permitted_on_or_before(self, day: date) -> date | None:
+        """Move a calendar-day deadline off a banned day; None where no calendar tells (AMB22)."""
+        while day.year >= min(self.published, default=day.year + 1):
+            if self.is_permitted(day):
+                return day
+            day -= ONE_DAY
+        return None
+
+    def working_days_between(self, after: date, until: date) -> int:
+        """Count the working days after `after` up to and with `until`; days of unknown years do not count."""
+        days = (after + ONE_DAY * number for number in range(1, (until - after).days + 1))
+        return sum(map(self.is_working_day, days))
+
     def working_day_after(self, day: date, count: int) -> date | None:
         """Return the `count`-th working day after `day` (not counting it), None where no calendar tells.
 
