@@ -19,7 +19,15 @@ from server.signing import PERMIT, Signer
 from server.workflows.exchange.anchors import make_anchor, read_anchor
 from server.workflows.exchange.inbox import make_receipt
 from sync.admission import examine
-from sync.bodies import AccountWritten, read_body
+from sync.bodies import (
+    AccountWritten,
+    ComplaintRaised,
+    ContactLearned,
+    ContactRefused,
+    HoldRequested,
+    IncidentRaised,
+    read_body,
+)
 from sync.client import Report, SyncClient, server_time
 from sync.envelope import DeviceKey, PublicKey, digest
 from sync.outbox import Outbox, Sealed
@@ -35,6 +43,9 @@ PHONE_KEY = PublicKey.from_spki(PHONE.spki, algorithm="ed25519")
 OFFICE_KEY = PublicKey.from_spki(SIGNER.public_spki, algorithm="ed25519")
 DEVICE = UUID("01890000-0000-7000-8000-000000000001")
 ITEM_ID = UUID("01890000-0000-7000-8000-000000000011")
+VISITOR, VISIT, CASE, CONTACT = (
+    UUID(f"01890000-0000-7000-8000-0000000000{number}") for number in ("02", "21", "31", "41")
+)
 RECEIVED = datetime(2026, 11, 24, 4, 30, tzinfo=UTC)
 
 
@@ -59,6 +70,7 @@ def test_every_golden_message_has_its_test() -> None:
         "receipt.json",
         "permit.json",
         "anchor.json",
+        "report_bodies.json",
     }
 
 
@@ -70,6 +82,22 @@ def test_an_item_payload_means_the_same_to_phone_and_office(payload: bytes) -> N
     body = read_body(item.type, item.body)
     assert isinstance(body, AccountWritten) and body.narrative.startswith("到达后")
     assert write_item(item) == payload
+
+
+def test_what_phones_report_of_people_is_read_as_it_was_meant() -> None:
+    meant = [read_body(one["type"], one["body"]) for one in read("report_bodies.json")]
+
+    assert meant == [
+        HoldRequested(case_id=CASE, reason="identity_disputed", text="非本人"),
+        ComplaintRaised(VISIT, None, "要投诉", (VISITOR,), threatens_to_escalate=True, publicity_risk=False),
+        ComplaintRaised(None, CASE, "要投诉", (), threatens_to_escalate=False, publicity_risk=False),
+        IncidentRaised(VISIT, None, kind="threat", text="威胁"),
+        IncidentRaised(None, None, kind="other", text="设备故障"),
+        ContactRefused(None, CASE, CONTACT, why="angry", text="别再来", name=None, relation=""),
+        ContactRefused(VISIT, None, None, why="uninformed", text="", name="王五", relation="邻居"),
+        ContactLearned(None, CASE, name="王五", phone="13800001111", relation="兄弟", address="北京市海淀区"),
+        ContactLearned(VISIT, None, name=None, phone=None, relation=None, address=None),
+    ]
 
 
 def test_an_envelope_is_sealed_over_exactly_the_payload(payload: bytes) -> None:
