@@ -13,6 +13,7 @@ from server.authority import Actor
 from server.database import db
 from server.models.dispatch import OPEN_STATES, Assignment, AssignmentMember, BudgetSlot
 from server.models.feed import publish, staff_scope
+from server.models.letters import UNDELIVERED, Letter
 
 
 def end_early(
@@ -20,8 +21,8 @@ def end_early(
 ) -> Sequence[UUID]:
     """End every open assignment that `chosen` selects; return their ids.
 
-    `state` is one of cancelled, declined, expired. A visit already started keeps its budget slot: the
-    arrival took place.
+    `state` is one of cancelled, declined, expired. A visit already started keeps its budget slot and its
+    letters: the arrival took place. The other letters go void, for nobody will deliver them.
     """
     open_ones = sa.select(Assignment.id, Assignment.state).where(chosen, Assignment.state.in_(OPEN_STATES))
     found = db.session.execute(open_ones.order_by(Assignment.id).with_for_update()).all()
@@ -35,6 +36,11 @@ def end_early(
     )
     not_started = [row.id for row in found if row.state != "started"]
     db.session.execute(sa.delete(BudgetSlot).where(BudgetSlot.assignment_id.in_(not_started)))
+    db.session.execute(
+        sa.update(Letter)
+        .where(Letter.assignment_id.in_(not_started), Letter.state.in_(UNDELIVERED))
+        .values(state="void", void_reason=f"visit {state}")
+    )
     members = db.session.execute(
         sa.update(AssignmentMember)
         .where(AssignmentMember.assignment_id.in_(ids))

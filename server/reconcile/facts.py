@@ -85,8 +85,18 @@ class AccountFact:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterFact:
+    """A letter that the team carried."""
+
+    id: UUID
+    template: str
+    kind: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
 class VisitFacts:
-    """Everything one reconciliation looks at."""
+    """Everything one reconciliation looks at. `letters` is None where no assignment is known."""
 
     visit_id: UUID
     judged_at: datetime
@@ -105,6 +115,8 @@ class VisitFacts:
     reuses: tuple[Reuse, ...] = ()
     flags: frozenset[str] = frozenset()
     broken_rules: tuple[Reason, ...] = ()
+    letters: tuple[LetterFact, ...] | None = None
+    is_address_verified: bool | None = None
 
     @property
     def is_evidence_due(self) -> bool:
