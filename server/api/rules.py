@@ -1,4 +1,4 @@
-"""The rules for everybody to read: catalogue with quotations, packs with sources, replay, calendar."""
+"""The rules for everybody to read: catalogue with quotations, packs with sources, replay."""
 
 from datetime import date
 from typing import Any
@@ -11,9 +11,9 @@ from server.api.auth import requires
 from server.api.transport import Blueprint
 from server.authority import Role
 from server.errors import Fault, Invalid
-from server.workflows import calendar, rulebook
+from server.workflows import rulebook
 
-blueprint = Blueprint("rules", __name__, description="Rules, their sources, and the calendar")
+blueprint = Blueprint("rules", __name__, description="Rules, their sources, and replay")
 MOST_REPLAYED = 1000
 
 
@@ -78,36 +78,6 @@ class ReplayPageSchema(ma.Schema):
     differing = ma.fields.Integer()
 
 
-class CalendarQuerySchema(ma.Schema):
-    """Which year; all when none is named."""
-
-    year = ma.fields.Integer(validate=validate.Range(1900, 2200))
-
-
-class DaySchema(ma.Schema):
-    """A day that is not what its weekday says."""
-
-    day = ma.fields.Date()
-    kind = ma.fields.String(validate=validate.OneOf(["holiday", "makeup"]))
-    name = ma.fields.String()
-
-
-class YearSchema(ma.Schema):
-    """The newest version of a year's calendar."""
-
-    year = ma.fields.Integer()
-    version = ma.fields.Integer()
-    status = ma.fields.String(validate=validate.OneOf(["published", "provisional"]))
-    notice = ma.fields.String()
-    days = ma.fields.List(ma.fields.Nested(DaySchema))
-
-
-class CalendarSchema(ma.Schema):
-    """Years in order. A year that is missing permits nothing."""
-
-    years = ma.fields.List(ma.fields.Nested(YearSchema))
-
-
 @blueprint.get("/rules")
 @requires()
 @blueprint.arguments(RuleQuerySchema, location="query")
@@ -154,14 +124,3 @@ def replay(body: dict[str, Any]) -> dict[str, Any]:
         ],
         "differing": sum(one.differs for one in replayed),
     }
-
-
-@blueprint.get("/calendar")
-@requires()
-@blueprint.arguments(CalendarQuerySchema, location="query")
-@blueprint.response(200, CalendarSchema)
-def show_calendar(query: dict[str, Any]) -> dict[str, Any]:
-    """Show public-holiday breaks and make-up workdays of the published years."""
-    years = calendar.list_years(year=query.get("year"))
-    shown = ("year", "version", "status", "notice")
-    return {"years": [{name: getattr(row, name) for name in shown} | {"days": days} for row, days in years]}

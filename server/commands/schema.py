@@ -10,6 +10,7 @@ from server.config import BadConfig
 from server.readiness import NotReady, load_config, wait_for_database
 from server.schema import upgrade, wait_for_schema
 from server.workflows.calendar import seed_calendar
+from server.workflows.provisional import foresee
 
 
 @click.command()
@@ -23,7 +24,9 @@ def migrate(timeout_seconds: float) -> None:
     app = create_app(config)
     upgrade(app)
     with app.app_context():
-        seed_calendar(now=app.extensions["clock"].now())
+        now = app.extensions["clock"].now()
+        seed_calendar(now=now)
+        foresee(now=now)
     click.echo("The schema is up to date.")
 
 

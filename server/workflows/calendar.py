@@ -10,10 +10,11 @@ from datetime import date, datetime
 from typing import Final, Literal
 from uuid import UUID
 
+import holidays
 import sqlalchemy as sa
 from chinese_calendar import constants
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from server.database import db, transaction
 from server.errors import Fault, Invalid
@@ -21,6 +22,7 @@ from server.models.calendar import CalendarDay, CalendarYear
 from server.models.feed import EVERYONE, publish
 
 Kind = Literal["holiday", "makeup"]
+Days = Mapping[date, tuple[Kind, str]]
 NOTICE: Final = "State Council notice, as shipped by the package chinesecalendar"
 
 
@@ -29,15 +31,20 @@ def entity_of(year: int) -> UUID:
     return UUID(int=year)
 
 
-def seed_calendar(*, now: datetime) -> list[int]:
-    """Write every published year that the table does not have; return those years. Safe to repeat."""
-    years = sorted({day.year for day in constants.holidays})
+def seed_calendar(*, now: datetime, region: str = "CN") -> list[int]:
+    """Write every shipped year that the table does not have; return those years. Safe to repeat.
+
+    `region` is the rule pack's calendar: one deployment judges by one country's holidays.
+    """
+    shipped = list(_published_days() if region == "CN" else _public_holidays(region, now=now))
+    notice = NOTICE if region == "CN" else f"Public holidays of {region}, as computed by the package holidays"
+    years = sorted({day.year for day, _, _ in shipped})
     with transaction() as session:
         added = session.scalars(
             insert(CalendarYear)
             .values(
                 [
-                    {"year": year, "version": 1, "status": "published", "notice": NOTICE, "entered_at": now}
+                    {"year": year, "version": 1, "status": "published", "notice": notice, "entered_at": now}
                     for year in years
                 ]
             )
@@ -46,7 +53,7 @@ def seed_calendar(*, now: datetime) -> list[int]:
         ).all()
         days = [
             {"year": day.year, "version": 1, "day": day, "kind": kind, "name": name}
-            for day, kind, name in _published_days()
+            for day, kind, name in shipped
             if day.year in set(added)
         ]
         if days:
@@ -64,10 +71,18 @@ def _published_days() -> Iterable[tuple[date, Kind, str]]:
         yield day, "makeup", str(name)
 
 
+def _public_holidays(region: str, *, now: datetime) -> Iterable[tuple[date, Kind, str]]:
+    """Give out a country's public holidays of last year, this one and the next: laws set them in advance."""
+    years = range(now.year - 1, now.year + 2)
+    for day, name in holidays.country_holidays(region, years=years).items():
+        if day.year in years:
+            yield day, "holiday", name
+
+
 def publish_year(
     year: int,
     *,
-    days: Mapping[date, tuple[Kind, str]],
+    days: Days,
     notice: str,
     status: Literal["published", "provisional"] = "published",
     now: datetime,
@@ -78,14 +93,21 @@ def publish_year(
         faults = [Fault(f"/days/{day}", f"Is not in {year}.") for day in foreign]
         raise Invalid("calendar-faulty", "Every day must lie in the year of the notice.", faults=faults)
     with transaction() as session:
-        session.execute(sa.text("SELECT pg_advisory_xact_lock(1129072961, :year)"), {"year": year})
-        newest = session.scalar(sa.select(sa.func.max(CalendarYear.version)).where(CalendarYear.year == year))
-        version = (newest or 0) + 1
-        session.add(CalendarYear(year=year, version=version, status=status, notice=notice, entered_at=now))
-        session.flush()
-        for day, (kind, name) in sorted(days.items()):
-            session.add(CalendarDay(year=year, version=version, day=day, kind=kind, name=name))
-        publish(EVERYONE, kind="calendar", entity_id=entity_of(year), op="put")
+        return write_year(session, year, days=days, notice=notice, status=status, now=now)
+
+
+def write_year(
+    session: Session, year: int, *, days: Days, notice: str, status: str = "published", now: datetime
+) -> int:
+    """Write the next version of a year in the caller's transaction, and send it to the phones."""
+    session.execute(sa.text("SELECT pg_advisory_xact_lock(1129072961, :year)"), {"year": year})
+    newest = session.scalar(sa.select(sa.func.max(CalendarYear.version)).where(CalendarYear.year == year))
+    version = (newest or 0) + 1
+    session.add(CalendarYear(year=year, version=version, status=status, notice=notice, entered_at=now))
+    session.flush()
+    for day, (kind, name) in sorted(days.items()):
+        session.add(CalendarDay(year=year, version=version, day=day, kind=kind, name=name))
+    publish(EVERYONE, kind="calendar", entity_id=entity_of(year), op="put")
     return version
 
 
@@ -101,3 +123,14 @@ def list_years(*, year: int | None = None) -> list[tuple[CalendarYear, list[Cale
     of_them = sa.tuple_(CalendarDay.year, CalendarDay.version).in_(wanted)
     days = db.session.scalars(sa.select(CalendarDay).where(of_them).order_by(CalendarDay.day)).all()
     return [(row, [day for day in days if day.year == row.year]) for row in years]
+
+
+def list_versions(year: int) -> list[tuple[CalendarYear, list[CalendarDay]]]:
+    """Return every version of a year, the oldest first, with its days: old decisions keep theirs."""
+    rows = db.session.scalars(
+        sa.select(CalendarYear).where(CalendarYear.year == year).order_by(CalendarYear.version)
+    ).all()
+    days = db.session.scalars(
+        sa.select(CalendarDay).where(CalendarDay.year == year).order_by(CalendarDay.day)
+    ).all()
+    return [(row, [day for day in days if day.version == row.version]) for row in rows]

@@ -78,6 +78,17 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/learned/<uuid:learned_id>/reject"): DESK,
     ("POST", "/addresses/<uuid:address_id>/verification"): DESK,
     ("PUT", "/debtors/<uuid:debtor_id>/hardship"): DESK,
+    ("POST", "/letter-templates"): SUPERVISOR | ADMIN,
+    ("POST", "/letter-templates/check"): SUPERVISOR | ADMIN,
+    ("GET", "/letter-templates"): OFFICE,
+    ("POST", "/letter-templates/<uuid:template_id>/withdraw"): SUPERVISOR | ADMIN,
+    ("POST", "/cases/<uuid:case_id>/letters"): DESK,
+    ("GET", "/cases/<uuid:case_id>/letters"): DESK | AUDITOR,
+    ("GET", "/letters/<uuid:letter_id>"): DESK | AUDITOR,
+    ("POST", "/letters/<uuid:letter_id>/content"): DESK | AUDITOR,
+    ("POST", "/letters/<uuid:letter_id>/sealed"): DESK,
+    ("POST", "/letters/<uuid:letter_id>/void"): DESK,
+    ("POST", "/letters/<uuid:letter_id>/deliveries"): DESK,
     ("POST", "/assignments"): DESK,
     ("POST", "/assignments/check"): DESK,
     ("GET", "/assignments"): DESK | AUDITOR,
@@ -88,6 +99,11 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/rules/packs"): SIGNED_IN,
     ("POST", "/rules/replay"): SUPERVISOR | AUDITOR,
     ("GET", "/calendar"): SIGNED_IN,
+    ("GET", "/calendar/<int:year>/versions"): SIGNED_IN,
+    ("POST", "/calendar/notices"): SUPERVISOR | ADMIN,
+    ("GET", "/calendar/notices"): SUPERVISOR | ADMIN | AUDITOR,
+    ("POST", "/calendar/notices/<uuid:notice_id>/approve"): SUPERVISOR | ADMIN,
+    ("POST", "/calendar/notices/<uuid:notice_id>/reject"): SUPERVISOR | ADMIN,
     ("GET", "/sync/pull"): PHONE,
     ("POST", "/sync/push"): PHONE,
     ("POST", "/sync/quarantine"): PHONE,
@@ -151,7 +167,10 @@ def tokens(cast: Cast) -> dict[str, dict[str, str]]:
 
 
 def enters(app: Flask, method: str, rule: str, headers: dict[str, str]) -> bool:
-    parts = [str(uuid7()) if part.startswith("<uuid:") else part for part in rule.split("/")]
+    parts = [
+        str(uuid7()) if part.startswith("<uuid:") else "2026" if part.startswith("<int:") else part
+        for part in rule.split("/")
+    ]
     answer = app.test_client().open(
         "/api/v1" + "/".join(parts),
         method=method,
