@@ -4,7 +4,7 @@ A check-in becomes a visit whatever was wrong with it; what was wrong is flagged
 have known it: a hold that had not reached the phone is the office's lateness, not the visitor's fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,9 +19,11 @@ from server.models.dispatch import ENDED_EARLY, Assignment, AssignmentMember
 from server.models.feed import FeedRow, staff_scope
 from server.models.visits import Visit
 from server.workflows.exchange.arrived import Arrived
+from server.workflows.rejudging import rejudge_later
 from sync.bodies import VisitStarted
 from sync.clock import Interval
 
+UNEXPECTED: Final = frozenset({"assignment_cancelled", "outside_window"})
 EVIDENCE_WITHIN: Final = timedelta(hours=24)
 
 
@@ -66,6 +68,20 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
         .where(Assignment.id.in_(started), Assignment.state.in_(["issued", "acknowledged"]))
         .values(state="started")
     )
+    _rejudge_plans(bodies, known)
+
+
+def _rejudge_plans(
+    bodies: Sequence[tuple[Arrived, VisitStarted]], known: Mapping[UUID, KnownAssignment]
+) -> None:
+    """A visit the budget did not expect then may leave too little for those still planned (A2, A3, A9)."""
+    unexpected = {
+        known[body.assignment_id].assignment.debtor_id
+        for arrived, body in bodies
+        if UNEXPECTED.intersection(arrived.flags)
+    }
+    if unexpected:
+        rejudge_later(Assignment.debtor_id.in_(unexpected))
 
 
 def _feed_key(arrived: Arrived, body: VisitStarted) -> tuple[str, UUID]:
