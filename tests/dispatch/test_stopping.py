@@ -18,9 +18,11 @@ from server.authority import Actor, Role
 from server.database import db, transaction
 from server.errors import Conflict
 from server.models.cases import HOLD_SCOPE_OF_REASON, Case, Debtor, Hold
+from server.models.casework import CaseworkEvent, Complaint
 from server.models.dispatch import OPEN_STATES, Assignment, BudgetSlot
 from server.models.people import Staff
 from server.workflows import complaints, holds, incidents, third_parties
+from server.workflows.complaint_handling import take_over
 from server.workflows.complaints import Grievance
 from server.workflows.dispatch import VisitRefused, assign, reassign
 from server.workflows.exchange import inbox
@@ -31,7 +33,7 @@ from sync.phone import Held, Phone
 from sync.protocol import uuid7
 from sync.wire import write_clock, write_pushed
 from tests import phones
-from tests.builders import a_contact, a_visitor
+from tests.builders import a_contact, a_person, a_visitor
 from tests.office import NOW, Door, Office, a_door, a_team, a_wish
 from tests.phones import Watch, a_phone
 
@@ -350,3 +352,20 @@ def test_an_incident_raised_while_the_hold_is_released_is_never_under_a_released
     open_holds = sa.select(sa.func.count()).where(Hold.released_at.is_(None), Hold.case_id == case.id)
     assert db.session.scalar(open_holds) == 1
     nothing_stopped_is_open()
+
+
+def test_of_many_supervisors_at_once_one_takes_the_complaint_over(app: Flask, office: Office) -> None:
+    case = a_door().case
+    raised = complaints.raise_on_case(case.id, Grievance("x"), actor=office.actor(), now=NOW)
+    supervisors = [a_person(Role.SUPERVISOR).id for _ in range(6)]
+    deeds: list[Callable[[], Any]] = [
+        lambda one=one: take_over(raised.id, actor=Actor(one, frozenset({Role.SUPERVISOR})), now=NOW)
+        for one in supervisors
+    ]
+
+    at_once(app, deeds)
+
+    taken = sa.select(CaseworkEvent.by).where(CaseworkEvent.kind == "taken_over")
+    (winner,) = db.session.scalars(taken).all()
+    holder = sa.select(Complaint.supervisor_id).where(Complaint.id == raised.id)
+    assert db.session.scalar(holder) == winner
