@@ -32,10 +32,12 @@ class WindowSchema(ma.Schema):
 
 
 class LetterSchema(ma.Schema):
-    """A letter to deliver. Only liable persons receive letters (H5)."""
+    """A letter to deliver, of a standing template of the client. Only liable persons receive letters (H5)."""
 
     template = ma.fields.String(required=True, validate=validate.Length(1, 100))
     recipient = ma.fields.String(required=True, validate=validate.OneOf(["debtor", "liable_person"]))
+    contact_id = ma.fields.UUID(load_default=None, allow_none=True)
+    pay_by = ma.fields.Date(load_default=None, allow_none=True)
 
 
 class TeamSchema(ma.Schema):

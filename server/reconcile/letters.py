@@ -101,8 +101,9 @@ def sealed_to_nobody_known(facts: VisitFacts, limits: Limits) -> Iterator[Findin
         if claimed.method != SEALED:
             continue
         if claimed.recipient != "co_resident" or _met(facts) != "third_party":
-            seen = {"recipient": claimed.recipient, "met": _met(facts)}
-            yield _finding("letter-sealed-to-other", "C6", place, claimed, **seen)
+            yield _finding(
+                "letter-sealed-to-other", "C6", place, claimed, recipient=claimed.recipient, met=_met(facts)
+            )
         elif not claimed.relation:
             yield _finding("letter-sealed-without-relation", "H19", place, claimed)
 

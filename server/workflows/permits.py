@@ -26,7 +26,7 @@ def seal_permit(
     pack: RulePack,
     permit_id: UUID,
     assignment_id: UUID,
-    letters: Sequence[Mapping[str, str]],
+    letters: Sequence[Mapping[str, Any]],
     special_note: str,
     now: datetime,
 ) -> dict[str, Any]:

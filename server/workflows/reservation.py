@@ -7,6 +7,7 @@ decision was made before; the constraints of `server.models.dispatch` hold whate
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -24,10 +25,11 @@ from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.local_time import local_day
 from server.rules.pack import RulePack
 from server.rules.verdict import Verdict
+from server.workflows.letters import write_all
 from server.workflows.permits import seal_permit
 from sync.protocol import uuid7
 
-Letters = Sequence[Mapping[str, str]]
+Letters = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,15 @@ class Judged:
 
 
 def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assignment:
-    """Write assignment, team, budget slot and feed of a granted visit. `old` is the one it replaces."""
+    """Write assignment, team, budget slot, letters and feed of a granted visit. `old` is the one it replaces.
+
+    The letters of `old` went void when it ended; the new team carries those of `letters`.
+    """
     wanted, facts = judged.wanted, judged.facts
     note = db.session.scalar(sa.select(Case.special_note).where(Case.id == wanted.case_id)) or ""
     assignment_id, permit_id = uuid7(), uuid7()
+    author = judged.decision.judged_for
+    written = write_all(wanted.case_id, letters, pack=judged.pack, written_by=author, now=facts.judged_at)
     permit = seal_permit(
         wanted,
         facts,
@@ -53,7 +60,7 @@ def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assi
         pack=judged.pack,
         permit_id=permit_id,
         assignment_id=assignment_id,
-        letters=letters,
+        letters=[one.for_permit() for one in written],
         special_note=note,
         now=facts.judged_at,
     )
@@ -76,6 +83,9 @@ def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assi
     )
     db.session.add(assignment)
     db.session.flush()
+    for one in written:
+        one.letter.assignment_id = assignment.id
+        db.session.add(one.letter)
     _seat(wanted, assignment)
     _take_slot(wanted, facts, assignment, pack=judged.pack)
     for staff_id in wanted.team:

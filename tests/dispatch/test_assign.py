@@ -23,6 +23,7 @@ from server.workflows import assignments, rulebook
 from server.workflows.dispatch import VisitRefused, assign, check_assignment, reassign
 from sync.protocol import uuid7
 from tests.builders import a_handset, a_ledger_entry, a_visitor
+from tests.letters.standing import a_standing_template
 from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
 
 IDENT = "cn.house@2+cn.cba.2026@1+cn.gbt.45251@1+cn.law@1"
@@ -71,7 +72,8 @@ def test_the_permit_is_signed_and_says_all_a_phone_must_compare(office: Office, 
         a_team(),
     )
     wanted = a_wish(door, *team, start="2026-11-24 19:00", hours=2)
-    letters = [{"template": "reminder", "recipient": "debtor"}]
+    a_standing_template(door.case, reference="reminder")
+    letters = [{"template": "reminder", "recipient": "debtor", "pay_by": date(2026, 12, 1)}]
 
     granted = assign(wanted, actor=office.actor(), now=NOW, letters=letters)
 
@@ -85,7 +87,9 @@ def test_the_permit_is_signed_and_says_all_a_phone_must_compare(office: Office, 
     assert permit["expires_at"] == "2026-11-24T13:00:00Z"
     assert permit["budget_left_today"] == 1
     assert permit["lead"] == str(team[0].id)
-    assert permit["letters"] == letters
+    assert [(one["template"], one["version"], one["recipient"]) for one in permit["letters"]] == [
+        ("reminder", 1, "debtor")
+    ]
     assert "identity_badge_worn" in permit["checklist"]
     assert any("ring twice" in notice for notice in permit["notices"])
     assert any(notice.startswith("hardship") for notice in permit["notices"])

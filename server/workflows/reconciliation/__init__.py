@@ -35,6 +35,8 @@ def reconcile_visit(*, now: datetime, visit_id: str) -> None:
         is_first = visit.reconciled_at is None
         visit.account_due_at = facts.account_due_at
         record(session, visit, report, now=now)
+        if facts.letters and facts.account is not None:
+            enqueue("record_deliveries", queueing_lock=f"letters-{visit.id}", visit_id=str(visit.id))
         if is_first:
             _judge_neighbours_again(session, visit)
 

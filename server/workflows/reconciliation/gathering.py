@@ -12,11 +12,13 @@ from server.database import db, release_connection
 from server.models.cases import Address
 from server.models.dispatch import Assignment, AssignmentMember
 from server.models.evidence import Evidence
+from server.models.letters import Letter, LetterTemplate
 from server.models.visits import Account, Item, Visit
 from server.reconcile.facts import (
     AccountFact,
     EvidenceFact,
     Image,
+    LetterFact,
     Limits,
     Place,
     Reuse,
@@ -37,7 +39,7 @@ LIMITS: Final = Limits()
 def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     """Load everything one reconciliation looks at: a fixed number of queries. None: no such visit."""
     row = db.session.execute(
-        sa.select(Visit, Assignment, Address.latitude, Address.longitude, Address.datum)
+        sa.select(Visit, Assignment, Address.latitude, Address.longitude, Address.datum, Address.status)
         .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
         .outerjoin(Address, Address.id == Assignment.address_id)
         .where(Visit.id == visit_id)
@@ -69,6 +71,8 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         reuses=_reuses(visit_id),
         flags=_flags(visit_id),
         broken_rules=() if assignment is None else _broken_rules(visit, assignment, pack=pack, now=now),
+        letters=None if assignment is None else _letters(assignment.id),
+        is_address_verified=None if row.status is None else row.status == "verified",
     )
     release_connection()
     return facts
@@ -118,6 +122,17 @@ def _departure(visit: Visit) -> Interval | None:
 def _team(assignment_id: UUID) -> frozenset[UUID]:
     members = sa.select(AssignmentMember.staff_id).where(AssignmentMember.assignment_id == assignment_id)
     return frozenset(db.session.scalars(members))
+
+
+def _letters(assignment_id: UUID) -> tuple[LetterFact, ...]:
+    """Return what the team was given to deliver."""
+    rows = db.session.execute(
+        sa.select(Letter.id, LetterTemplate.reference, LetterTemplate.kind, Letter.recipient)
+        .join(LetterTemplate, LetterTemplate.id == Letter.template_id)
+        .where(Letter.assignment_id == assignment_id)
+        .order_by(Letter.id)
+    )
+    return tuple(LetterFact(*row) for row in rows)
 
 
 def _place(position: Mapping[str, Any] | None) -> Place | None:

@@ -1,0 +1,222 @@
+"""Where did each letter go, and when do the days after its receipt begin?
+
+At the door the visit's account says it; a job copies its claims, again whenever an amendment changes them.
+Of posted letters the office says it. Every delivery has its entry in the contact ledger (H11); `received_on`
+there, which A15 and F18 count from, is set only by lawful service (H21), a receipt, or proof of non-delivery.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.authority import Actor
+from server.database import transaction
+from server.errors import Conflict, Fault, Invalid, NotFound
+from server.jobs import task
+from server.letters.delivery import LEFT, SERVED, ClaimedDelivery, claimed_deliveries, serves
+from server.models.cases import Case, LedgerEntry
+from server.models.evidence import Evidence
+from server.models.letters import Delivery, Letter, LetterTemplate
+from server.models.visits import Account, Visit
+from server.rules.local_time import at_local, local_day
+from server.workflows.standing_packs import active_pack
+from sync.protocol import uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What the office knows of a posted letter. `proof` of non-delivery: returned envelope, tracking."""
+
+    posted_on: date
+    received_on: date | None = None
+    returned_on: date | None = None
+    proof: str = ""
+
+
+def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: datetime) -> Delivery:
+    """Write down that a sealed letter was posted, received, or came back (H1, H11, H21). Safe to repeat.
+
+    Raises Conflict when the letter was not sealed, or when what is written down already says otherwise.
+    """
+    zone = active_pack(now).zone
+    with transaction() as session:
+        letter = session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
+        if letter is None:
+            raise NotFound("letter-unknown", "There is no letter with this id.")
+        _check_days(posting, today=local_day(now, zone), issued_on=local_day(letter.issued_at, zone))
+        delivery = session.scalar(
+            sa.select(Delivery).where(Delivery.letter_id == letter.id, Delivery.method == "post")
+        )
+        if delivery is None:
+            _require_sealed(letter)
+            posted_at = at_local(posting.posted_on, time(0), zone)
+            delivery = Delivery(id=uuid7(), letter_id=letter.id, method="post", at=posted_at, recorded_at=now)
+            delivery.recorded_by = actor.staff_id
+            session.add(delivery)
+        else:
+            _require_compatible(delivery, posting)
+        for name in ("posted_on", "received_on", "returned_on"):
+            setattr(delivery, name, getattr(posting, name) or getattr(delivery, name))
+        delivery.proof = posting.proof.strip() or delivery.proof or ""
+        _conclude_posting(session, letter, delivery)
+    return delivery
+
+
+def _check_days(posting: Posting, *, today: date, issued_on: date) -> None:
+    faults: list[Fault] = []
+    if not issued_on <= posting.posted_on <= today:
+        faults.append(Fault("/posted_on", f"Must lie between {issued_on}, when it was written, and today."))
+    for name in ("received_on", "returned_on"):
+        day: date | None = getattr(posting, name)
+        if day is not None and not posting.posted_on <= day <= today:
+            faults.append(Fault(f"/{name}", "Must lie between the day of posting and today."))
+    if posting.received_on and posting.returned_on:
+        faults.append(Fault("/returned_on", "A letter was received or came back, not both."))
+    if posting.returned_on and not posting.proof.strip():
+        faults.append(Fault("/proof", "Say what proves the non-delivery: envelope, tracking number."))
+    if faults:
+        raise Invalid("invalid-input", "Correct the fields listed in `errors`.", faults=faults)
+
+
+def _require_sealed(letter: Letter) -> None:
+    if letter.sealed_at is None or letter.state != "handed_over":
+        detail = f"The letter is {letter.state}; only a sealed one that is under way is posted (H1)."
+        raise Conflict("letter-not-sealed", detail, state=letter.state)
+
+
+def _require_compatible(delivery: Delivery, posting: Posting) -> None:
+    """Refuse a second story; completing the first one is fine."""
+    stands = (delivery.posted_on, delivery.received_on, delivery.returned_on)
+    said = (posting.posted_on, posting.received_on, posting.returned_on)
+    is_open = delivery.received_on is None and delivery.returned_on is None
+    if stands[0] != said[0] or not (is_open or stands == said):
+        raise Conflict("delivery-recorded", "What became of this letter is written down already.")
+
+
+def _conclude_posting(session: Session, letter: Letter, delivery: Delivery) -> None:
+    result, served_on = "posted", None
+    if delivery.received_on is not None:
+        letter.state, result, served_on = "delivered", "received", delivery.received_on
+    elif delivery.returned_on is not None:
+        letter.state, result, served_on = "returned", "not delivered, with proof", delivery.returned_on
+    template = session.get_one(LetterTemplate, letter.template_id)
+    if template.kind == "callback_slip":
+        served_on = None
+    _write_ledger(session, letter, delivery, result=result, served_on=served_on)
+
+
+def _write_ledger(
+    session: Session, letter: Letter, delivery: Delivery, *, result: str, served_on: date | None
+) -> None:
+    """Write or correct the delivery's one entry in the contact ledger (H11)."""
+    entry = session.get(LedgerEntry, delivery.ledger_entry_id) if delivery.ledger_entry_id else None
+    if entry is None:
+        case = session.get_one(Case, letter.case_id)
+        entry = LedgerEntry(
+            id=uuid7(),
+            client_id=case.client_id,
+            reference=f"delivery:{delivery.id}",
+            case_id=case.id,
+            debtor_id=case.debtor_id,
+            channel="letter",
+            at=delivery.at,
+            counterpart=letter.recipient,
+            visit_id=delivery.visit_id,
+            recorded_by=delivery.recorded_by,
+        )
+        session.add(entry)
+        session.flush()
+        delivery.ledger_entry_id = entry.id
+    entry.result, entry.received_on = result, served_on
+
+
+@task("record_deliveries")
+def record_deliveries(*, now: datetime, visit_id: str) -> None:
+    """Copy what the live account of a visit says of its letters (C6, H19, AMB14); a rerun corrects it."""
+    zone = active_pack(now).zone
+    with transaction() as session:
+        visit = session.get(Visit, UUID(visit_id), populate_existing=True)
+        account = _live_account(session, UUID(visit_id))
+        if visit is None or visit.assignment_id is None or account is None:
+            return
+        carried = _carried(session, visit.assignment_id)
+        day = local_day(visit.arrived_latest, zone)
+        for claimed in claimed_deliveries(account.claims):
+            found = _match(carried, claimed)
+            if found is None:
+                continue  # not on the permit: the reconciliation says so (H2)
+            carried.remove(found)
+            served = serves(claimed, kind=found.LetterTemplate.kind, met=account.claims["met"])
+            _record_at_door(session, found, claimed, visit=visit, served_on=day if served else None, now=now)
+
+
+def _live_account(session: Session, visit_id: UUID) -> Account | None:
+    """Return the newest revision that nothing amends."""
+    amended = sa.select(Account.parent_id).where(Account.visit_id == visit_id, Account.parent_id.is_not(None))
+    query = sa.select(Account).where(Account.visit_id == visit_id, Account.id.not_in(amended))
+    return session.scalar(query.order_by(Account.received_at.desc(), Account.id.desc()).limit(1))
+
+
+def _carried(session: Session, assignment_id: UUID) -> list[Any]:
+    query = (
+        sa.select(Letter, LetterTemplate)
+        .join(LetterTemplate, LetterTemplate.id == Letter.template_id)
+        .where(Letter.assignment_id == assignment_id)
+        .order_by(Letter.id)
+        .with_for_update(of=Letter)
+        .execution_options(populate_existing=True)
+    )
+    return list(session.execute(query).all())
+
+
+def _match(carried: Sequence[Any], claimed: ClaimedDelivery) -> Any | None:
+    """Find the carried letter a claim is about: by its id, else by its template."""
+    if claimed.letter_id is not None:
+        return next((row for row in carried if row.Letter.id == claimed.letter_id), None)
+    return next((row for row in carried if row.LetterTemplate.reference == claimed.template), None)
+
+
+def _record_at_door(
+    session: Session,
+    row: Any,
+    claimed: ClaimedDelivery,
+    *,
+    visit: Visit,
+    served_on: date | None,
+    now: datetime,
+) -> None:
+    letter = row.Letter
+    known = sa.select(Delivery).where(Delivery.letter_id == letter.id, Delivery.visit_id == visit.id)
+    delivery = session.scalar(known)
+    if delivery is None:
+        delivery = Delivery(id=uuid7(), letter_id=letter.id, visit_id=visit.id, recorded_at=now)
+        delivery.at, delivery.recorded_by = visit.arrived_latest, visit.staff_id
+        session.add(delivery)
+    delivery.method, delivery.relation = claimed.method, claimed.relation
+    delivery.recipient = claimed.name or claimed.recipient
+    delivery.signed, delivery.received_on = claimed.signed is True, served_on
+    delivery.evidence_id = _own_evidence(session, claimed.evidence_id, visit_id=visit.id)
+    letter.state = _state_after(claimed, kind=row.LetterTemplate.kind)
+    session.flush()
+    _write_ledger(session, letter, delivery, result=claimed.method, served_on=served_on)
+
+
+def _own_evidence(session: Session, evidence_id: UUID | None, *, visit_id: UUID) -> UUID | None:
+    """Return the evidence a claim names if it is of this visit."""
+    if evidence_id is None:
+        return None
+    return session.scalar(
+        sa.select(Evidence.id).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)
+    )
+
+
+def _state_after(claimed: ClaimedDelivery, *, kind: str) -> str:
+    """A slip that was left arrived; a notice for which only a slip was left, or that was refused, did not."""
+    if kind == "callback_slip":
+        return "delivered" if claimed.method in LEFT | {"callback_slip"} else "returned"
+    return "delivered" if claimed.method in SERVED else "returned"
