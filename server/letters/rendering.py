@@ -33,7 +33,10 @@ class Merged:
 
 
 def render(template: Template, data: Merged) -> str:
-    """Merge data into a sound template. KeyError("pay_by") when it names a day that was not given."""
+    """Merge data into a sound template, changing no word of it (H22).
+
+    KeyError("pay_by") when it names a day that was not given.
+    """
     values = {
         "case_reference": data.case_reference,
         "recipient_name": data.recipient_name,

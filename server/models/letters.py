@@ -101,7 +101,10 @@ class Letter(Model):
 
 
 class Delivery(Model):
-    """What became of one letter: at the door (one a visit) or by post. Its ledger entry starts A15's days."""
+    """What became of one letter: at the door (one a visit) or by post. Its ledger entry starts A15's days.
+
+    The methods are a closed list without "posted in public" (H9).
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (

@@ -19,7 +19,7 @@ from server.database import transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.jobs import task
 from server.letters.delivery import LEFT, SERVED, ClaimedDelivery, claimed_deliveries, serves
-from server.models.cases import Case, LedgerEntry
+from server.models.cases import Address, Case, LedgerEntry
 from server.models.evidence import Evidence
 from server.models.letters import Delivery, Letter, LetterTemplate
 from server.models.visits import Account, Visit
@@ -41,7 +41,8 @@ class Posting:
 def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: datetime) -> Delivery:
     """Write down that a sealed letter was posted, received, or came back (H1, H11, H21). Safe to repeat.
 
-    Raises Conflict when the letter was not sealed, or when what is written down already says otherwise.
+    Raises Conflict when the letter was not sealed, its recipient's address is not established, or what is
+    written down already says otherwise.
     """
     zone = active_pack(now).zone
     with transaction() as session:
@@ -54,6 +55,7 @@ def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: date
         )
         if delivery is None:
             _require_sealed(letter)
+            _require_address(session, letter)
             posted_at = at_local(posting.posted_on, time(0), zone)
             delivery = Delivery(id=uuid7(), letter_id=letter.id, method="post", at=posted_at, recorded_at=now)
             delivery.recorded_by = actor.staff_id
@@ -87,6 +89,20 @@ def _require_sealed(letter: Letter) -> None:
     if letter.sealed_at is None or letter.state != "handed_over":
         detail = f"The letter is {letter.state}; only a sealed one that is under way is posted (H1)."
         raise Conflict("letter-not-sealed", detail, state=letter.state)
+
+
+def _require_address(session: Session, letter: Letter) -> None:
+    """Refuse to post anything but a slip where no address of the recipient is established (H7, H15)."""
+    if session.get_one(LetterTemplate, letter.template_id).kind == "callback_slip":
+        return
+    known = sa.select(Address.id).where(
+        Address.case_id == letter.case_id,
+        Address.contact_id.is_not_distinct_from(letter.contact_id),
+        Address.status == "verified",
+    )
+    if session.scalar(known.limit(1)) is None:
+        detail = "No address of the recipient is verified; verify one first, or write a call-back slip (H15)."
+        raise Conflict("address-not-established", detail)
 
 
 def _require_compatible(delivery: Delivery, posting: Posting) -> None:

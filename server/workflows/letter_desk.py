@@ -34,7 +34,10 @@ class LetterFile:
 
 
 def issue(case_id: UUID, wanted: WantedLetter, *, actor: Actor, now: datetime) -> LetterFile:
-    """Write a letter that goes by post, or that an assignment did not carry (H2, H5, C4, C10)."""
+    """Write a letter that goes by post, or that an assignment did not carry (H2, H5, C4, C10).
+
+    Nothing but a standing case is asked for: letters run beside calls and follow them (H12, H13).
+    """
     pack = pack_of_case(case_id, now)
     with transaction() as session:
         of_case = sa.select(Case.debtor_id).where(Case.id == case_id).scalar_subquery()

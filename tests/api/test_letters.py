@@ -9,25 +9,19 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 
 from server.authority import Role
 from server.database import db, transaction
 from server.models.access import AccessEntry
-from server.models.cases import Case, Client, Hold, LedgerEntry
+from server.models.cases import Address, Case, Client, Hold, LedgerEntry
 from server.models.letters import Delivery, Letter, LetterTemplate
 from sync.protocol import uuid7
 from tests.builders import a_contact
 from tests.letters.builders import BODY, PARTS, PHONE
 from tests.letters.standing import a_standing_template
-from tests.office import NOW, Door, Office, a_body, a_door, a_team, an_office
+from tests.office import NOW, Door, Office, a_body, a_door, a_team
 
 WANTED = {"template": "notice-1", "recipient": "debtor", "pay_by": "2026-12-01"}
-
-
-@pytest.fixture
-def office(app: Flask) -> Office:
-    return an_office(app)
 
 
 def a_template(door: Door, **facts: Any) -> dict[str, Any]:
@@ -317,6 +311,30 @@ def the_ledger_entry(letter: dict[str, Any]) -> LedgerEntry:
     return db.session.scalars(
         entry.where(Delivery.letter_id == UUID(letter["id"])).execution_options(populate_existing=True)
     ).one()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "answer"),
+    [
+        ("verified", "notice", 200),
+        ("unverified", "notice", 409),
+        ("invalid", "notice", 409),
+        ("unverified", "callback_slip", 200),
+    ],
+)
+def test_only_a_slip_is_posted_before_the_address_is_established(
+    office: Office, status: str, kind: str, answer: int
+) -> None:
+    door = a_door()
+    a_standing_template(door.case, kind=kind)
+    letter = a_letter(office, door)
+    seal(office, letter)
+    with transaction() as session:
+        session.execute(sa.update(Address).values(status=status))
+
+    posted = office.ask(f"/letters/{letter['id']}/deliveries", {"posted_on": "2026-11-23"})
+
+    assert posted.status_code == answer
 
 
 def test_a_letter_that_came_back_needs_proof_and_then_counts(office: Office) -> None:
