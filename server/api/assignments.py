@@ -272,7 +272,7 @@ def reassign(body: dict[str, Any], assignment_id: UUID) -> dict[str, Any]:
 def budget(query: dict[str, Any], case_id: UUID) -> dict[str, Any]:
     """Say what the debtor of a case may still receive on a day."""
     now = current_time()
-    found = assignments.budget_of(case_id, day=query["day"], pack=dispatch.active_pack(now), now=now)
+    found = assignments.budget_of(case_id, day=query["day"], now=now)
     return {
         "debtor_id": found.facts.case.debtor_id,
         "day": found.day,

@@ -92,7 +92,7 @@ class Visit(Model):
     team: Mapped[list[UUID]]
     checklist: Mapped[dict[str, Any]] = mapped_column(default=dict)
     seen_seq: Mapped[int]
-    arrived_earliest: Mapped[datetime]
+    arrived_earliest: Mapped[datetime] = mapped_column(index=True)
     arrived_latest: Mapped[datetime]
     arrived_method: Mapped[str]
     arrived_at_position: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

@@ -36,6 +36,12 @@ class CheckAfterwards:
     judge: JudgeAfterwards
 
 
+def was_in_hardship(actual: ActualVisit, facts: CaseFacts) -> bool:
+    """Whether hardship was certainly known before the arrival; it may have been learned at that very door."""
+    since = facts.case.hardship_since
+    return bool(facts.case.hardship) and since is not None and since <= actual.arrival.earliest
+
+
 def certainty(is_certain: bool) -> str:
     """Name how sure a reason after the fact is."""
     return "certain" if is_certain else "possible"

@@ -52,7 +52,10 @@ class ActualVisit:
 
 @dataclass(frozen=True, slots=True)
 class CaseFact:
-    """The case and its debtor. `hardship` lists the debtor's recorded reasons."""
+    """The case and its debtor. `hardship` lists the debtor's recorded reasons.
+
+    `hardship_since`: an instant at which hardship was already known; None where nothing tells since when.
+    """
 
     id: UUID
     debtor_id: UUID
@@ -65,6 +68,9 @@ class CaseFact:
     is_reviewed: bool = False
     has_special_note: bool = False
     is_note_acknowledged: bool = False
+    hardship_since: datetime | None = None
+    reviewed_at: datetime | None = None
+    note_acknowledged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,16 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another visit that somebody of the team made, to whomever."""
+
+    staff_id: UUID
+    visit_id: UUID
+    arrival: Interval
+    departure: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VisitRequest:
     """A ledger entry in which the debtor asked for a visit (inbound) or agreed a return (visit).
 
@@ -180,6 +196,7 @@ class CaseFacts:
     call_days: tuple[date, ...] = ()
     letters_received_on: tuple[date, ...] = ()
     accounts_missing: tuple[UUID, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     def member(self, staff_id: UUID) -> MemberFact | None:
         """Return what is known of one person, or None when nothing is."""

@@ -11,21 +11,21 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import current_app
 
 from server.authority import SYSTEM, Actor
 from server.database import db, transaction
 from server.errors import Conflict, NotFound
 from server.jobs import task
 from server.models.assignments import end_early
+from server.models.cases import Case
 from server.models.dispatch import Assignment, AssignmentMember
-from server.rules import pack as packs
 from server.rules.evidence import REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts
 from server.rules.local_time import ONE_DAY, at_local, local_day
 from server.rules.pack import RulePack
 from server.rules.periods import visits_on
 from server.workflows.case_facts import load_calendar, load_case_facts
+from server.workflows.standing_packs import active_pack, pack_of_case
 
 GRACE_WHERE_NO_CALENDAR: Final = timedelta(days=3)
 
@@ -115,10 +115,12 @@ def cancel(assignment_id: UUID, *, reason: str, actor: Actor, now: datetime) -> 
     return with_teams([assignment])[0]
 
 
-def budget_of(case_id: UUID, *, day: date | None, pack: RulePack, now: datetime) -> Budget:
+def budget_of(case_id: UUID, *, day: date | None, now: datetime) -> Budget:
     """Return what the debtor of a case may still receive on a day (today when none is named)."""
-    day = day or local_day(now, pack.zone)
-    around = at_local(day, time.min, pack.zone)
+    zone = active_pack(now).zone
+    day = day or local_day(now, zone)
+    around = at_local(day, time.min, zone)
+    pack = pack_of_case(case_id, max(around, now))
     facts = load_case_facts(
         case_id=case_id, address_id=None, team=(), around=around, now=now, zone=pack.timezone
     )
@@ -132,17 +134,18 @@ def expire_overdue(*, now: datetime) -> None:
     Not sooner: the phone may still hold a visit that took place offline, and its place in the budget must
     not be given away before its report was due.
     """
-    pack = packs.load(current_app.extensions["config"].rule_pack, now.date())
     waiting = db.session.execute(
-        sa.select(Assignment.id, Assignment.window_end).where(
-            Assignment.state.in_(("issued", "acknowledged")), Assignment.window_end < now - ONE_DAY
-        )
+        sa.select(Assignment.id, Assignment.window_end, Case.client_id)
+        .join(Case, Case.id == Assignment.case_id)
+        .where(Assignment.state.in_(("issued", "acknowledged")), Assignment.window_end < now - ONE_DAY)
     ).all()
     if not waiting:
         return
     calendar = load_calendar(min(row.window_end for row in waiting).year, now.year + 1)
+    packs = {client_id: active_pack(now, client_id) for client_id in {row.client_id for row in waiting}}
     overdue: list[UUID] = []
-    for assignment_id, window_end in waiting:
+    for assignment_id, window_end, client_id in waiting:
+        pack = packs[client_id]
         due = calendar.working_day_after(local_day(window_end, pack.zone), pack.report_due_working_days)
         ends = window_end + GRACE_WHERE_NO_CALENDAR
         if due is not None:

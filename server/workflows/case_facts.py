@@ -129,6 +129,8 @@ def _load_case(case_id: UUID) -> CaseFact:
         is_reviewed=row.reviewed_at is not None,
         has_special_note=row.has_note,
         is_note_acknowledged=row.note_acknowledged_at is not None,
+        reviewed_at=row.reviewed_at,
+        note_acknowledged_at=row.note_acknowledged_at,
     )
 
 

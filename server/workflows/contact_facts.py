@@ -3,8 +3,9 @@
 Each is bounded by an index, so that a ledger of a million rows costs what one of ten does.
 """
 
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +14,9 @@ from server.database import db
 from server.models.cases import LedgerEntry
 from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
 from server.models.visits import Account, Visit
-from server.rules.facts import Arrival, Interval, Reservation, VisitRequest
+from server.rules.facts import Arrival, Elsewhere, Interval, Reservation, VisitRequest
+
+A_DAY: Final = timedelta(days=1)
 
 
 def load_reservations(debtor_id: UUID, *, since: datetime, excluding: UUID | None) -> tuple[Reservation, ...]:
@@ -51,6 +54,35 @@ def load_arrivals(debtor_id: UUID, *, since: datetime) -> tuple[Arrival, ...]:
         [Arrival(row[0], Interval(row[1], row[2]), row[3]) for row in reported]
         + [Arrival(row.id, Interval(row.at, row.at)) for row in imported]
     )
+
+
+def load_elsewhere(
+    team: Sequence[UUID], *, visit_id: UUID, assignment_id: UUID | None, start: datetime, end: datetime
+) -> tuple[Elsewhere, ...]:
+    """Return the other visits that people of a team may have made within [start, end], to whomever (X2)."""
+    rows = db.session.execute(
+        sa.select(Visit)
+        .where(
+            Visit.team.overlap(list(team)),
+            Visit.id != visit_id,
+            Visit.assignment_id.is_distinct_from(assignment_id),
+            Visit.arrived_earliest.between(start - A_DAY, end),
+        )
+        .order_by(Visit.arrived_earliest, Visit.id)
+        .limit(50)
+    ).scalars()
+    return tuple(
+        Elsewhere(staff_id, visit.id, Interval(visit.arrived_earliest, visit.arrived_latest), _left(visit))
+        for visit in rows
+        for staff_id in visit.team
+        if staff_id in team
+    )
+
+
+def _left(visit: Visit) -> Interval | None:
+    if visit.left_earliest is None or visit.left_latest is None:
+        return None
+    return Interval(visit.left_earliest, visit.left_latest)
 
 
 def load_requests(

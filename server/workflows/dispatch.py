@@ -12,7 +12,6 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import current_app
 from psycopg import errors as pg
 from sqlalchemy.exc import IntegrityError
 
@@ -23,7 +22,6 @@ from server.models.assignments import end_early
 from server.models.cases import Address, Case, Debtor
 from server.models.dispatch import Assignment, BudgetSlot, Decision
 from server.models.people import Staff
-from server.rules import pack as packs
 from server.rules.engine import judge
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.json_form import stamp, to_json
@@ -32,6 +30,8 @@ from server.rules.verdict import Verdict
 from server.workflows.assignments import find_assignment
 from server.workflows.case_facts import load_case_facts
 from server.workflows.reservation import Judged, Letters, reserve
+from server.workflows.standing_packs import active_pack as active_pack
+from server.workflows.standing_packs import pack_of_case
 from sync.protocol import uuid7
 
 TRIES: Final = 3
@@ -68,15 +68,10 @@ def _advice(verdict: Verdict) -> str:
     return f"Blocked now: {named}. The first start that nothing blocks is {stamp(verdict.allowed_from)}."
 
 
-def active_pack(now: datetime) -> RulePack:
-    """Return the values of the configured pack on the day of `now`."""
-    return packs.load(current_app.extensions["config"].rule_pack, now.date())
-
-
 def check_assignment(wanted: WantedVisit, *, now: datetime) -> Verdict:
     """Judge a wanted visit and store nothing."""
     _require_sound(wanted, now=now)
-    pack = active_pack(now)
+    pack = pack_of_case(wanted.case_id, max(wanted.window_start, now))
     return judge(wanted, _facts(wanted, pack=pack, now=now), pack)
 
 
@@ -215,7 +210,7 @@ def judge_and_record(
     wanted: WantedVisit, approval: Approval, *, actor: Actor, now: datetime, excluding: UUID | None
 ) -> Judged:
     """Judge and store the decision, whatever it says."""
-    pack = active_pack(now)
+    pack = pack_of_case(wanted.case_id, max(wanted.window_start, now))
     facts = _facts(wanted, pack=pack, now=now, excluding=excluding)
     verdict = judge(wanted, facts, pack)
     decision = _record(wanted, facts, verdict, approval=approval, actor=actor)

@@ -40,6 +40,10 @@ def _judge_address(facts: CaseFacts, **more: Any) -> Iterator[Reason]:
 
 def sensitive_third_party(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
     """A4: somebody with a sensitive occupation lives there: a supervisor decides."""
+    yield from _judge_third_parties(facts)
+
+
+def _judge_third_parties(facts: CaseFacts, **more: Any) -> Iterator[Reason]:
     address = facts.address
     if address is None:
         return
@@ -47,7 +51,7 @@ def sensitive_third_party(wanted: WantedVisit, facts: CaseFacts, pack: RulePack)
     if address.contact is not None and address.contact.sensitive_occupation:
         contacts.append(address.contact.id)
     if contacts:
-        yield a_reason("A4", "sensitive-third-party", "approval", contacts=sorted(set(contacts)))
+        yield a_reason("A4", "sensitive-third-party", "approval", contacts=sorted(set(contacts)), **more)
 
 
 def place_that_was_visited(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
@@ -58,7 +62,8 @@ def place_that_was_visited(actual: ActualVisit, facts: CaseFacts, pack: RulePack
     """
     if actual.assignment_id is None:
         yield from _judge_address(facts, certainty="possible")
+        yield from _judge_third_parties(facts, certainty="possible")
 
 
 CHECKS = (Check(RULES, address_may_be_visited), Check(("A4",), sensitive_third_party))
-AFTERWARDS = (CheckAfterwards(RULES, place_that_was_visited),)
+AFTERWARDS = (CheckAfterwards((*RULES, "A4"), place_that_was_visited),)

@@ -84,8 +84,21 @@ def did_not_fall_on_a_holiday(actual: ActualVisit, facts: CaseFacts, pack: RuleP
         yield a_reason("A12", "holiday", "block", certainty=certainty(is_certain), days=banned, source=source)
 
 
+def fell_in_a_published_year(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """X6 on what happened."""
+    days = days_touched(actual.arrival.earliest, actual.arrival.latest, pack.zone)
+    unknown = [day for day in days if not facts.calendar.is_published(day)]
+    if unknown:
+        is_certain = len(unknown) == len(days)
+        year = unknown[0].year
+        yield a_reason("X6", "calendar-not-published", "block", certainty=certainty(is_certain), year=year)
+
+
 CHECKS = (
     Check(("A12",), not_on_a_holiday, next_permitted_day),
     Check(("X6",), calendar_is_published, next_published_year),
 )
-AFTERWARDS = (CheckAfterwards(("A12",), did_not_fall_on_a_holiday),)
+AFTERWARDS = (
+    CheckAfterwards(("A12",), did_not_fall_on_a_holiday),
+    CheckAfterwards(("X6",), fell_in_a_published_year),
+)

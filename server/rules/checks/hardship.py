@@ -7,7 +7,7 @@ unless the debtor asked.
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from server.rules.check import Check, CheckAfterwards, certainty
+from server.rules.check import Check, CheckAfterwards, certainty, was_in_hardship
 from server.rules.evidence import REQUEST_ONLY, fault_of, usable
 from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
 from server.rules.local_time import local_day, next_midnight
@@ -148,7 +148,7 @@ def kept_weekly_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> It
             "A9",
             "hardship-weekly-cap",
             "block",
-            certainty=certainty(certainly >= pack.hardship_visits),
+            certainty=certainty(was_in_hardship(actual, facts) and certainly >= pack.hardship_visits),
             last_arrival=max(possible),
             arrival=actual.arrival.earliest,
             cap=pack.hardship_visits,
@@ -168,7 +168,7 @@ def kept_calendar_week(actual: ActualVisit, facts: CaseFacts, pack: RulePack) ->
             "A9",
             "hardship-calendar-week",
             "block",
-            certainty=certainty(certainly >= cap),
+            certainty=certainty(was_in_hardship(actual, facts) and certainly >= cap),
             monday=the_week(local_day(actual.arrival.earliest, pack.zone))[0],
             earlier_visits=certainly,
             possibly_earlier_visits=possibly,

@@ -1,4 +1,8 @@
-"""Is the case stopped? (A7, and holds of the D class)"""
+"""Is the case stopped? (A7, and holds of the D class)
+
+After the fact a hold counts by its own times. When a case was closed is not recorded (the hold of its payment
+is), and an assigned visit may have closed it itself.
+"""
 
 from collections.abc import Iterator
 
@@ -62,5 +66,11 @@ def nothing_held_at_arrival(actual: ActualVisit, facts: CaseFacts, pack: RulePac
             yield a_reason(rule, _slug(hold), "block", certainty=certainty(is_certain), **about)
 
 
+def case_was_open(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """D18 on a visit that nobody assigned: closed now, so possibly closed then."""
+    if actual.assignment_id is None and facts.case.state != "open":
+        yield a_reason("D18", "case-closed", "block", certainty="possible", state=facts.case.state)
+
+
 CHECKS = (Check(RULES, nothing_holds), Check(("D18",), case_is_open))
-AFTERWARDS = (CheckAfterwards(RULES, nothing_held_at_arrival),)
+AFTERWARDS = (CheckAfterwards(RULES, nothing_held_at_arrival), CheckAfterwards(("D18",), case_was_open))

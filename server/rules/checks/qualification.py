@@ -1,7 +1,8 @@
 """May these people visit debtors? (G5, G10, G17, G18, G22)
 
 Everybody is qualified (exam, law and conduct, internship, signed NDA), or is a trainee with a signed NDA who
-goes as the one second member beside a qualified lead: the internship is done as trainee.
+goes as the one second member beside a qualified lead: the internship is done as trainee. After the fact the
+training file of the actual day counts, and any qualified member as the lead.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,12 +1,16 @@
-"""Who goes, and are they free? (A10, X1-X5, G6, G15)"""
+"""Who goes, and are they free? (A10, X1-X5, G6, G15)
+
+After the fact nobody asks who led (X1): a report does not say it. A diary is a plan, so being in two places
+(X2) is read from the visits that people made; leave and training (X3, G6) are facts of their own.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from server.rules.check import Check, CheckAfterwards
-from server.rules.facts import ActualVisit, CaseFacts, MemberFact, Span, WantedVisit
+from server.rules.check import Check, CheckAfterwards, certainty, was_in_hardship
+from server.rules.facts import ActualVisit, CaseFacts, Interval, MemberFact, Span, WantedVisit
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, Severity, a_reason
 
@@ -111,9 +115,91 @@ def team_that_went(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Ite
     An assigned visit answers only for what nobody could approve: its size was judged when it was assigned,
     and a team other than the assigned one is reconciliation's own finding.
     """
-    for reason in _judge_size(len(set(actual.team)), facts, pack, certainty="certain"):
+    size = len(set(actual.team))
+    is_certain = not facts.case.hardship or size > pack.team_max or was_in_hardship(actual, facts)
+    for reason in _judge_size(size, facts, pack, certainty=certainty(is_certain)):
         if reason.severity == "block" or actual.assignment_id is None:
             yield reason
+    if actual.assignment_id is None and size < pack.team_min:
+        source = pack.source_of("team_min")
+        about: dict[str, Any] = {"size": size, "minimum": pack.team_min, "source": source}
+        yield a_reason("X1", "team-too-small", "block", certainty="certain", **about)
+
+
+def carried_a_phone(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """X5 on what happened: nobody of the team has an enrolled phone (now; it may have been revoked since)."""
+    members = [member for staff_id in actual.team if (member := facts.member(staff_id))]
+    if members and not any(member.has_device for member in members):
+        yield a_reason("X5", "lead-without-device", "block", certainty="possible", team=actual.team)
+
+
+def were_employed(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """G15 on what happened: people who had left by then."""
+    for staff_id in dict.fromkeys(actual.team):
+        member = facts.member(staff_id)
+        if member is None or member.left_at is None or member.left_at > actual.arrival.latest:
+            continue
+        is_certain = member.left_at <= actual.arrival.earliest
+        about = {"staff_id": staff_id, "left_at": member.left_at}
+        yield a_reason("G15", "not-employed", "block", certainty=certainty(is_certain), **about)
+
+
+def were_free(actual: ActualVisit, facts: CaseFacts, pack: RulePack, *, kind: str) -> Iterator[Reason]:
+    """X3, G6 on what happened: certain when no reading of the clocks puts the visit beside the absence."""
+    rule, slug = TAKEN_BY[kind]
+    for staff_id in dict.fromkeys(actual.team):
+        member = facts.member(staff_id)
+        for span in _spans(member, kind) if member else []:
+            taken = Interval(span.start, span.start), Interval(span.end, span.end)
+            meets = _meets((actual.arrival, actual.departure), taken)
+            if meets is not None:
+                about = {"staff_id": staff_id, "taken_from": span.start, "taken_until": span.end}
+                yield a_reason(rule, slug, "block", certainty=meets, **about)
+                break
+
+
+def were_nowhere_else(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
+    """X2 on what happened: somebody of the team was at another visit at the same time."""
+    for other in facts.elsewhere:
+        if other.staff_id not in actual.team or other.visit_id == actual.visit_id:
+            continue
+        meets = _meets((actual.arrival, actual.departure), (other.arrival, other.departure))
+        if meets is not None:
+            yield a_reason(
+                "X2",
+                "double-booked",
+                "block",
+                certainty=meets,
+                staff_id=other.staff_id,
+                visit_id=other.visit_id,
+            )
+
+
+Stay = tuple[Interval, Interval | None]
+
+
+def _meets(one: Stay, other: Stay) -> str | None:
+    """Say whether two stays certainly or possibly overlap; None when they cannot.
+
+    A stay certainly lasts from the latest arrival to the earliest departure; nothing when that is unknown.
+    """
+    if _overlap(_certain(one), _certain(other)):
+        return certainty(True)
+    return certainty(False) if _overlap(_possible(one), _possible(other)) else None
+
+
+def _certain(stay: Stay) -> tuple[datetime, datetime]:
+    arrival, departure = stay
+    return arrival.latest, arrival.latest if departure is None else departure.earliest
+
+
+def _possible(stay: Stay) -> tuple[datetime, datetime]:
+    arrival, departure = stay
+    return arrival.earliest, arrival.latest if departure is None else departure.latest
+
+
+def _overlap(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
+    return max(one[0], other[0]) < min(one[1], other[1])
 
 
 CHECKS = (
@@ -126,4 +212,11 @@ CHECKS = (
         for kind, (rule, _) in TAKEN_BY.items()
     ),
 )
-AFTERWARDS = (CheckAfterwards(("A10", "X4"), team_that_went),)
+AFTERWARDS = (
+    CheckAfterwards(("A10", "X4", "X1"), team_that_went),
+    CheckAfterwards(("X5",), carried_a_phone),
+    CheckAfterwards(("G15",), were_employed),
+    CheckAfterwards(("X2",), were_nowhere_else),
+    CheckAfterwards(("X3",), partial(were_free, kind="leave")),
+    CheckAfterwards(("G6",), partial(were_free, kind="training")),
+)

@@ -1,6 +1,7 @@
 """At which hours may a visit take place? (T1, T2, AMB1)
 
-The whole visit lies inside the window: arrival at 08:00:00 and departure at 21:00:00 are still inside.
+The whole visit lies inside the window: arrival at 08:00:00 and departure at 21:00:00 are still inside. The
+latest start (T2) is a rule for plans: after the fact only the window itself can be broken.
 """
 
 from collections.abc import Iterator

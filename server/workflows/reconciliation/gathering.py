@@ -1,16 +1,16 @@
 """What does the office know of one visit? A fixed number of queries, whatever the visit holds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import current_app
 
 from server.database import db, release_connection
 from server.models.cases import Address
-from server.models.dispatch import Assignment, AssignmentMember
+from server.models.dispatch import Assignment, AssignmentMember, Decision
 from server.models.evidence import Evidence
 from server.models.letters import Letter, LetterTemplate
 from server.models.visits import Account, Item, Visit
@@ -26,11 +26,13 @@ from server.reconcile.facts import (
     VisitFacts,
 )
 from server.rules import facts as rule_facts
-from server.rules import pack as packs
 from server.rules.engine import judge_afterwards
 from server.rules.local_time import at_local, local_day
+from server.rules.pack import RulePack
 from server.rules.verdict import Reason
 from server.workflows.case_facts import load_calendar, load_case_facts
+from server.workflows.contact_facts import load_elsewhere
+from server.workflows.standing_packs import active_pack, pack_of_case
 from sync.clock import Interval, Method
 
 LIMITS: Final = Limits()
@@ -48,7 +50,8 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     if row is None:
         return None
     visit, assignment = row.Visit, row.Assignment
-    pack = packs.load(current_app.extensions["config"].rule_pack, visit.arrived_earliest.date())
+    at = visit.arrived_earliest
+    pack = active_pack(at) if assignment is None else pack_of_case(assignment.case_id, at)
     evidence = db.session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
     ).all()
@@ -209,7 +212,7 @@ def _flags(visit_id: UUID) -> frozenset[str]:
     )
 
 
-def _account_due(visit: Visit, pack: packs.RulePack) -> datetime | None:
+def _account_due(visit: Visit, pack: RulePack) -> datetime | None:
     """Return the end of the working day on which the account is due; None in an unpublished year."""
     left = local_day(visit.left_latest or visit.arrived_latest, pack.zone)
     calendar = load_calendar(left.year, left.year + 1)
@@ -218,7 +221,7 @@ def _account_due(visit: Visit, pack: packs.RulePack) -> datetime | None:
 
 
 def _broken_rules(
-    visit: Visit, assignment: Assignment, *, pack: packs.RulePack, now: datetime
+    visit: Visit, assignment: Assignment, *, pack: RulePack, now: datetime
 ) -> tuple[Reason, ...]:
     """Judge the assignment rules again, on the actual times, place and team."""
     facts = load_case_facts(
@@ -239,4 +242,19 @@ def _broken_rules(
         address_id=assignment.address_id,
         assignment_id=assignment.id,
     )
-    return judge_afterwards(actual, facts, pack).reasons
+    last = actual.arrival.latest if actual.departure is None else actual.departure.latest
+    elsewhere = load_elsewhere(
+        actual.team,
+        visit_id=visit.id,
+        assignment_id=assignment.id,
+        start=actual.arrival.earliest,
+        end=last,
+    )
+    case = replace(facts.case, hardship_since=_hardship_since(assignment))
+    return judge_afterwards(actual, replace(facts, case=case, elsewhere=elsewhere), pack).reasons
+
+
+def _hardship_since(assignment: Assignment) -> datetime | None:
+    """When hardship was certainly known: the decision that granted the visit kept what was known then."""
+    decision = db.session.get_one(Decision, assignment.decision_id)
+    return decision.judged_at if decision.facts.get("case", {}).get("hardship") else None
