@@ -17,6 +17,7 @@ from server.database import db
 from tests import cluster
 from tests.builders import Cast
 from tests.cluster import pytest_configure, pytest_unconfigure
+from tests.office import Office, an_office
 
 __all__ = ["pytest_configure", "pytest_unconfigure"]
 
@@ -52,17 +53,25 @@ def product(config: Config) -> Flask:
 
 @pytest.fixture
 def app(product: Flask) -> Iterator[Flask]:
-    """The app on an empty database, inside an application context."""
+    """The app on an empty database, inside an application context; a story may stop its clock."""
+    running = product.extensions["clock"]
     with product.app_context():
         cluster.empty_tables(db.engine)
         yield product
         db.session.remove()
+    product.extensions["clock"] = running
 
 
 @pytest.fixture
 def cast(app: Flask) -> Cast:
     """People who can be asked to do things: `cast.client(Role.DISPATCHER)` is a signed-in browser."""
     return Cast(app)
+
+
+@pytest.fixture
+def office(app: Flask) -> Office:
+    """A dispatch office on Monday 23 November 2026, 10:00 in China."""
+    return an_office(app)
 
 
 @pytest.fixture

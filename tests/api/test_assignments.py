@@ -1,6 +1,5 @@
 """Dispatch over HTTP: every gate with its reason, quotation and first permitted start; who may; bad input."""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -14,16 +13,9 @@ from server.models.cases import Hold
 from server.models.people import Absence, Staff
 from server.workflows.calendar import seed_calendar
 from tests.builders import a_contact, a_handset, a_ledger_entry, a_visitor, an_address
-from tests.office import NOW, Door, Office, a_body, a_door, a_team, an_office, china
+from tests.office import NOW, Door, Office, a_body, a_door, a_team, china
 
 READERS = (Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR)
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 def held(reason: str, *, scope: str = "debtor") -> Door:

@@ -1,6 +1,5 @@
 """From a pasted notice to the calendar everybody is judged by: two people, and no visit left on a holiday."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from server.workflows.calendar import seed_calendar
 from server.workflows.case_facts import load_calendar
 from server.workflows.provisional import calendar_alarm, envelope, foresee
 from tests.intake.test_holiday_notice import OF_2026
-from tests.office import NOW, Office, a_body, a_door, a_team, an_office
+from tests.office import NOW, Office, a_body, a_door, a_team
 
 BANNED = date(2026, 11, 26)
 AMENDED = OF_2026 + "八、纪念日:11月26日(周四)放假1天。\n"
@@ -29,13 +28,6 @@ OF_2027 = """
 六、中秋节:9月15日(周三)放假1天。
 七、国庆节:10月1日(周五)至7日(周四)放假调休,共7天。9月26日(周日)、10月9日(周六)上班。
 """
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 def entered(office: Office, text: str, *, year: int = 2026, **more: Any) -> dict[str, Any]:

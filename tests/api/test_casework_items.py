@@ -21,18 +21,10 @@ from sync.phone import Phone
 from sync.protocol import uuid7
 from sync.wire import write_clock, write_pushed
 from tests.builders import a_case, a_visitor, an_address, an_assignment
-from tests.office import NOW, Office, an_office
+from tests.office import NOW, Office
 from tests.phones import Watch, a_phone
 
 NOBODY = "01890000-0000-7000-8000-00000000dead"
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    """An office on Monday 23 November 2026, 10:00 in China."""
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Complaints: everything stops at once, one supervisor takes it over, the client hears what it must know."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,17 +16,9 @@ from server.models.casework import CaseworkEvent, ClientNotice, Complaint
 from server.models.dispatch import Assignment
 from server.models.people import Staff
 from tests.builders import Person, a_case, a_person, a_token, a_visitor, an_address, an_assignment
-from tests.office import NOW, Office, Stopped, an_office, china
+from tests.office import NOW, Office, Stopped, china
 
 WORDS = "电话里态度恶劣"
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    """An office on Monday 23 November 2026, 10:00 in China."""
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 def complain(office: Office, case: Case | None = None, **more: Any) -> dict[str, Any]:

@@ -17,16 +17,8 @@ from server.workflows.dispatch import VisitRefused, assign
 from sync.phone import Phone
 from tests import phones
 from tests.builders import a_case, a_contact, a_visitor, an_address, an_assignment
-from tests.office import NOW, Door, Office, a_door, a_team, a_wish, an_office
+from tests.office import NOW, Door, Office, a_door, a_team, a_wish
 from tests.phones import Watch, a_phone
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    """An office on Monday 23 November 2026, 10:00 in China."""
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 @pytest.fixture

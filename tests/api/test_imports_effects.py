@@ -1,7 +1,7 @@
 """A client's file changes what a visit rests on: the visit is taken back, on the phones too."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -17,14 +17,7 @@ from server.models.dispatch import Assignment, BudgetSlot
 from server.models.feed import FeedRow
 from tests.api.files import send
 from tests.builders import a_contact, an_address
-from tests.office import Door, Office, a_body, a_door, a_team, an_office
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
+from tests.office import Door, Office, a_body, a_door, a_team
 
 
 def a_visit(office: Office, door: Door, *, start: str = "2026-11-24 10:00", size: int = 2) -> str:

@@ -1,12 +1,10 @@
 """Incidents: force stops the case, leadership and client hear at once, and nothing closes unlearned."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from sqlalchemy.exc import IntegrityError
 
 from server.authority import Role
@@ -15,19 +13,11 @@ from server.models.access import AccessEntry
 from server.models.cases import Case, Hold
 from server.models.casework import INCIDENT_KINDS, ClientNotice, Incident
 from tests.builders import a_case
-from tests.office import NOW, Office, an_office
+from tests.office import NOW, Office
 
 WORDS = "对方推搡后我方撤离"
 LESSONS = {"cause": "语言冲突", "education": "安全培训", "prevention": "两人同行"}
 SOON = NOW + timedelta(hours=2)
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    """An office on Monday 23 November 2026, 10:00 in China."""
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 def happened(office: Office, kind: str, *, case: Case | None = None, **more: Any) -> dict[str, Any]:

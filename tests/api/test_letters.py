@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 
 from server.authority import Role
 from server.database import db, transaction
@@ -20,14 +19,9 @@ from sync.protocol import uuid7
 from tests.builders import a_contact
 from tests.letters.builders import BODY, PARTS, PHONE
 from tests.letters.standing import a_standing_template
-from tests.office import NOW, Door, Office, a_body, a_door, a_team, an_office
+from tests.office import NOW, Door, Office, a_body, a_door, a_team
 
 WANTED = {"template": "notice-1", "recipient": "debtor", "pay_by": "2026-12-01"}
-
-
-@pytest.fixture
-def office(app: Flask) -> Office:
-    return an_office(app)
 
 
 def a_template(door: Door, **facts: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Notices: the client is told in time, orally first where that is due, and with evidence."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,15 +14,7 @@ from server.models.cases import Case, Hold
 from server.models.casework import ClientNotice
 from server.workflows import holds
 from tests.builders import a_case
-from tests.office import NOW, Office, Stopped, an_office, china
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    """An office on Monday 23 November 2026, 10:00 in China."""
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
+from tests.office import NOW, Office, Stopped, china
 
 
 def held(office: Office, reason: str, *, at: datetime = NOW, case: Case | None = None) -> Hold:

@@ -1,27 +1,18 @@
 """What a dispatcher asks before nine o'clock: which doors, by whom, and why not the others?"""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from server.authority import Role
 from server.database import transaction
 from server.models.cases import Client
 from server.models.people import Absence
 from tests.builders import a_visitor
-from tests.office import NOW, Office, a_door, a_team, an_office, china
+from tests.office import NOW, Office, a_door, a_team, china
 
 DAY = "2026-11-24"
-
-
-@pytest.fixture
-def office(app: Flask) -> Iterator[Office]:
-    running = app.extensions["clock"]
-    yield an_office(app)
-    app.extensions["clock"] = running
 
 
 def asked(office: Office, **question: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 
 from server.authority import Role
 from server.database import db, transaction
@@ -19,15 +18,10 @@ from server.models.visits import Account, Visit
 from server.workflows.deliveries import record_deliveries
 from sync.protocol import uuid7
 from tests.letters.standing import a_standing_template
-from tests.office import NOW, Office, a_body, a_door, a_team, an_office, china
+from tests.office import NOW, Office, a_body, a_door, a_team, china
 
 ARRIVED = china("2026-11-24 10:10")
 SEALED = {"recipient": "co_resident", "relation": "妻子", "name": "李梅"}
-
-
-@pytest.fixture
-def office(app: Flask) -> Office:
-    return an_office(app)
 
 
 def a_visit_with_letter(office: Office, **template: Any) -> Visit:
