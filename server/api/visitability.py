@@ -1,6 +1,6 @@
 """Which cases may be visited on a day, by whom, and if not, since which rule and from when?"""
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import marshmallow as ma
@@ -10,18 +10,14 @@ from server.api.assignments import ReasonSchema
 from server.api.auth import current_time, requires
 from server.api.transport import Blueprint
 from server.authority import Role
-from server.errors import Fault, Invalid
-from server.rules.local_time import local_day
-from server.rules.pack import RulePack
 from server.workflows.cases import find_client
-from server.workflows.dispatch import active_pack
 from server.workflows.eligibility import Answer, which_cases, who
-from server.workflows.visitability import Counts, Filter, a_counted_page, a_page
+from server.workflows.standing_packs import active_pack
+from server.workflows.visitability import Counts, Filter, a_counted_page, a_day, a_page, team_max
 
 blueprint = Blueprint("visitability", __name__, description="Which cases may be visited")
 STATUSES = ["may", "approval", "blocked"]
 INSTANT = {"format": "date-time"}
-DAYS_AHEAD = 400
 
 
 class QuestionSchema(ma.Schema):
@@ -126,7 +122,7 @@ def ask(body: dict[str, Any]) -> dict[str, Any]:
     now = current_time()
     pack = active_pack(now)
     answers = which_cases(
-        day=_a_day(body["day"], now=now, pack=pack),
+        day=a_day(body["day"], now=now, pack=pack),
         now=now,
         pack=pack,
         case_ids=body["case_ids"],
@@ -140,7 +136,7 @@ def ask(body: dict[str, Any]) -> dict[str, Any]:
         page, counts = a_counted_page(answers, shown=shown, limit=body["limit"])
     else:
         page = a_page(answers, shown=shown, limit=body["limit"])
-    cases = [_shown(answer, pack) for answer in page.answers]
+    cases = [_shown(answer) | {"team_max": team_max(answer, pack)} for answer in page.answers]
     return {"day": body["day"], "cases": cases, "counts": counts, "next": page.next}
 
 
@@ -152,7 +148,7 @@ def visitors(query: dict[str, Any]) -> dict[str, Any]:
     """Say who can visit on a day, in which role, and when they are free."""
     now = current_time()
     pack = active_pack(now)
-    day = _a_day(query["day"] or local_day(now, pack.zone), now=now, pack=pack)
+    day = a_day(query["day"], now=now, pack=pack)
     found = [
         {
             "staff_id": one.staff_id,
@@ -166,16 +162,5 @@ def visitors(query: dict[str, Any]) -> dict[str, Any]:
     return {"day": day, "visitors": found}
 
 
-def _a_day(day: date, *, now: datetime, pack: RulePack) -> date:
-    """Refuse a day that is over or too far ahead to be planned."""
-    today = local_day(now, pack.zone)
-    if not today <= day <= today + timedelta(days=DAYS_AHEAD):
-        fault = Fault("/day", f"Is not from {today} on, up to {DAYS_AHEAD} days ahead.")
-        raise Invalid("day-out-of-range", "Name today or a day ahead.", faults=[fault])
-    return day
-
-
-def _shown(answer: Answer, pack: RulePack) -> dict[str, Any]:
-    team_max = min(pack.team_max, pack.hardship_team_max) if answer.is_hardship else pack.team_max
-    named = {name: getattr(answer, name) for name in AnswerSchema().fields if hasattr(answer, name)}
-    return {**named, "team_max": team_max}
+def _shown(answer: Answer) -> dict[str, Any]:
+    return {name: getattr(answer, name) for name in AnswerSchema().fields if hasattr(answer, name)}

@@ -6,11 +6,32 @@ A page stops reading as soon as it is full; counts need every case and are made 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from itertools import islice
+from typing import Final
 from uuid import UUID
 
+from server.errors import Fault, Invalid
+from server.rules.local_time import local_day
+from server.rules.pack import RulePack
 from server.rules.situations import Status
 from server.workflows.eligibility import Answer
+
+DAYS_AHEAD: Final = 400
+
+
+def a_day(day: date | None, *, now: datetime, pack: RulePack) -> date:
+    """Return the day asked about, today for None; Invalid for one that is over or too far to be planned."""
+    today = local_day(now, pack.zone)
+    if day is not None and not today <= day <= today + timedelta(days=DAYS_AHEAD):
+        fault = Fault("/day", f"Is not from {today} on, up to {DAYS_AHEAD} days ahead.")
+        raise Invalid("day-out-of-range", "Name today or a day ahead.", faults=[fault])
+    return day or today
+
+
+def team_max(answer: Answer, pack: RulePack) -> int:
+    """Return how many may go: fewer to people in hardship (A10)."""
+    return min(pack.team_max, pack.hardship_team_max) if answer.is_hardship else pack.team_max
 
 
 @dataclass(frozen=True, slots=True)
