@@ -1,0 +1,118 @@
+"""Until when must something be done on a case, what did the debtor promise, and what was paid?
+
+`case_clocks` is a projection: it is computed from the case, its ledger, holds and promises, and may be
+computed again at any time. Promises and payments are records. Amounts are fen; neither ever changes a debt,
+which is the client's number and comes with imports (C4).
+"""
+
+from datetime import date, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.database import Model, one_of
+from sync.protocol import uuid7
+
+CLOCK_STATES = ("running", "met", "capped", "suspended", "missed")
+PROMISE_SOURCES = ("office", "phone", "import")
+PROMISE_STATES = ("open", "kept", "broken", "withdrawn")
+PAYMENT_SOURCES = ("office", "import")
+
+
+class CaseClock(Model):
+    """One deadline of one case: which rule set it, until when, and what became of it.
+
+    `because`: why it no longer pushes (capped, suspended). `is_provisional`: no calendar was published for
+    a day on the way, so it is counted again when there is one.
+    """
+
+    __tablename__ = "case_clocks"
+    __table_args__ = (
+        one_of("state", *CLOCK_STATES),
+        sa.CheckConstraint(
+            "state NOT IN ('capped', 'suspended') OR because <> ''", name="stopped_has_reason"
+        ),
+        sa.Index(
+            "ix_case_clocks_pushing",
+            "due_at",
+            "case_id",
+            "rule",
+            postgresql_where=sa.text("state IN ('running', 'missed')"),
+        ),
+        sa.Index(
+            "ix_case_clocks_stopped",
+            "state",
+            "due_at",
+            "case_id",
+            "rule",
+            postgresql_where=sa.text("state IN ('capped', 'suspended')"),
+        ),
+    )
+
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    opened_on: Mapped[date]
+    due_at: Mapped[datetime]
+    state: Mapped[str]
+    because: Mapped[str] = mapped_column(default="", server_default="")
+    is_provisional: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    updated_at: Mapped[datetime]
+
+
+class Promise(Model):
+    """What the debtor said they would pay, and by when (F13). A record of their proposal, never an agreement.
+
+    `accepted_by_client_authorisation` names the client's letter that accepts instalments (D28, AMB20); empty:
+    nobody accepted anything. `paid_fen`: how much of it arrived in time.
+    """
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        one_of("source", *PROMISE_SOURCES),
+        one_of("state", *PROMISE_STATES),
+        sa.CheckConstraint("amount_fen > 0", name="promises_something"),
+        sa.CheckConstraint("paid_fen >= 0", name="paid_not_negative"),
+        sa.CheckConstraint("(state = 'open') = (settled_at IS NULL)", name="settled_has_time"),
+        sa.CheckConstraint("state <> 'kept' OR paid_fen >= amount_fen", name="kept_is_paid"),
+        sa.Index("ix_promises_open", "due_on", "case_id", postgresql_where=sa.text("state = 'open'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
+    amount_fen: Mapped[int]
+    due_on: Mapped[date]
+    follow_up_on: Mapped[date | None]
+    made_at: Mapped[datetime]
+    source: Mapped[str]
+    recorded_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("staff.id"))
+    state: Mapped[str] = mapped_column(default="open", server_default="open")
+    settled_at: Mapped[datetime | None]
+    paid_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    accepted_by_client_authorisation: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Payment(Model):
+    """Money that the client or the office says has arrived. It does not change the debt by itself."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        one_of("source", *PAYMENT_SOURCES),
+        sa.CheckConstraint("amount_fen > 0", name="pays_something"),
+        sa.Index("ix_payments_case_day", "case_id", "paid_on"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"))
+    amount_fen: Mapped[int]
+    paid_on: Mapped[date]
+    source: Mapped[str]
+    recorded_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("staff.id"))
+    recorded_at: Mapped[datetime]
