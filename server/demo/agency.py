@@ -186,3 +186,27 @@ def _contacts(case: Entrusted, *, day: date) -> list[dict[str, Any]]:
             )
         )
     return found
+
+
+REMINDER: Final[dict[str, Any]] = {
+    "client": CLIENT,
+    "reference": "reminder-1",
+    "version": 1,
+    "kind": "notice",
+    "title": "还款提示函",
+    "body": "{{ recipient_name }}:\n案件编号{{ case_reference }}。{{ debt_cause }}截至{{ balance_as_of }},"
+    "尚欠{{ outstanding_amount }}。\n{{ bank_measures }}\n{{ expectation }}\n{{ reminder }}\n"
+    "受{{ client_name }}委托,{{ agency_name }},电话{{ agency_phone }}。\n{{ seal }}",
+    "parts": {
+        "debt_cause": "您名下信用卡账户自约定还款日起未足额还款。",
+        "bank_measures": "我们已多次以电话方式提示您还款。",
+        "expectation": "请您通过官方渠道还款,或与我们联系说明情况。",
+        "reminder": "如对上述金额有异议,请致电核实。",
+    },
+    "agency_name": "诚信服务公司",
+    "agency_phone": "400-820-1234",
+    "approved_by": "信用卡中心 王经理",
+    "approval_reference": "批-2026-7",
+    "approved_on": "2026-01-05",
+}
+"""The one letter that the client approved for this agency (H2)."""

@@ -28,7 +28,8 @@ def gates_refuse(scene: Scene) -> None:
     scene.teller.chapter("The dispatcher asks for visits that must not happen")
     nine, lin, zhao = at(TOMORROW, 9), (LIN, LIN_MATE), (ZHAO, ZHAO_MATE)
     _holds(scene)
-    unpublished = max(one["year"] for one in scene.dispatcher.get("/calendar")["years"]) + 1
+    years = scene.dispatcher.get("/calendar")["years"]
+    unpublished = max(one["year"] for one in years if one["status"] == "published") + 1
     for rule, sentence, name, start, team, more in (
         ("T1", "before eight in the morning", "honest", at(TOMORROW, 7), lin, {}),
         (

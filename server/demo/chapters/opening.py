@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from server.demo.agency import AUDITOR, CASES, DAY, DISPATCHER, SUPERVISOR, TEAMS
+from server.demo.agency import AUDITOR, CASES, DAY, DISPATCHER, REMINDER, SUPERVISOR, TEAMS
 from server.demo.day import open_handset
 from server.demo.office import ADMIN
 from server.demo.scene import Scene
@@ -19,6 +19,7 @@ def the_office_opens(scene: Scene) -> None:
     for one in (DISPATCHER, SUPERVISOR, AUDITOR):
         scene.desks[one.role] = scene.office.sign_in(one.number)
     report = scene.office.load_cases(scene.dispatcher, day=DAY)
+    scene.supervisor.post("/letter-templates", REMINDER)
     total = sum(report[name] for name in ("created", "updated", "unchanged"))
     scene.teller.check(report["rejected"] == 0, f"the client's file is in: {total} rows", found=report)
     expected = "created" if report["created"] and not scene.is_over else "unchanged"
