@@ -19,6 +19,7 @@ from uuid import UUID
 import httpx
 
 from sync.client import Progress, Report, SyncClient
+from sync.door import NOTHING, REMEMBERED, AtTheDoor, Obstacle, obstacles, remember, turning_back
 from sync.envelope import DeviceKey, PublicKey, digest
 from sync.outbox import Outbox, QueuedFile, Sealed
 from sync.protocol import ITEM, PERMIT, Clock, Item, uuid7
@@ -172,23 +173,22 @@ class Phone:
         return Reader(parse(envelope.payload)).value
 
     def may_enter_now(self, held: Held, *, team: Sequence[UUID]) -> list[str]:
-        """Compare the permit with now and with who is here; the answer is why not (empty: go).
+        """Compare the permit with now, with who is here and with what this phone did; why not (empty: go)."""
+        return [obstacle.why for obstacle in self.before_the_door(held, team=team)]
 
-        The phone needs no rule engine: the office wrote its conditions into the permit as data.
-        """
-        now = self.estimate_now()
-        permit = Reader(held.permit)
-        spans = [Reader(span) for span in permit.array("allowed")]
-        why = []
-        if not any(span.instant("from") <= now <= span.instant("until") for span in spans):
-            why.append("outside the permitted time")
-        if now > permit.instant("latest_start"):
-            why.append("after the latest permitted start")
-        if now > permit.instant("expires_at"):
-            why.append("the permit has expired")
-        if set(team) != set(permit.uuids("team")):
-            why.append("the team is not the one on the permit")
-        return why
+    def before_the_door(
+        self, held: Held, *, team: Sequence[UUID], checklist: Mapping[str, bool] | None = None
+    ) -> tuple[Obstacle, ...]:
+        """Return every condition that fails, each with its rule and what to do (`sync.door`)."""
+        carried = next((one.permit.get("permit_id") for one in self.today() if one.id == held.id), None)
+        here = AtTheDoor(self.estimate_now(), team, carried, checklist)
+        permit = held.permit | {"assignment_id": str(held.id)}
+        return obstacles(permit, here, memory=self.outbox.fact("door") or NOTHING)
+
+    def turn_back(self, held: Held, found: Sequence[Obstacle]) -> UUID | None:
+        """Record that the team did not knock; None where the obstacles end by themselves."""
+        item = turning_back(held.permit | {"assignment_id": str(held.id)}, found)
+        return None if item is None else self.record(*item)
 
     # What the visitor does.
 
@@ -197,6 +197,11 @@ class Phone:
         item_id = uuid7()
         clock = self.read_clock()
         seen = (self.outbox.fact("seen") or {}).get(f"staff:{self.staff_id}", 0)
+        if type_ in REMEMBERED:
+            permits = [held.permit | {"assignment_id": str(held.id)} for held in self.today()]
+            memory = self.outbox.fact("door") or NOTHING
+            at = self.estimate_now()
+            self.outbox.remember(door=remember(memory, type_=type_, body=body, permits=permits, at=at))
 
         def seal(seq: int, prev: bytes | None) -> Sealed:
             item = Item(
