@@ -29,6 +29,8 @@ HOLD_SCOPE_OF_REASON = {
     "other": "case",
 }
 
+STATUS_MEANINGS = ("promise", "tracing", "other")
+
 
 class Client(Model):
     """The bank that entrusted cases."""
@@ -93,6 +95,23 @@ class Case(Model):
     note_acknowledged_at: Mapped[datetime | None]
     note_acknowledged_by: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(default="open", server_default="open")
+
+
+class StatusCode(Model):
+    """One code that cases of a client may carry (D1, AMB16); those of the house rules need no row."""
+
+    __tablename__ = "status_codes"
+    __table_args__ = (
+        sa.UniqueConstraint("client_id", "reference"),
+        one_of("meaning", *STATUS_MEANINGS),
+        sa.CheckConstraint("reference <> ''", name="names_a_code"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
+    reference: Mapped[str]
+    title: Mapped[str] = mapped_column(default="", server_default="")
+    meaning: Mapped[str] = mapped_column(default="other", server_default="other")
 
 
 class Contact(Model):
@@ -195,13 +214,15 @@ class LedgerEntry(Model):
     """One contact on a case: call, letter, visit or inbound.
 
     `asks_for_visit`: the debtor asked for a visit, or agreed a return visit (on `visit_on` if a day was
-    named). A letter's `received_on` (or proof of non-delivery) starts the seven working days of A15.
+    named). A letter's `received_on` (or proof of non-delivery) starts the seven working days of A15. Of a
+    call, `connected` says whether anybody answered; None: only an effective one certainly was (J18, AMB3).
     """
 
     __tablename__ = "ledger_entries"
     __table_args__ = (
         sa.UniqueConstraint("client_id", "reference"),
         one_of("channel", "call", "letter", "visit", "inbound"),
+        sa.CheckConstraint("connected OR NOT effective", name="effective_is_connected"),
         sa.Index("ix_ledger_entries_case_at", "case_id", "at"),
         sa.Index("ix_ledger_entries_debtor_at", "debtor_id", "at"),
         # What the rules ask for, in constant time however long the ledger is.
@@ -219,6 +240,7 @@ class LedgerEntry(Model):
     channel: Mapped[str]
     at: Mapped[datetime]
     effective: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    connected: Mapped[bool | None]
     counterpart: Mapped[str] = mapped_column(default="", server_default="")
     result: Mapped[str] = mapped_column(default="", server_default="")
     received_on: Mapped[date | None]
