@@ -2,6 +2,7 @@
 
 One Ed25519 key signs DSSE envelopes; one HMAC key makes short tokens. Both come from the
 configuration and are held by the app (`current_app.extensions["signer"]`); nothing here stores a key.
+A third key, derived from the first, opens the rescue bundles that phones lock for this office.
 """
 
 import base64
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import current_app
 
 from sync.envelope import keyid_of, pae
+from sync.rescue import PURPOSE, RESCUE_KEY, rescue_key_body
+from sync.strongbox import BoxOpener
 
 RECEIPT: Final = "application/vnd.fieldvisit.receipt+json"
 PERMIT: Final = "application/vnd.fieldvisit.permit+json"
@@ -34,13 +37,20 @@ class Signer:
     secret: bytes
     keyid: str
     public_spki: bytes
+    rescue: BoxOpener
 
     @classmethod
     def from_seed(cls, seed: bytes, *, secret: bytes) -> "Signer":
         """Build the signer from a 32-byte Ed25519 seed and a secret for HMACs."""
         key = Ed25519PrivateKey.from_private_bytes(seed)
         spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return cls(key=key, secret=secret, keyid=keyid_of(spki), public_spki=spki)
+        rescue = BoxOpener.from_secret(seed, purpose=PURPOSE)
+        return cls(key=key, secret=secret, keyid=keyid_of(spki), public_spki=spki, rescue=rescue)
+
+    @property
+    def rescue_key(self) -> dict[str, Any]:
+        """What phones get to lock rescue bundles with, signed: nobody else can slip his own key in."""
+        return self.seal(RESCUE_KEY, rescue_key_body(self.rescue.public))
 
     def sign(self, payload_type: str, payload: bytes) -> bytes:
         """Sign the payload's PAE; 64 bytes."""

@@ -55,6 +55,7 @@ class EnrolledSchema(ma.Schema):
     token = ma.fields.String(required=True)
     expires_at = ma.fields.AwareDateTime(required=True)
     server_key = ma.fields.String(required=True, metadata={"description": "base64 SPKI DER of our key"})
+    rescue_key = ma.fields.Dict(metadata={"description": "DSSE: what rescue bundles are locked with"})
 
 
 class DeviceSchema(ma.Schema):
@@ -96,6 +97,7 @@ def enrol(body: dict[str, Any]) -> dict[str, Any]:
         "token": fresh.token,
         "expires_at": fresh.expires_at,
         "server_key": base64.b64encode(current_signer().public_spki).decode(),
+        "rescue_key": current_signer().rescue_key,
     }
 
 

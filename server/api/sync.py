@@ -32,6 +32,7 @@ class PullPageSchema(ma.Schema):
     has_more = ma.fields.Boolean()
     anchor = ma.fields.Dict()
     durable_through = ma.fields.Integer()
+    rescue_key = ma.fields.Dict()
 
 
 class PushAnswerSchema(ma.Schema):

@@ -52,6 +52,7 @@ def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict
         "has_more": has_more,
         "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
         "durable_through": durable,
+        "rescue_key": current_signer().rescue_key,
     }
 
 
