@@ -1,15 +1,22 @@
-"""Where in the change feed is a phone, and may it go on from there?
+"""Where in the change feed is a phone, may it go on from there, and does it hold what the office thinks?
 
-A cursor is opaque to the phone: base64url of each scope's epoch and number. A cursor of another epoch,
+A cursor is opaque to the phone: base64url of each scope's epoch, number and floor. A cursor of another epoch,
 above the head, or below the kept tombstones cannot be continued: the phone starts over (410).
+
+A scope's digest is the exclusive or of SHA-256 over "kind/id/rev" of every row that is not removed. It does
+not depend on order: the office keeps it up with each change, a phone computes it over what it holds.
 """
 
 import base64
 import binascii
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
+
+DIGEST_BYTES: Final = 32
 
 
 class StaleCursor(ValueError):
@@ -27,10 +34,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A phone's side of one scope."""
+    """A phone's side of one scope.
+
+    `floor` is where the head was when the phone began from nothing: it never held what was removed up to
+    there, so those tombstones need not exist any more, however many pages its first sync takes.
+    """
 
     epoch: UUID
     seq: int
+    floor: int = 0
 
 
 Cursor = Mapping[str, Position]
@@ -38,8 +50,13 @@ Cursor = Mapping[str, Position]
 
 def write_cursor(cursor: Cursor) -> str:
     """Encode a cursor."""
-    members = {scope: [str(place.epoch), place.seq] for scope, place in sorted(cursor.items())}
+    members = {scope: _members(place) for scope, place in sorted(cursor.items())}
     return base64.urlsafe_b64encode(json.dumps(members, separators=(",", ":")).encode()).decode()
+
+
+def _members(place: Position) -> list[str | int]:
+    known = [str(place.epoch), place.seq]
+    return [*known, place.floor] if place.floor > place.seq else known
 
 
 def read_cursor(text: str) -> dict[str, Position]:
@@ -47,13 +64,26 @@ def read_cursor(text: str) -> dict[str, Position]:
     try:
         members = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
         cursor = {
-            str(scope): Position(epoch=UUID(epoch), seq=int(seq)) for scope, (epoch, seq) in members.items()
+            str(scope): Position(UUID(epoch), int(seq), *map(int, floor))
+            for scope, (epoch, seq, *floor) in members.items()
         }
     except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
         raise StaleCursor("the cursor is not one of this server's") from None
-    if any(place.seq < 0 for place in cursor.values()):
+    if any(place.seq < 0 or place.floor < 0 for place in cursor.values()):
         raise StaleCursor("the cursor is not one of this server's")
     return cursor
+
+
+def advance(cursor: Cursor, heads: Mapping[str, Head], reached: Mapping[str, int]) -> dict[str, Position]:
+    """Return the cursor of a phone that has applied each scope up to the number in `reached`."""
+    return {
+        scope: Position(epoch=head.epoch, seq=reached[scope], floor=_floor(cursor.get(scope), head))
+        for scope, head in heads.items()
+    }
+
+
+def _floor(place: Position | None, head: Head) -> int:
+    return head.seq if place is None or place.seq == 0 else place.floor
 
 
 def continue_from(cursor: Cursor, heads: Mapping[str, Head]) -> dict[str, int]:
@@ -75,6 +105,15 @@ def _after(place: Position | None, head: Head) -> int:
         raise StaleCursor("the feed was replaced")
     if place.seq > head.seq:
         raise StaleCursor("the cursor is ahead of the feed: the server was restored from a backup")
-    if place.seq < head.oldest_tombstone:
+    if max(place.seq, place.floor) < head.oldest_tombstone:
         raise StaleCursor("the cursor is older than the removals the server still remembers")
     return place.seq
+
+
+def digest_of(rows: Iterable[tuple[str, UUID, int]]) -> str:
+    """Return the digest of a scope's rows (kind, id, rev), 64 hex digits; that of no rows is all zeros."""
+    total = 0
+    for kind, entity_id, rev in rows:
+        row = hashlib.sha256(f"{kind}/{entity_id}/{rev}".encode()).digest()
+        total ^= int.from_bytes(row)
+    return total.to_bytes(DIGEST_BYTES).hex()

@@ -30,7 +30,9 @@ class PullPageSchema(ma.Schema):
     cursor = ma.fields.String()
     seen = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer())
     has_more = ma.fields.Boolean()
+    scope_digest = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String())
     anchor = ma.fields.Dict()
+    ack_seq = ma.fields.Integer()
     durable_through = ma.fields.Integer()
     rescue_key = ma.fields.Dict()
 

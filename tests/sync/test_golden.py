@@ -30,6 +30,7 @@ from sync.bodies import (
 )
 from sync.client import Report, SyncClient, server_time
 from sync.envelope import DeviceKey, PublicKey, digest
+from sync.feed import digest_of, read_cursor
 from sync.outbox import Outbox, Sealed
 from sync.phone import Clocks, Phone
 from sync.protocol import ITEM
@@ -67,6 +68,7 @@ def test_every_golden_message_has_its_test() -> None:
         "push_request.json",
         "push_answer.json",
         "pull_page.json",
+        "pull_page_at_head.json",
         "receipt.json",
         "permit.json",
         "anchor.json",
@@ -171,6 +173,29 @@ def test_the_phone_applies_a_pulled_page_and_opens_its_permit(tmp_path: Path) ->
     assert phone.outbox.fact("anchor").items() >= read("anchor.json").items()
     team = Reader(held.permit).uuids("team")
     assert phone.may_enter_now(held, team=team) == []
+    phone.close()
+
+
+@pytest.mark.parametrize("name", ["pull_page.json", "pull_page_at_head.json"])
+def test_a_cursor_the_office_once_gave_still_leads_on(name: str) -> None:
+    page = read(name)
+
+    cursor = read_cursor(page["cursor"])
+
+    assert {scope: place.seq for scope, place in cursor.items()} == page["seen"]
+
+
+def test_a_scope_digest_is_that_of_the_rows_the_phone_holds(tmp_path: Path) -> None:
+    phone = Phone(tmp_path, clocks=Clocks(wall=lambda: RECEIVED))
+    phone.outbox.remember(server_key=base64.b64encode(SIGNER.public_spki).decode())
+
+    phone.connect(answering((GOLDEN / "pull_page_at_head.json").read_bytes())).pull(Report())
+
+    held = [("assignment", entity_id, rev) for entity_id, rev, _ in phone.outbox.entities("assignment")]
+    assert read("pull_page_at_head.json")["scope_digest"] == {
+        "everyone": digest_of([]),
+        f"staff:{VISITOR}": digest_of(held),
+    }
     phone.close()
 
 
