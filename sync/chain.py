@@ -6,6 +6,7 @@ reordering and a cloned phone. Nothing is refused for it: a fork is accepted and
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 GAP = "chain_gap"
 FORK = "chain_fork"
@@ -20,14 +21,19 @@ class Link:
     digest: bytes
 
 
-def flags_of(link: Link, *, at_seq: Sequence[bytes], before: Sequence[bytes]) -> tuple[str, ...]:
+def flags_of(
+    link: Link, *, at_seq: Sequence[bytes], before: Sequence[bytes], followers: Sequence[bytes | None] = ()
+) -> tuple[str, ...]:
     """Say what is odd about a link.
 
     `at_seq` are the digests of the other items known with the same number, `before` those of the items
-    with the number before. Not knowing the predecessor (yet) is a gap; one that differs is a fork.
+    with the number before, `followers` what the items with the number after name as theirs. Not knowing
+    the predecessor (yet) is a gap; one that differs is a fork.
     """
     flags = []
     if any(other != link.digest for other in at_seq):
+        flags.append(FORK)
+    if followers and link.digest not in followers:
         flags.append(FORK)
     if link.seq == 1:
         if link.prev is not None:
@@ -39,13 +45,27 @@ def flags_of(link: Link, *, at_seq: Sequence[bytes], before: Sequence[bytes]) ->
     return tuple(dict.fromkeys(flags))
 
 
-def judge_links(new: Sequence[Link], known: Mapping[int, Iterable[bytes]]) -> list[tuple[str, ...]]:
-    """Return the flags of each new link; `known` maps numbers to the digests already stored."""
+def judge_links(
+    new: Sequence[Link],
+    known: Mapping[int, Iterable[bytes]],
+    *,
+    prevs: Mapping[int, Sequence[bytes | None]] = MappingProxyType({}),
+) -> list[tuple[str, ...]]:
+    """Return the flags of each new link.
+
+    `known` maps numbers to the digests already stored, `prevs` to the predecessors those items name.
+    """
     all_by_seq: dict[int, list[bytes]] = {seq: list(digests) for seq, digests in known.items()}
     for link in new:
         all_by_seq.setdefault(link.seq, []).append(link.digest)
     return [
-        flags_of(link, at_seq=all_by_seq[link.seq], before=all_by_seq.get(link.seq - 1, [])) for link in new
+        flags_of(
+            link,
+            at_seq=all_by_seq[link.seq],
+            before=all_by_seq.get(link.seq - 1, []),
+            followers=prevs.get(link.seq + 1, ()),
+        )
+        for link in new
     ]
 
 

@@ -21,6 +21,7 @@ from sync.chain import missing_ranges
 
 ANSWERED: Final = {"received": "held"}
 MOST_ABOVE: Final = 5000
+MOST_RANGES: Final = 200
 
 
 def outcomes_of(
@@ -89,7 +90,7 @@ def _conflict_receipts(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The number up to which nothing of a phone is missing, and the ranges missing above it."""
+    """The number up to which nothing of a phone is missing, and the first 200 ranges missing above it."""
 
     acked_seq: int
     missing: list[tuple[int, int]]
@@ -105,7 +106,8 @@ def progress_of(session: Session, device_id: UUID, *, acked: int) -> Progress:
         reached = seq
     beyond = [seq - reached for seq in above if seq > reached]
     gaps = missing_ranges(beyond, highest=beyond[-1]) if beyond else []
-    return Progress(acked_seq=reached, missing=[(first + reached, last + reached) for first, last in gaps])
+    missing = [(first + reached, last + reached) for first, last in gaps[:MOST_RANGES]]
+    return Progress(acked_seq=reached, missing=missing)
 
 
 _ABOVE: Final = (

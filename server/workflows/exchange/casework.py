@@ -4,8 +4,9 @@ One function a type of item, beside those of `applying`. The debtors are locked 
 batch is written, in the order of their ids, so that phones and office never wait for each other in a circle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from server.errors import Conflict
 from server.models.cases import Address, Case, Contact, Debtor
 from server.models.casework import LearnedContact
 from server.models.dispatch import Assignment
-from server.models.visits import Visit
+from server.models.visits import Item, Visit
 from server.workflows import holds
 from server.workflows.casework_history import Origin
 from server.workflows.complaints import Grievance, open_complaint
@@ -25,6 +26,7 @@ from server.workflows.exchange.arrived import Arrived
 from server.workflows.incidents import ENDS_THE_VISIT, Happening, open_incident
 from server.workflows.third_parties import Refusal, add_refuser, mark_refusal
 from sync.bodies import (
+    AssignmentAnswered,
     ComplaintRaised,
     ContactLearned,
     ContactRefused,
@@ -35,25 +37,38 @@ from sync.bodies import (
 from sync.protocol import uuid7
 
 STOPPING = (HoldRequested, ComplaintRaised, IncidentRaised, ContactRefused)
+STOPPING_TYPES: Final = ("hold.requested", "complaint.raised", "incident.raised", "contact.refused")
 
 
 def lock_debtors(session: Session, items: Sequence[Arrived]) -> None:
-    """Lock the debtors that a batch may stop or visit, lowest id first; one that stops nothing locks none."""
-    stopping = [one.body for one in items if isinstance(one.body, STOPPING)]
-    if not stopping:
+    """Lock the debtors whose visits these items change, lowest id first, before any of them is applied.
+
+    Dispatch locks the debtor, then the assignment; so do we, or each would wait for the other. What may stop
+    work takes the whole row, also when it only waits for a check-in of this batch; the rest shares it.
+    """
+    if not any(isinstance(one.body, (AssignmentAnswered, VisitStarted, *STOPPING)) for one in items):
         return
-    cases = {body.case_id for body in stopping} - {None}
-    people = {body.contact_id for body in stopping if isinstance(body, ContactRefused)} - {None}
+    bodies = [one.body for one in items]
     visits = {one.visit_id for one in items} - {None}
-    starts = {one.body.assignment_id for one in items if isinstance(one.body, VisitStarted)}
+    stops = any(isinstance(body, STOPPING) for body in bodies) or _wakes_a_stop(session, visits)
+    cases = {body.case_id for body in bodies if isinstance(body, STOPPING)} - {None}
+    people = {body.contact_id for body in bodies if isinstance(body, ContactRefused)} - {None}
+    named = {body.assignment_id for body in bodies if isinstance(body, AssignmentAnswered | VisitStarted)}
     concerned = sa.union(
         sa.select(Case.debtor_id).where(Case.id.in_(cases)),
         sa.select(Case.debtor_id).join(Contact, Contact.case_id == Case.id).where(Contact.id.in_(people)),
         sa.select(Visit.debtor_id).where(Visit.id.in_(visits)),
-        sa.select(Assignment.debtor_id).where(Assignment.id.in_(starts)),
+        sa.select(Assignment.debtor_id).where(Assignment.id.in_(named)),
     )
     locked = sa.select(Debtor.id).where(Debtor.id.in_(concerned)).order_by(Debtor.id)
-    session.execute(locked.with_for_update())
+    session.execute(locked.with_for_update(read=not stops, key_share=not stops))
+
+
+def _wakes_a_stop(session: Session, visits: Set[UUID | None]) -> bool:
+    waiting = sa.exists().where(
+        Item.visit_id.in_(visits), Item.outcome == "held", Item.type.in_(STOPPING_TYPES)
+    )
+    return bool(session.scalar(sa.select(waiting)))
 
 
 def request_holds(session: Session, items: Sequence[Arrived], now: datetime) -> None:

@@ -26,7 +26,8 @@ from server.models.visits import ConflictingItem, Item, RawSubmission
 from server.signing import RECEIPT, Signer, canonical, current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.answers import Progress, outcomes_of, progress_of
-from server.workflows.exchange.projections import lock_sender, project_waiting
+from server.workflows.exchange.forks import flag_other_sides
+from server.workflows.exchange.projections import project
 from sync.admission import Candidate, admit, examine
 from sync.chain import Link, judge_links
 from sync.envelope import PublicKey
@@ -47,10 +48,13 @@ def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
     candidates = [examine(pushed, device_id=actor.device_id, key=key) for pushed in batch.items]
     fresh, progress = _store(candidates, device_id=actor.device_id, now=now)
     records = {one.digest: one.item for one in candidates if one.item}
-    with transaction() as session:
-        sender = lock_sender(session, actor.device_id)
-        project_waiting(session, sender, now=now, records=records)
-        told = outcomes_of(session, candidates, fresh=fresh, device_id=actor.device_id)
+    device_id = actor.device_id
+    told = project(
+        device_id,
+        now=now,
+        records=records,
+        then=lambda session: outcomes_of(session, candidates, fresh=fresh, device_id=device_id),
+    )
     return {
         "outcomes": told,
         "ack_seq": progress.acked_seq,
@@ -112,6 +116,7 @@ def _store(candidates: Sequence[Candidate], *, device_id: UUID, now: datetime) -
             for one, chain in zip(new, _chain_flags(neighbours, new), strict=True)
         ]
         insert_rows(session, Item, rows)
+        flag_other_sides(session, rows)
         if odd:
             _keep_conflicts(session, odd, device_id=device_id, signer=signer, now=now)
         progress = progress_of(session, device_id, acked=device.acked_seq)
@@ -122,14 +127,14 @@ def _store(candidates: Sequence[Candidate], *, device_id: UUID, now: datetime) -
 
 
 def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidate]) -> Sequence[Any]:
-    """Return what is stored under the candidates' ids, at their numbers and at the numbers before."""
+    """Return what is stored under the candidates' ids, at their numbers and at those before and after."""
     ids = {one.pushed.id for one in candidates}
-    seqs = {seq for one in candidates for seq in (one.pushed.seq - 1, one.pushed.seq)}
+    seqs = {one.pushed.seq + step for one in candidates for step in (-1, 0, 1)}
     wanted = {"device_id": device_id, "ids": list(ids), "seqs": list(seqs)}
     return session.execute(_NEIGHBOURS, wanted).all()
 
 
-_NEIGHBOURS: Final = sa.select(Item.item_id, Item.seq, Item.sha256).where(
+_NEIGHBOURS: Final = sa.select(Item.item_id, Item.seq, Item.prev, Item.sha256).where(
     Item.device_id == sa.bindparam("device_id"),
     sa.or_(any_of(Item.item_id, "ids"), any_of(Item.seq, "seqs")),
 )
@@ -139,9 +144,11 @@ def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tu
     """Compare the new links with their neighbours, stored or new."""
     links = [Link(seq=one.pushed.seq, prev=one.pushed.prev, digest=one.digest) for one in new]
     known: dict[int, list[bytes]] = {}
+    prevs: dict[int, list[bytes | None]] = {}
     for row in neighbours:
         known.setdefault(row.seq, []).append(row.sha256)
-    return judge_links(links, known)
+        prevs.setdefault(row.seq, []).append(row.prev)
+    return judge_links(links, known, prevs=prevs)
 
 
 def _row(

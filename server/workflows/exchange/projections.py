@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 from psycopg import errors as pg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from server.bulk import any_of
@@ -49,6 +49,7 @@ STRANGER: Final = {
     "detail": "This phone's visitor was not in the team; the office decides what becomes of the item.",
 }
 MOST_AT_ONCE: Final = 2000
+TRIES: Final = 4
 
 Apply = Callable[[Session, Sequence[Arrived], datetime], None]
 # The order of dependence: what a later kind needs, an earlier one has written.
@@ -94,6 +95,30 @@ class Result:
 
 
 Records = Mapping[bytes, protocol.Item]
+Told = TypeVar("Told")
+
+
+def project(
+    device_id: UUID,
+    *,
+    now: datetime,
+    then: Callable[[Session], Told],
+    records: Records = MappingProxyType({}),
+) -> Told:
+    """Apply what waits of a phone in a transaction of its own, and return what `then` reads in it.
+
+    Where PostgreSQL ends it to break a circle of waiting, nothing of it happened: it is done again.
+    """
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with transaction() as session:
+                project_waiting(session, lock_sender(session, device_id), now=now, records=records)
+                return then(session)
+        except OperationalError as error:
+            if not isinstance(error.orig, pg.DeadlockDetected) or not tries_left:
+                raise
+            log.info("projection.again", device=str(device_id))
+    raise AssertionError("the last try returns or raises")
 
 
 def project_waiting(
@@ -112,6 +137,7 @@ def project_waiting(
     unread = [row.item_id for row in stored if row.sha256 not in records]
     payloads = _payloads(session, sender, unread) if unread else {}
     results = [_read(row, records, payloads.get(row.item_id, b""), sender=sender) for row in stored]
+    casework.lock_debtors(session, [one.arrived for one in results if one.arrived is not None])
     _apply_what_can_be(session, results, now=now)
     _write_outcomes(session, results)
     touched = {visit_id for one in results if (visit_id := one.visit_id)}
@@ -166,6 +192,7 @@ def _apply_what_can_be(session: Session, results: Sequence[Result], *, now: date
             _apply(session, readable, now=now)
             return
     except (DBAPIError, applying.CannotApply) as error:
+        _raise_unless_fault_of_an_item(error)
         log.info("projection.one_by_one", items=len(readable), because=type(error).__name__)
     session.expire_all()
     for one in sorted(readable, key=lambda each: _step_of(each.read)):
@@ -180,11 +207,19 @@ def _apply_alone(session: Session, one: Result, *, now: datetime) -> None:
     except applying.CannotApply as error:
         one.outcome, one.problem = "quarantined", {"slug": error.slug, "detail": str(error)}
     except DBAPIError as error:
-        if isinstance(error.orig, pg.DeadlockDetected):
-            raise  # no fault of the item: it stays in the inbox and is applied with the next push
+        _raise_unless_fault_of_an_item(error)
         log.warning("projection.quarantined", item=str(one.row.item_id), error=type(error.orig).__name__)
         detail = "The office's database refuses what this item says."
         one.outcome, one.problem = "quarantined", {"slug": "cannot-be-applied", "detail": detail}
+
+
+def _raise_unless_fault_of_an_item(error: Exception) -> None:
+    """Let through what is no fault of an item: a circle of waiting, a full disk, a database that went away.
+
+    Then nothing is judged; the items stay in the inbox and are applied when it works again.
+    """
+    if isinstance(error, OperationalError) and not isinstance(error.orig, pg.ProgramLimitExceeded):
+        raise error
 
 
 def _step_of(arrived: Arrived) -> int:
@@ -193,7 +228,6 @@ def _step_of(arrived: Arrived) -> int:
 
 def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> None:
     """Apply items in the order of dependence; those whose parent is missing are held."""
-    casework.lock_debtors(session, [one.read for one in results])
     for kind, apply in STEPS:
         mine = [one for one in results if isinstance(one.read.body, kind)]
         if not mine:
@@ -333,5 +367,4 @@ def project_items(*, now: datetime) -> None:
             sa.select(Item.device_id).where(Item.outcome == "received").distinct().limit(100)
         ).all()
     for device_id in devices:
-        with transaction() as session:
-            project_waiting(session, lock_sender(session, device_id), now=now)
+        project(device_id, now=now, then=lambda session: None)
