@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server.rules.pack_file import LAYERS, PARAMETERS, PackError, PackFile, Parameter, Strictest, read_pack
+from server.rules.pack_file import (
+    LAYERS,
+    PARAMETERS,
+    ChecklistItem,
+    PackError,
+    PackFile,
+    Parameter,
+    Strictest,
+    read_pack,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class RulePack:
     ident: str
     timezone: str
     calendar: str
-    checklist: tuple[tuple[str, str], ...]
+    checklist: tuple[ChecklistItem, ...]
     window_opens: time
     window_closes: time
     latest_start: time

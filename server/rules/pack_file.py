@@ -50,6 +50,15 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ChecklistItem:
+    """What the phone asks: by which rule, and whether `before` the door opens or `inside`."""
+
+    key: str
+    rule: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
 class PackFile:
     """One pack as written. `calendar` names whose public holidays count; None: the other packs say it."""
 
@@ -60,7 +69,7 @@ class PackFile:
     timezone: str
     calendar: str | None
     parameters: tuple[Parameter, ...]
-    checklist: tuple[tuple[str, str], ...]
+    checklist: tuple[ChecklistItem, ...]
 
     @property
     def ident(self) -> str:
@@ -154,10 +163,7 @@ def _read_pack(raw: Mapping[str, Any], *, origin: str) -> PackFile:
     if raw["layer"] not in LAYERS:
         raise PackError(f"{origin}: layer is {raw['layer']!r}; it is one of {', '.join(LAYERS)}")
     ZoneInfo(_words(raw, "timezone"))
-    checklist = tuple((_words(item, "key"), _words(item, "rule")) for item in raw.get("checklist", []))
-    for key, rule in checklist:
-        if rule not in catalogue():
-            raise PackError(f"{origin}: checklist {key!r}: rule {rule!r} is not in the catalogue")
+    checklist = tuple(_read_item(item, origin=origin) for item in raw.get("checklist", []))
     parameters = tuple(
         parameter
         for name, given in raw["parameters"].items()
@@ -173,6 +179,15 @@ def _read_pack(raw: Mapping[str, Any], *, origin: str) -> PackFile:
         parameters=parameters,
         checklist=checklist,
     )
+
+
+def _read_item(given: Mapping[str, Any], *, origin: str) -> ChecklistItem:
+    item = ChecklistItem(_words(given, "key"), _words(given, "rule"), given.get("when", "before"))
+    if item.rule not in catalogue():
+        raise PackError(f"{origin}: checklist {item.key!r}: rule {item.rule!r} is not in the catalogue")
+    if item.when not in ("before", "inside"):
+        raise PackError(f"{origin}: checklist {item.key!r}: when is {item.when!r}; it is before or inside")
+    return item
 
 
 def _words(given: Mapping[str, Any], name: str) -> str:

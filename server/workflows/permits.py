@@ -1,7 +1,8 @@
 """What does the team's phone carry to the door?
 
-A permit is the assignment as data a phone can compare without a rule engine: allowed interval, latest start,
-team, what is left of the budget, notices, letters, checklist, expiry. Sealed with the server's key.
+A permit is the assignment as data a phone can compare without a rule engine (`server.rules.conditions`,
+`sync/door.py`): allowed intervals, latest start, team and lead, what every cap leaves, notices, letters, the
+checklist with its rules, expiry. Sealed with the server's key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from server.rules.conditions import allowed_intervals, latest_start, limits
 from server.rules.facts import CaseFacts, WantedVisit
-from server.rules.json_form import stamp
-from server.rules.local_time import at_local, local_day
+from server.rules.json_form import stamp, to_json
+from server.rules.local_time import local_day
 from server.rules.pack import RulePack
 from server.rules.periods import visits_on
 from server.rules.verdict import Verdict
@@ -32,7 +34,7 @@ def seal_permit(
 ) -> dict[str, Any]:
     """Return the signed DSSE envelope of a granted visit's permit."""
     day = local_day(wanted.window_start, pack.zone)
-    latest_start = min(at_local(day, pack.latest_start, pack.zone), wanted.window_end)
+    intervals = allowed_intervals(wanted, facts, pack)
     used = visits_on(day, facts, pack) + 1
     own_cap = facts.case.daily_visit_cap
     cap = pack.visits_per_day if own_cap is None else min(own_cap, pack.visits_per_day)
@@ -41,18 +43,21 @@ def seal_permit(
         "permit_id": str(permit_id),
         "assignment_id": str(assignment_id),
         "case_id": str(wanted.case_id),
+        "debtor_id": str(facts.case.debtor_id),
         "address_id": str(wanted.address_id),
-        "allowed": [{"from": stamp(wanted.window_start), "until": stamp(wanted.window_end)}],
-        "latest_start": stamp(latest_start),
+        "allowed": [{"from": stamp(begin), "until": stamp(end)} for begin, end in intervals],
+        "latest_start": stamp(latest_start(wanted, pack)),
         "team": [str(staff_id) for staff_id in wanted.team],
         "lead": str(wanted.lead),
         "budget_left_today": max(0, cap - used),
+        "limits": [limit.to_json() for limit in limits(wanted, facts, pack)],
         "notices": notices_of(facts, verdict, special_note=special_note),
         "letters": [dict(letter) for letter in letters],
-        "checklist": [key for key, _ in pack.checklist],
+        "checklist": [item.key for item in pack.checklist],
+        "checks": [to_json(item) for item in pack.checklist],
         "pack": pack.ident,
         "issued_at": stamp(now),
-        "expires_at": stamp(wanted.window_end),
+        "expires_at": stamp(max((end for _, end in intervals), default=wanted.window_start)),
     }
     return current_signer().seal(PERMIT, body)
 

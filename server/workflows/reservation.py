@@ -5,7 +5,7 @@ decision was made before; the constraints of `server.models.dispatch` hold whate
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Dec
 from server.models.feed import publish, staff_scope
 from server.models.people import Staff
 from server.models.visits import Visit
-from server.rules.engine import judge
+from server.rules.conditions import is_evidence_needed
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.local_time import local_day
 from server.rules.pack import RulePack
@@ -114,8 +114,7 @@ def _take_slot(wanted: WantedVisit, facts: CaseFacts, assignment: Assignment, *,
     """Take a slot of the debtor's day; the evidence is spent only where the visit would fall without it."""
     day = local_day(wanted.window_start, pack.zone)
     debtor_id = facts.case.debtor_id
-    without = judge(replace(wanted, evidence_entry_id=None), facts, pack)
-    entry = wanted.evidence_entry_id if without.blocking else None
+    entry = wanted.evidence_entry_id if is_evidence_needed(wanted, facts, pack) else None
     _give_back_stale_slots(debtor_id, day, zone=pack.timezone)
     slots = sa.select(BudgetSlot.slot).where(BudgetSlot.debtor_id == debtor_id, BudgetSlot.day == day)
     taken = set(db.session.scalars(slots))

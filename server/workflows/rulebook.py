@@ -78,7 +78,7 @@ def list_packs() -> list[dict[str, Any]]:
             "layer": pack.layer,
             "title": pack.title,
             "timezone": pack.timezone,
-            "checklist": [{"key": key, "rule": rule} for key, rule in pack.checklist],
+            "checklist": [to_json(item) for item in pack.checklist],
             "parameters": [
                 {**to_json(parameter), "value": _plain(parameter.value)} for parameter in pack.parameters
             ],

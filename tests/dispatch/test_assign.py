@@ -90,7 +90,15 @@ def test_the_permit_is_signed_and_says_all_a_phone_must_compare(office: Office, 
     assert [(one["template"], one["version"], one["recipient"]) for one in permit["letters"]] == [
         ("reminder", 1, "debtor")
     ]
+    assert permit["debtor_id"] == str(door.case.debtor_id)
+    assert [(one["slug"], one["left"]) for one in permit["limits"]] == [
+        ("daily-visit-budget", 1),
+        ("hardship-weekly-cap", 0),
+        ("hardship-calendar-week", 0),
+    ]
     assert "identity_badge_worn" in permit["checklist"]
+    assert {"key": "identity_badge_worn", "rule": "B8", "when": "before"} in permit["checks"]
+    assert [item["key"] for item in permit["checks"]] == permit["checklist"]
     assert any("ring twice" in notice for notice in permit["notices"])
     assert any(notice.startswith("hardship") for notice in permit["notices"])
     assert "pregnancy" not in json.dumps(permit)

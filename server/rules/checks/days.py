@@ -18,7 +18,8 @@ A_FORTNIGHT: Final = timedelta(days=14)
 """Where no day of the fortnight after the last known break or make-up day is permitted, none is."""
 
 
-def _is_banned(day: date, facts: CaseFacts, pack: RulePack) -> bool:
+def is_banned(day: date, facts: CaseFacts, pack: RulePack) -> bool:
+    """Whether nothing may take place on a day, as far as the calendar and the pack's weekdays say."""
     is_holiday = pack.ban_holidays and facts.calendar.is_holiday(day)
     return is_holiday or (day.weekday() in pack.banned_weekdays and day not in facts.calendar.makeup)
 
@@ -36,7 +37,7 @@ def next_permitted_day(
     known = max((*facts.calendar.holidays, *facts.calendar.makeup), default=date.min)
     last = max(known, local_day(start, pack.zone)) + A_FORTNIGHT
     while local_day(start, pack.zone) <= last:
-        if not any(_is_banned(day, facts, pack) for day in days_touched(start, start + length, pack.zone)):
+        if not any(is_banned(day, facts, pack) for day in days_touched(start, start + length, pack.zone)):
             return start
         start = next_midnight(start, pack.zone)
     return None
@@ -47,7 +48,7 @@ def not_on_a_holiday(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> I
     allowed_from = next_permitted_day(wanted.window_start, wanted, facts, pack)
     if allowed_from != wanted.window_start:
         touched = days_touched(wanted.window_start, wanted.window_end, pack.zone)
-        banned = [day for day in touched if _is_banned(day, facts, pack)]
+        banned = [day for day in touched if is_banned(day, facts, pack)]
         names = [facts.calendar.holidays.get(day, "") for day in banned]
         source = _source(banned, facts, pack)
         yield a_reason(
@@ -77,7 +78,7 @@ def calendar_is_published(wanted: WantedVisit, facts: CaseFacts, pack: RulePack)
 def did_not_fall_on_a_holiday(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
     """A12 on what happened; a provisional holiday is only possibly one."""
     days = days_touched(actual.arrival.earliest, actual.arrival.latest, pack.zone)
-    banned = [day for day in days if _is_banned(day, facts, pack)]
+    banned = [day for day in days if is_banned(day, facts, pack)]
     if banned:
         is_certain = len(banned) == len(days) and all(facts.calendar.is_published(day) for day in banned)
         source = _source(banned, facts, pack)
