@@ -1,0 +1,1 @@
+"""PURE: the tamper-evident log. Trees, proofs, bundles; no tables, no requests."""
