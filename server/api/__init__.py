@@ -14,6 +14,7 @@ from server.api import (
     imports,
     incidents,
     letters,
+    log,
     notices,
     packs,
     plans,
@@ -56,4 +57,5 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     training.blueprint,
     visits.blueprint,
     findings.blueprint,
+    log.blueprint,
 )

@@ -3,6 +3,28 @@
 Every invariant the database can hold is a constraint here; ARCHITECTURE.md lists them.
 """
 
-from server.models import access, calendar, cases, dispatch, evidence, feed, findings, people, visits
+from server.models import (
+    access,
+    calendar,
+    cases,
+    dispatch,
+    evidence,
+    feed,
+    findings,
+    people,
+    transparency,
+    visits,
+)
 
-__all__ = ["access", "calendar", "cases", "dispatch", "evidence", "feed", "findings", "people", "visits"]
+__all__ = [
+    "access",
+    "calendar",
+    "cases",
+    "dispatch",
+    "evidence",
+    "feed",
+    "findings",
+    "people",
+    "transparency",
+    "visits",
+]

@@ -1,0 +1,1 @@
+"""The tamper-evident log: leaves get places, heads are signed, proofs given, alterations named."""

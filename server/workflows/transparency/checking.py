@@ -1,0 +1,172 @@
+"""Was anything altered, deleted, moved or slipped in since it was logged?
+
+Holds every logged row, every leaf, every tile and every signed head against each other, and names what does
+not fit. Reads in batches, flat memory, changes nothing. What it cannot see, because somebody with the signing
+key rewrote everything consistently, is seen by whoever kept an earlier head: phones do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.database import snapshot
+from server.ledger.tiles import Cached, Place, TreeBroken, grow, root
+from server.models.transparency import LogCheckpoint
+from server.signing import current_signer
+from server.workflows.transparency.shelf import Shelf, origin_of
+from sync.checkpoint import CheckpointFault, open_checkpoint
+from sync.merkle import leaf_hash
+
+BATCH: Final = 10_000
+ROWS: Final[dict[str, tuple[str, str, str]]] = {
+    "items": ("item", "item_id", "true"),
+    "conflicting_items": ("conflict", "item_id", "true"),
+    "raw_submissions": ("raw", "id", "true"),
+    "evidence": ("evidence", "id", "one.state = 'verified'"),
+    "decisions": ("decision", "id", "true"),
+    "findings": ("finding", "id", "one.state IN ('confirmed', 'dismissed')"),
+    "access_log": ("access", "id", "true"),
+}
+"""Logged table -> kind of its leaves, column of its id, and which of its rows are logged."""
+DIGESTED: Final = ("items", "conflicting_items")
+"""Tables whose `sha256` is over DSSE's pre-authentication encoding of the exact bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """One thing that is not as it was logged."""
+
+    what: str
+    where: str
+
+
+def alterations() -> Iterator[Alteration]:
+    """Name everything that does not fit; nothing when all is as it was."""
+    with snapshot() as session:
+        yield from _heads(session)
+        yield from _tree(session)
+        yield from _leaves(session)
+        for table in ROWS:
+            yield from _rows(session, table)
+        for table in DIGESTED:
+            yield from _bytes(session, table)
+        yield from _raw_bytes(session)
+
+
+def _heads(session: Session) -> Iterator[Alteration]:
+    """Hold every signed head against the tree it names."""
+    signer = current_signer()
+    tiles = Cached(Shelf(session))
+    for head in session.scalars(sa.select(LogCheckpoint).order_by(LogCheckpoint.size)):
+        where = f"checkpoint {head.size}"
+        try:
+            told = open_checkpoint(head.note, origin=origin_of(signer), key=signer.key.public_key())
+        except CheckpointFault as fault:
+            yield Alteration(f"the signed head is not ours: {fault}", where)
+            continue
+        if (told.size, told.root) != (head.size, head.root):
+            yield Alteration("the head stands beside another's signature", where)
+        try:
+            is_root = root(tiles, told.size) == told.root
+        except TreeBroken as fault:
+            yield Alteration(str(fault), where)
+            continue
+        if not is_root:
+            yield Alteration("the tree is not the one whose head was signed", where)
+
+
+class _Rebuilt:
+    """A tree grown again from the leaves, kept only as far as growing and comparing need it."""
+
+    def __init__(self) -> None:
+        self.tiles: dict[Place, bytes] = {}
+
+    def read(self, place: Place) -> bytes:
+        return self.tiles.get(place, b"")
+
+
+def _tree(session: Session) -> Iterator[Alteration]:
+    """Grow the tree again from the entries and hold each tile against the kept one."""
+    rebuilt, kept = _Rebuilt(), Shelf(session)
+    size = 0
+    while entries := _entries(session, size):
+        numbers = [row.leaf_index for row in entries]
+        if numbers != list(range(size, size + len(numbers))):
+            lost = next(place for place, number in enumerate(numbers, size) if place != number)
+            yield Alteration("a leaf was deleted", f"leaf {lost}")
+            return
+        changed = grow(rebuilt, size=size, leaves=[leaf_hash(row.entry) for row in entries])
+        rebuilt.tiles |= changed
+        size += len(numbers)
+        for level, number in sorted(changed):
+            kept_tile = kept.read((level, number))
+            if not kept_tile.startswith(changed[level, number]):
+                yield Alteration("the tile is not the hash of its leaves", f"tile {level}/{number}")
+        newest = {level: max(n for lv, n in rebuilt.tiles if lv == level) for level, _ in rebuilt.tiles}
+        rebuilt.tiles = {place: rebuilt.tiles[place] for place in newest.items()}
+    signed = session.scalar(sa.select(sa.func.max(LogCheckpoint.size))) or 0
+    if signed > size:
+        yield Alteration("leaves at the end of the signed log are missing", f"leaf {size}")
+    if size > signed:
+        yield Alteration("leaves have places that no head was signed for", f"leaf {signed}")
+
+
+def _entries(session: Session, size: int) -> list[sa.Row[tuple[int, bytes]]]:
+    query = sa.text(
+        "SELECT leaf_index, entry FROM log_leaves WHERE leaf_index >= :size ORDER BY leaf_index LIMIT :most"
+    )
+    return list(session.execute(query, {"size": size, "most": BATCH}).all())  # pyright: ignore[reportReturnType]
+
+
+def _leaves(session: Session) -> Iterator[Alteration]:
+    """Hold each leaf's entry against its salt and record."""
+    query = """
+        SELECT kind, subject_id FROM log_leaves
+         WHERE record IS NOT NULL AND entry <> sha256(salt || convert_to(record, 'UTF8')) ORDER BY id
+    """
+    for row in session.execute(sa.text(query)):
+        yield Alteration("the leaf's record was altered", f"{row.kind} {row.subject_id}")
+
+
+def _rows(session: Session, table: str) -> Iterator[Alteration]:
+    """Hold each logged row against its leaf; find rows without a leaf, and leaves without a row."""
+    kind, key, logged = ROWS[table]
+    altered = f"""
+        SELECT one.{key} AS id, bool_or(leaf.id IS NOT NULL) AS has_leaf
+          FROM {table} AS one
+          LEFT JOIN log_leaves AS leaf ON leaf.subject_id = one.{key} AND leaf.kind = '{kind}'
+         WHERE {logged}
+         GROUP BY one.{key}, log_record(one)
+        HAVING NOT coalesce(bool_or(leaf.id IS NOT NULL
+                                    AND coalesce(leaf.record = log_record(one), true)), false)
+    """
+    for row in session.execute(sa.text(altered)):
+        what = "the row is not what was logged" if row.has_leaf else "the row was slipped in: no leaf"
+        yield Alteration(what, f"{kind} {row.id}")
+    deleted = f"""
+        SELECT leaf.subject_id AS id FROM log_leaves AS leaf
+         WHERE leaf.kind = '{kind}' AND leaf.record IS NOT NULL
+           AND NOT EXISTS (SELECT FROM {table} AS one WHERE one.{key} = leaf.subject_id) ORDER BY leaf.id
+    """
+    for row in session.execute(sa.text(deleted)):
+        yield Alteration("the row was deleted", f"{kind} {row.id}")
+
+
+def _bytes(session: Session, table: str) -> Iterator[Alteration]:
+    """Hold each item's bytes against its digest, over DSSE's pre-authentication encoding."""
+    kind, key, _ = ROWS[table]
+    query = f"""
+        SELECT {key} AS id FROM {table}
+         WHERE sha256 <> sha256(convert_to(concat('DSSEv1 ', octet_length(payload_type), ' ', payload_type,
+                                                  ' ', octet_length(payload), ' '), 'UTF8') || payload)
+    """
+    for row in session.execute(sa.text(query)):
+        yield Alteration("the bytes are not those the phone signed", f"{kind} {row.id}")
+
+
+def _raw_bytes(session: Session) -> Iterator[Alteration]:
+    for row in session.execute(sa.text("SELECT id FROM raw_submissions WHERE sha256 <> sha256(content)")):
+        yield Alteration("the bytes are not those that came", f"raw {row.id}")

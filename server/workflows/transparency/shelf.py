@@ -1,0 +1,33 @@
+"""Where do the log's tiles and signed heads stand, for whoever computes with them?
+
+A loader: reads only, one small query a tile.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.ledger.tiles import Place
+from server.models.transparency import LogCheckpoint, LogTile
+from server.signing import Signer
+
+
+class Shelf:
+    """The tiles of the database, as `server.ledger.tiles` reads them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read(self, place: Place) -> bytes:
+        """Return a tile's hashes; empty where there is none."""
+        query = sa.select(LogTile.hashes).where(LogTile.level == place[0], LogTile.number == place[1])
+        return self._session.scalar(query) or b""
+
+
+def origin_of(signer: Signer) -> str:
+    """Return the log's name: it is bound to the key that signs it."""
+    return f"fieldvisit/{signer.keyid}"
+
+
+def newest_head(session: Session) -> LogCheckpoint | None:
+    """Return the newest signed head, None before the first."""
+    return session.scalar(sa.select(LogCheckpoint).order_by(LogCheckpoint.size.desc()).limit(1))
