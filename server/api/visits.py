@@ -1,17 +1,21 @@
 """Visits: what took place, on one timeline."""
 
+import tempfile
 from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
+from flask import Response, send_file
 from marshmallow import validate
 
-from server.api.auth import current_actor, requires
+from server.api.auth import current_actor, current_time, requires
 from server.api.findings import FindingSchema
 from server.api.transport import Blueprint
 from server.authority import Role
 from server.models.visits import Visit
+from server.storage import current_store
 from server.workflows import audit
+from server.workflows.bundles import write_bundle
 
 blueprint = Blueprint("visits", __name__, url_prefix="/visits", description="Visits and their evidence")
 
@@ -151,3 +155,20 @@ def one(visit_id: UUID) -> dict[str, Any]:
     if not actor.has(*audit.SEES_ALL):
         told |= {"evidence": [], "findings": []}
     return told
+
+
+@blueprint.get("/<uuid:visit_id>/bundle")
+@requires(Role.AUDITOR, Role.SUPERVISOR)
+@blueprint.response(200, content_type="application/zip")
+def bundle(visit_id: UUID) -> Response:
+    """Return everything of a visit as one file that `fieldvisit verify` checks without this server."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it once it was sent)
+    try:
+        write_bundle(visit_id, spool, store=current_store(), actor=current_actor(), now=current_time())
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return send_file(
+        spool, mimetype="application/zip", as_attachment=True, download_name=f"visit-{visit_id}.zip"
+    )

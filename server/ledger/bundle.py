@@ -1,0 +1,348 @@
+"""Is this file what the agency's server held of one visit, and is it what the phone recorded?
+
+Checks an evidence bundle with nothing but the file itself: no server, no database, no network. Every part is
+held against the signed manifest, every item against its phone's key and the server's receipt, every file
+against the digest the phone signed, and all of them against the tamper-evident log. Names exactly what does
+not fit, and goes on to the end whatever it finds. Building bundles is `server.workflows.bundles`.
+"""
+
+import base64
+import hashlib
+import json
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from sync.checkpoint import Checkpoint, CheckpointFault, open_checkpoint
+from sync.envelope import KeyFault, PublicKey, digest, pae
+from sync.merkle import is_included, leaf_hash
+from sync.protocol import RECEIPT, Envelope
+from sync.wire import Reader, WireFault, parse, read_envelope
+
+BUNDLE: Final = "application/vnd.fieldvisit.bundle+json"
+MANIFEST: Final = "manifest.json"
+MOST_JSON_BYTES: Final = 256 * 1024 * 1024
+PIECE_BYTES: Final = 256 * 1024
+
+
+class NoBundle(ValueError):
+    """The file cannot be read as a bundle at all; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that does not fit. `part` is a place in the bundle, `what` a sentence about it."""
+
+    part: str
+    what: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was checked (kind -> how many) and what does not fit."""
+
+    visit_id: str = ""
+    server_key: str = ""
+    checkpoint: Checkpoint | None = None
+    checked: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.faults
+
+    def says(self, part: str, what: str) -> None:
+        """Note that something does not fit."""
+        self.faults.append(Fault(part, what))
+
+
+def verify(path: Path, *, server_key: str | None = None) -> Report:
+    """Check a bundle. `server_key` (a keyid) is the key it must be signed with; None: whichever it names.
+
+    NoBundle when the file is no bundle. Everything else is in the report.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _Verifier(archive).verify(server_key)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+        raise NoBundle(f"the file cannot be read as a bundle: {error}") from None
+
+
+class _Verifier:
+    """One run over one open bundle."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.report = Report()
+        self.logged: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+
+    def verify(self, known_key: str | None) -> Report:
+        manifest, envelope = self._manifest()
+        self.report.visit_id = str(manifest.get("visit_id"))
+        key = self._server_key(manifest, envelope, known_key)
+        self._parts(manifest)
+        self._log(manifest, key)
+        devices = self._devices()
+        promised = self._items(devices, key)
+        self._evidence(promised)
+        self._permit(key)
+        for part, kind in (
+            ("decisions.json", "decision"),
+            ("findings.json", "finding"),
+            ("looks.json", "access"),
+        ):
+            self._texts(part, kind)
+        return self.report
+
+    # The whole.
+
+    def _manifest(self) -> tuple[dict[str, Any], Envelope]:
+        try:
+            envelope = read_envelope(Reader(parse(self._read(MANIFEST))))
+            manifest = Reader(parse(envelope.payload)).value
+            parts = Reader(manifest).within("parts").value
+        except KeyError:
+            raise NoBundle("there is no manifest in it") from None
+        except WireFault as fault:
+            raise NoBundle(f"its manifest cannot be read: {fault}") from None
+        if manifest.get("v") != 1 or not isinstance(parts, dict):
+            raise NoBundle("it is of a version that this program does not know")
+        return manifest, envelope
+
+    def _server_key(self, manifest: Mapping[str, Any], envelope: Envelope, known: str | None) -> PublicKey:
+        try:
+            key = PublicKey.from_spki(base64.b64decode(str(manifest.get("server_key"))), algorithm="ed25519")
+        except (KeyFault, ValueError):
+            raise NoBundle("its manifest names no server key") from None
+        self.report.server_key = key.keyid
+        if known is not None and key.keyid != known:
+            self.report.says(MANIFEST, f"signed with the key {key.keyid}, not with {known}")
+        if envelope.payload_type != BUNDLE or not key.has_sealed(envelope):
+            self.report.says(MANIFEST, "the server's signature does not verify")
+        return key
+
+    def _parts(self, manifest: Mapping[str, Any]) -> None:
+        """Hold every part against the manifest: altered, missing, added."""
+        there = set(self.archive.namelist()) - {MANIFEST}
+        listed: Mapping[str, Any] = manifest["parts"]
+        for name in sorted(there - set(listed)):
+            self.report.says(name, "is not in the manifest: it was added")
+        for name, told in sorted(listed.items()):
+            if name not in there:
+                self.report.says(name, "is in the manifest but not in the bundle: it was removed")
+            elif self._sha256(name) != told:
+                self.report.says(name, "is not what the manifest says: it was altered")
+            self.report.checked["parts"] += 1
+
+    def _read(self, name: str) -> bytes:
+        """Return a small part; KeyError when it is not there."""
+        if self.archive.getinfo(name).file_size > MOST_JSON_BYTES:
+            raise NoBundle(f"{name} is larger than such a part may be")
+        return self.archive.read(name)
+
+    def _sha256(self, name: str) -> str:
+        hashed = hashlib.sha256()
+        try:
+            with self.archive.open(name) as part:
+                while piece := part.read(PIECE_BYTES):
+                    hashed.update(piece)
+        except (zipfile.BadZipFile, EOFError):
+            return "unreadable"
+        return hashed.hexdigest()
+
+    def _rows(self, name: str) -> list[Reader]:
+        """Return the rows of a JSON part; none, and a fault, where it cannot be read."""
+        try:
+            value = parse(self._read(name))
+        except (KeyError, zipfile.BadZipFile, EOFError):
+            return []  # named by the manifest already
+        except WireFault as fault:
+            self.report.says(name, f"cannot be read: {fault.detail}")
+            return []
+        if not isinstance(value, list):
+            self.report.says(name, "is not a list")
+            return []
+        return [Reader(row) for row in value if isinstance(row, dict)]
+
+    # The log.
+
+    def _log(self, manifest: Mapping[str, Any], key: PublicKey) -> None:
+        """Open the signed head and hold every leaf's record, entry and path against it."""
+        part = "proofs.json"
+        try:
+            proofs = Reader(parse(self._read(part)))
+            head = self._head(proofs.text("checkpoint"), str(manifest.get("origin")), key)
+            leaves = proofs.array("leaves")
+        except (KeyError, WireFault, zipfile.BadZipFile, EOFError):
+            self.report.says(part, "cannot be read: nothing is proven to be in the log")
+            return
+        if head is None:
+            return
+        for number, leaf in enumerate(leaves):
+            try:
+                self._leaf(Reader(leaf), head)
+            except (WireFault, ValueError):
+                self.report.says(f"{part}/leaves/{number}", "cannot be read")
+
+    def _head(self, note: str, origin: str, key: PublicKey) -> Checkpoint | None:
+        assert isinstance(key.key, Ed25519PublicKey)
+        try:
+            head = open_checkpoint(note, origin=origin, key=key.key)
+        except CheckpointFault as fault:
+            self.report.says("proofs.json/checkpoint", f"is no head of the log: {fault}")
+            return None
+        self.report.checkpoint = head
+        return head
+
+    def _leaf(self, leaf: Reader, head: Checkpoint) -> None:
+        index, entry = leaf.integer("index"), bytes.fromhex(leaf.text("entry"))
+        part = f"log leaf {index}"
+        path = [bytes.fromhex(one) for one in leaf.array("path")]
+        self.report.checked["leaves"] += 1
+        if not is_included(leaf_hash(entry), index=index, size=head.size, root=head.root, proof=path):
+            self.report.says(part, "is not in the log whose head is signed")
+            return
+        record, salt = leaf.value.get("record"), leaf.value.get("salt")
+        if record is None or salt is None:
+            return  # erased: the entry stays, what it stood for does not
+        if hashlib.sha256(bytes.fromhex(salt) + record.encode()).digest() != entry:
+            self.report.says(part, "has a record that is not the one that was logged")
+            return
+        kind, *lines = record.split("\n")
+        self.logged[kind].add(tuple(lines))
+
+    def _is_logged(self, kind: str, *lines: str) -> bool:
+        return any(record[: len(lines)] == lines for record in self.logged[kind])
+
+    # The visit.
+
+    def _devices(self) -> dict[str, PublicKey]:
+        devices: dict[str, PublicKey] = {}
+        for row in self._rows("devices.json"):
+            name = row.text("device_id")
+            try:
+                spki = base64.b64decode(row.text("public_key"))
+                devices[name] = PublicKey.from_spki(spki, algorithm=row.text("algorithm"))
+            except (KeyFault, ValueError) as fault:
+                self.report.says(f"device {name}", str(fault))
+        return devices
+
+    def _items(self, devices: Mapping[str, PublicKey], key: PublicKey) -> dict[str, str]:
+        """Check every item; return what they promise: evidence id -> SHA-256."""
+        promised: dict[str, str] = {}
+        seen: dict[str, list[tuple[int, bytes, bytes | None]]] = defaultdict(list)
+        for row in self._rows("items.json"):
+            part = f"item {row.value.get('item_id')}"
+            self.report.checked["items"] += 1
+            try:
+                envelope = read_envelope(row.within("envelope"))
+                told = digest(envelope.payload_type, envelope.payload)
+                device_id = row.text("device_id")
+                self._item(part, row, envelope, told=told, device=devices.get(device_id), server=key)
+                item = Reader(parse(envelope.payload)).value
+            except (WireFault, ValueError) as fault:
+                self.report.says(part, f"cannot be read: {fault}")
+                continue
+            prev = item.get("prev")
+            seen[device_id].append((item["seq"], told, bytes.fromhex(prev) if prev else None))
+            if item.get("type") == "visit.evidence":
+                promised[item["body"]["evidence_id"]] = item["body"]["sha256"]
+        for links in seen.values():
+            self._chain(sorted(links, key=lambda link: link[0]))
+        return promised
+
+    def _item(
+        self,
+        part: str,
+        row: Reader,
+        envelope: Envelope,
+        *,
+        told: bytes,
+        device: PublicKey | None,
+        server: PublicKey,
+    ) -> None:
+        if device is None:
+            self.report.says(part, "is of a phone whose key is not in the bundle")
+        elif not device.has_sealed(envelope):
+            self.report.says(part, "the phone's signature does not verify: it was altered")
+        receipt = row.within("receipt").value
+        promise = {name: receipt.get(name) for name in ("item_id", "item_sha256", "received_at")}
+        signed = json.dumps(promise, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        if not server.has_signed(pae(RECEIPT, signed), base64.b64decode(str(receipt.get("sig")))):
+            self.report.says(part, "the server's receipt does not verify")
+        elif promise["item_sha256"] != told.hex():
+            self.report.says(part, "the receipt is of other bytes")
+        if not self._is_logged("item", row.text("device_id"), row.text("item_id"), told.hex()):
+            self.report.says(part, "is not in the log as it stands here")
+
+    def _chain(self, links: Sequence[tuple[int, bytes, bytes | None]]) -> None:
+        """Hold neighbours of one phone's chain against each other; other visits' items lie between."""
+        for (before, told, _), (seq, _, prev) in pairwise(links):
+            if seq == before + 1 and prev != told:
+                self.report.says(f"item number {seq}", "does not continue the one before: a broken chain")
+
+    def _evidence(self, promised: Mapping[str, str]) -> None:
+        listed: set[str] = set()
+        for row in self._rows("evidence.json"):
+            evidence_id, sha256 = row.text("evidence_id"), row.value.get("sha256")
+            part = f"evidence {evidence_id}"
+            listed.add(evidence_id)
+            self.report.checked["evidence"] += 1
+            if evidence_id in promised and promised[evidence_id] != sha256:
+                self.report.says(part, "is not the file whose digest the phone signed")
+            if row.value.get("file") is None:
+                continue  # it never arrived, and `state` says so
+            if self._media(row.text("file")) != promised.get(evidence_id, sha256):
+                self.report.says(part, "the bytes are not those the phone captured")
+            if row.value.get("state") == "verified" and not self._is_logged(
+                "evidence", row.text("device_id"), evidence_id, str(sha256)
+            ):
+                self.report.says(part, "is not in the log as it stands here")
+        for evidence_id in sorted(set(promised) - listed):
+            self.report.says(f"evidence {evidence_id}", "was promised by the phone and is not listed")
+
+    def _media(self, name: str) -> str:
+        try:
+            return self._sha256(name)
+        except KeyError:
+            return "missing"
+
+    def _permit(self, key: PublicKey) -> None:
+        if "permit.json" not in self.archive.namelist():
+            return
+        try:
+            is_ours = key.has_sealed(read_envelope(Reader(parse(self._read("permit.json")))))
+        except (WireFault, zipfile.BadZipFile, EOFError):
+            is_ours = False
+        self.report.checked["permits"] += 1
+        if not is_ours:
+            self.report.says("permit.json", "the server's signature does not verify")
+
+    def _texts(self, part: str, kind: str) -> None:
+        """Hold what was decided, and who looked, against what was logged; undecided findings are not."""
+        for row in self._rows(part):
+            self.report.checked[f"{kind} records"] += 1
+            if row.value.get("text") is None:
+                continue
+            lines = (*(row.value.get("under") or ()), row.text("id"))
+            sha256 = hashlib.sha256(row.text("text").encode()).hexdigest()
+            if not self._is_logged(kind, *lines, sha256):
+                self.report.says(f"{kind} {row.text('id')}", "is not what was logged")
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """Tell a report as a person reads it, one sentence a line."""
+    yield f"Evidence bundle of visit {report.visit_id}, signed with the server key {report.server_key}."
+    if report.checkpoint is not None:
+        yield f"Log {report.checkpoint.origin} at {report.checkpoint.size} leaves."
+    yield "Checked: " + ", ".join(f"{count} {what}" for what, count in sorted(report.checked.items())) + "."
+    for fault in report.faults:
+        yield f"ALTERED  {fault.part}: {fault.what}."
+    yield "Nothing was altered." if report.is_sound else f"{len(report.faults)} things do not fit."
