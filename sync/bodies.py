@@ -321,7 +321,7 @@ def _check_claims(claims: Reader) -> None:
         promise = claims.within("promise")
         promise.integer("amount_fen", least=1)
         read_date(promise, "due_on")
-    for n, value in enumerate(claims.value.get("letters") or []):
+    for n, value in enumerate(claims.array("letters") if claims.value.get("letters") else ()):
         letter = Reader(value, f"{claims.at('letters')}/{n}")
         letter.text("template", most=200)
         letter.choice("delivery", *DELIVERIES)

@@ -4,7 +4,7 @@ Each item names the digest of the one before. Numbers show what is missing; dige
 reordering and a cloned phone. Nothing is refused for it: a fork is accepted and flagged (protocol.md).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -50,10 +50,12 @@ def judge_links(
     known: Mapping[int, Iterable[bytes]],
     *,
     prevs: Mapping[int, Sequence[bytes | None]] = MappingProxyType({}),
+    unsigned: Set[bytes] = frozenset(),
 ) -> list[tuple[str, ...]]:
     """Return the flags of each new link.
 
     `known` maps numbers to the digests already stored, `prevs` to the predecessors those items name.
+    `unsigned` are digests of what the phone's key did not sign: somebody else's bytes make no fork.
     """
     all_by_seq: dict[int, list[bytes]] = {seq: list(digests) for seq, digests in known.items()}
     for link in new:
@@ -61,7 +63,7 @@ def judge_links(
     return [
         flags_of(
             link,
-            at_seq=all_by_seq[link.seq],
+            at_seq=[one for one in all_by_seq[link.seq] if one not in unsigned],
             before=all_by_seq.get(link.seq - 1, []),
             followers=prevs.get(link.seq + 1, ()),
         )

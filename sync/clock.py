@@ -56,7 +56,8 @@ def _from_readings(clock: Clock, *, anchor_time: datetime | None, received_at: d
     same_boot = clock.anchor_boot_id == clock.boot_id and clock.anchor_monotonic_ms is not None
     if anchor_time is not None and same_boot and clock.anchor_monotonic_ms is not None:
         elapsed = timedelta(milliseconds=clock.monotonic_ms - clock.anchor_monotonic_ms)
-        if elapsed >= timedelta(0) and anchor_time + elapsed <= received_at + WALL_DOUBT:
+        # Compared as a difference: a phone may claim to have run for longer than there are dates.
+        if timedelta(0) <= elapsed <= received_at + WALL_DOUBT - anchor_time:
             return _anchored(clock, anchor_time=anchor_time, elapsed=elapsed, received_at=received_at)
     if abs(received_at - clock.wall) > timedelta(days=30):
         return Interval(earliest=BEGINNING, latest=received_at, method="received")
@@ -70,7 +71,8 @@ def _anchored(clock: Clock, *, anchor_time: datetime, elapsed: timedelta, receiv
     if not clock.native:
         return Interval(earliest=earliest, latest=received_at, method="anchored-browser")
     # The anchor was read on the server at some point of the round trip, at most rtt before it arrived.
-    trip = timedelta(milliseconds=clock.rtt_ms or 0) * 1_000_000 / (1_000_000 - DRIFT_PPM)
+    longest = max(received_at - anchor_time, timedelta(0))
+    trip = min(timedelta(milliseconds=clock.rtt_ms or 0), longest) * 1_000_000 / (1_000_000 - DRIFT_PPM)
     return Interval(
         earliest=earliest, latest=anchor_time + elapsed + drift + trip + READING, method="anchored"
     )

@@ -26,6 +26,10 @@ from sync.protocol import Envelope, Signature
 Algorithm = Literal["ed25519", "p256"]
 P256_HALF: Final = 32
 SHA256: Final = ec.ECDSA(hashes.SHA256())
+ED25519_PRIME: Final = 2**255 - 19
+_ORDER_8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+# The y coordinates of the eight points of the curve whose order divides 8.
+SMALL_ORDER: Final = frozenset({0, 1, ED25519_PRIME - 1, _ORDER_8, ED25519_PRIME - _ORDER_8})
 
 
 class KeyFault(ValueError):
@@ -48,6 +52,12 @@ def keyid_of(spki: bytes) -> str:
     return hashlib.sha256(spki).hexdigest()[:16]
 
 
+def _fits_every_message(key: ed25519.Ed25519PublicKey) -> bool:
+    """Whether a key is a point of small order: signatures that nobody made would verify under it."""
+    encoded = int.from_bytes(key.public_bytes(Encoding.Raw, PublicFormat.Raw), "little")
+    return encoded % (1 << 255) % ED25519_PRIME in SMALL_ORDER
+
+
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """A key that can check signatures."""
@@ -64,6 +74,8 @@ class PublicKey:
         except (ValueError, UnsupportedAlgorithm):
             raise KeyFault("is not a public key (SPKI DER)") from None
         if algorithm == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
+            if _fits_every_message(key):
+                raise KeyFault("is a key under which anybody can sign")
             return cls(algorithm=algorithm, spki=spki, key=key)
         is_p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
         if algorithm == "p256" and is_p256 and isinstance(key, ec.EllipticCurvePublicKey):

@@ -67,7 +67,7 @@ def read_cursor(text: str) -> dict[str, Position]:
             str(scope): Position(UUID(epoch), int(seq), *map(int, floor))
             for scope, (epoch, seq, *floor) in members.items()
         }
-    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError):
         raise StaleCursor("the cursor is not one of this server's") from None
     if any(place.seq < 0 or place.floor < 0 for place in cursor.values()):
         raise StaleCursor("the cursor is not one of this server's")

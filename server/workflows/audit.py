@@ -160,7 +160,7 @@ def open_visit(visit_id: UUID, *, actor: Actor) -> VisitFile:
     visit = db.session.scalar(query)
     if visit is None:
         raise NotFound("visit-unknown", "There is no visit with this id.")
-    assignment = db.session.get(Assignment, visit.assignment_id) if visit.assignment_id else None
+    assignment = _assignment_of(visit, actor)
     items = db.session.execute(
         sa.select(
             Item.item_id,
@@ -187,6 +187,17 @@ def open_visit(visit_id: UUID, *, actor: Actor) -> VisitFile:
             .order_by(Finding.severity_rank.desc(), Finding.confidence.desc(), Finding.id)
         ).all(),
     )
+
+
+def _assignment_of(visit: Visit, actor: Actor) -> Assignment | None:
+    """Return the visit's assignment. A phone may name any: the permit is shown to whom it was given."""
+    given = sa.exists().where(
+        AssignmentMember.assignment_id == Assignment.id, AssignmentMember.staff_id == actor.staff_id
+    )
+    query = sa.select(Assignment).where(Assignment.id == visit.assignment_id)
+    if not actor.has(*SEES_ALL, Role.DISPATCHER):
+        query = query.where(given)
+    return db.session.scalar(query)
 
 
 def _of_visit(model: type[Any], visit_id: UUID) -> Sequence[Any]:

@@ -174,10 +174,12 @@ def _count_as_reported(session: Session, visits: set[UUID]) -> None:
 _REPORTED: Final = sa.text(
     """
     WITH told AS (
-        UPDATE visits SET state = 'reported' WHERE id = ANY(CAST(:visits AS uuid[])) RETURNING assignment_id
+        UPDATE visits SET state = 'reported' WHERE id = ANY(CAST(:visits AS uuid[]))
+        RETURNING assignment_id, staff_id
     )
-    UPDATE assignments SET state = 'reported' FROM told
-    WHERE assignments.id = told.assignment_id AND assignments.state = 'started'
+    UPDATE assignments SET state = 'reported'
+    FROM told JOIN assignment_members member USING (assignment_id, staff_id)
+    WHERE assignments.id = member.assignment_id AND assignments.state = 'started'
     """
 )
 

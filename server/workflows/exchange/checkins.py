@@ -62,13 +62,18 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
     for arrived, body in bodies:
         if body.visit_id not in written or rows[body.visit_id]["started_item"] != arrived.row.item_id:
             arrived.flag("visit_started_twice")
-    started = [body.assignment_id for _, body in bodies if body.assignment_id in known]
+    started = [body.assignment_id for arrived, body in bodies if _is_theirs(arrived, body, known)]
     session.execute(
         sa.update(Assignment)
         .where(Assignment.id.in_(started), Assignment.state.in_(["issued", "acknowledged"]))
         .values(state="started")
     )
     _rejudge_plans(bodies, known)
+
+
+def _is_theirs(arrived: Arrived, body: VisitStarted, known: Mapping[UUID, KnownAssignment]) -> bool:
+    """Whether the visitor was sent: what a stranger says about a door moves nobody's assignment."""
+    return body.assignment_id in known and arrived.sender.staff_id in known[body.assignment_id].team
 
 
 def _rejudge_plans(

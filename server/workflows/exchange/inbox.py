@@ -26,7 +26,7 @@ from server.models.visits import ConflictingItem, Item, RawSubmission
 from server.signing import RECEIPT, Signer, canonical, current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.answers import Progress, outcomes_of, progress_of
-from server.workflows.exchange.forks import flag_other_sides
+from server.workflows.exchange.forks import UNREADABLE, flag_other_sides
 from server.workflows.exchange.projections import project
 from sync.admission import Candidate, admit, examine
 from sync.chain import Link, judge_links
@@ -134,7 +134,7 @@ def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidat
     return session.execute(_NEIGHBOURS, wanted).all()
 
 
-_NEIGHBOURS: Final = sa.select(Item.item_id, Item.seq, Item.prev, Item.sha256).where(
+_NEIGHBOURS: Final = sa.select(Item.item_id, Item.seq, Item.prev, Item.sha256, Item.type).where(
     Item.device_id == sa.bindparam("device_id"),
     sa.or_(any_of(Item.item_id, "ids"), any_of(Item.seq, "seqs")),
 )
@@ -145,10 +145,14 @@ def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tu
     links = [Link(seq=one.pushed.seq, prev=one.pushed.prev, digest=one.digest) for one in new]
     known: dict[int, list[bytes]] = {}
     prevs: dict[int, list[bytes | None]] = {}
+    unsigned = {one.digest for one in new if one.item is None}
     for row in neighbours:
         known.setdefault(row.seq, []).append(row.sha256)
-        prevs.setdefault(row.seq, []).append(row.prev)
-    return judge_links(links, known, prevs=prevs)
+        if row.type == UNREADABLE:
+            unsigned.add(row.sha256)
+        else:
+            prevs.setdefault(row.seq, []).append(row.prev)
+    return judge_links(links, known, prevs=prevs, unsigned=unsigned)
 
 
 def _row(
@@ -164,7 +168,7 @@ def _row(
         "seq": one.pushed.seq,
         "prev": one.pushed.prev,
         "sha256": one.digest,
-        "type": one.item.type if one.item else "unreadable",
+        "type": one.item.type if one.item else UNREADABLE,
         "visit_id": _visit_of(one),
         "payload_type": envelope.payload_type,
         "payload": envelope.payload,

@@ -13,6 +13,7 @@ from server.models.cases import Address
 from server.models.dispatch import Assignment, AssignmentMember, Decision
 from server.models.evidence import Evidence
 from server.models.letters import Letter, LetterTemplate
+from server.models.people import Device
 from server.models.visits import Account, Item, Visit
 from server.reconcile.facts import (
     AccountFact,
@@ -55,13 +56,14 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     evidence = db.session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
     ).all()
+    assigned = None if assignment is None else _team(assignment.id)
     revisions = tuple(_revision(account) for account in _accounts(visit_id))
     facts = VisitFacts(
         visit_id=visit_id,
         judged_at=now,
         arrival=_interval(visit.arrived_earliest, visit.arrived_latest, visit.arrived_method),
         departure=_departure(visit),
-        assigned_team=None if assignment is None else _team(assignment.id),
+        assigned_team=assigned,
         present_team=frozenset(visit.team),
         address=_surveyed(row),
         check_in=_place(visit.arrived_at_position),
@@ -72,7 +74,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         account_due_at=_account_due(visit, pack),
         evidence_due_at=visit.evidence_due_at,
         reuses=_reuses(visit_id),
-        flags=_flags(visit_id),
+        flags=_flags(visit, assigned),
         broken_rules=() if assignment is None else _broken_rules(visit, assignment, pack=pack, now=now),
         letters=None if assignment is None else _letters(assignment.id),
         is_address_verified=None if row.status is None else row.status == "verified",
@@ -205,11 +207,15 @@ def _reuses(visit_id: UUID) -> tuple[Reuse, ...]:
     return tuple(Reuse(row.evidence_id, row.other_id, row.visit_id, row.bits) for row in rows)
 
 
-def _flags(visit_id: UUID) -> frozenset[str]:
-    """Collect what the inbox noted on the visit's items."""
-    return frozenset(
-        db.session.scalars(sa.select(sa.func.unnest(Item.flags)).where(Item.visit_id == visit_id).distinct())
+def _flags(visit: Visit, assigned: frozenset[UUID] | None) -> frozenset[str]:
+    """Collect what the inbox noted on the team's items; anybody can name a visit."""
+    team = {visit.staff_id, *visit.team, *(assigned or ())}
+    noted = (
+        sa.select(sa.func.unnest(Item.flags))
+        .join(Device, Device.id == Item.device_id)
+        .where(Item.visit_id == visit.id, Device.staff_id.in_(team))
     )
+    return frozenset(db.session.scalars(noted.distinct()))
 
 
 def _account_due(visit: Visit, pack: RulePack) -> datetime | None:
