@@ -12,22 +12,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 
-from sync.connection import Connection, SyncFault
-from sync.envelope import PublicKey, digest, pae
+from sync.cancelling import CancelToken
+from sync.connection import Answer, AnswerTooLong, Connection, SyncFault
+from sync.envelope import PublicKey, digest
+from sync.events import FeedReset, FileArrived, ItemsReceipted, Listener, PageApplied, Stuck, ignore
+from sync.feed import digest_of
 from sync.outbox import Outbox
-from sync.protocol import RECEIPT, Change, Clock, PushedItem, uuid7
+from sync.pages import Page, read_page
+from sync.protocol import Clock, PushedItem, uuid7
+from sync.receipts import Told, keep, read_outcomes, require_receipt
+from sync.rescue import read_rescue_key
 from sync.sending import FileRefused, FileSender
-from sync.wire import Reader, WireFault, write_clock, write_pushed
+from sync.wire import Reader, WireFault, read_envelope, write_clock, write_pushed
 
 __all__ = ["Report", "SyncClient", "SyncFault", "server_time"]
 
 BATCH: Final = 25
 PAGE: Final = 500
-
-Progress = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(slots=True)
@@ -43,7 +48,10 @@ class Report:
 
 @dataclass(slots=True)
 class SyncClient:
-    """One phone's connection to the office; `read_clock` gives raw readings, `on_anchor` gets anchors."""
+    """One phone's connection to the office; `read_clock` gives raw readings, `on_anchor` gets anchors.
+
+    Use from one thread; `cancel` may be cancelled from any.
+    """
 
     outbox: Outbox
     http: httpx.Client
@@ -51,28 +59,35 @@ class SyncClient:
     read_clock: Callable[[], Clock]
     on_anchor: Callable[[dict[str, Any], int], None]
     monotonic_ms: Callable[[], int]
-    progress: Progress = lambda event, facts: None
+    on_event: Listener = ignore
+    token: str | None = None
+    cancel: CancelToken = field(default_factory=CancelToken)
     office: Connection = field(init=False)
+    page_size: int = field(default=PAGE, init=False)
 
     def __post_init__(self) -> None:
-        self.office = Connection(self.http)
+        self.office = Connection(self.http, token=self.token, cancel=self.cancel)
 
     def session(self) -> Report:
-        """Push, pull, send media. Raises SyncFault; what was done before it stays done."""
+        """Push, pull, send media. Raises SyncFault or Cancelled; what was done before it stays done."""
         report = Report()
         self.push(report)
-        self.pull(report)
-        self.push(report)  # a reset while pulling offers items again
+        if self.pull(report):
+            self.push(report)  # a reset offers items again
         self.send_media(report)
+        self.tidy()
         return report
 
     # Push.
 
     def push(self, report: Report) -> None:
         """Push everything that has no receipt, oldest first."""
-        while batch := self.outbox.next_batch(BATCH):
+        above = 0
+        while batch := self.outbox.next_batch(BATCH, above=above):
             self._push(batch, report)
-            self.progress("pushed", {"items": report.pushed})
+            above = batch[-1].seq  # what is stuck behind us waits for the next session
+            waiting, _ = self.outbox.count_waiting()
+            self.on_event(ItemsReceipted(report.pushed, waiting))
 
     def _push(self, batch: Sequence[PushedItem], report: Report) -> None:
         body = {
@@ -80,13 +95,32 @@ class SyncClient:
             "clock": write_clock(self.read_clock()),
             "items": [write_pushed(item) for item in batch],
         }
-        raw = json.dumps(body, ensure_ascii=False).encode()
-        answer = self.office.send("POST", "/api/v1/sync/push", content=raw)
-        if answer.status_code == 413 or (answer.status_code in (400, 422) and Connection.is_ours(answer)):
+        sent = self.monotonic_ms()
+        answer = self.office.send("POST", "/api/v1/sync/push", content=_dump(body))
+        if answer.status_code == 413 or (answer.status_code in (400, 422) and answer.is_problem):
             self._bisect(batch, report)
             return
-        outcomes = self.office.expect(answer, 200, lambda told: _read_outcomes(told, batch))
-        self._keep(outcomes, batch, report)
+        outcomes = self.office.expect(answer, 200, lambda told: self._read_pushed(told, batch, sent))
+        keep(outcomes, self.outbox)
+        report.pushed += len(outcomes)
+        report.flags += [flag for one in outcomes for flag in one.flags]
+
+    def _read_pushed(self, told: Reader, batch: Sequence[PushedItem], sent: int) -> list[Told]:
+        outcomes = read_outcomes(told, batch)
+        for one, item in zip(outcomes, batch, strict=True):
+            name = digest(item.envelope.payload_type, item.envelope.payload)
+            require_receipt(one.receipt, name, server_key=self.server_key)
+        self._take_anchor(told.value.get("anchor"), sent)
+        return outcomes
+
+    def _take_anchor(self, anchor: Any, sent: int) -> None:
+        """Keep the anchor of a push: a phone that may only submit gets no other."""
+        if isinstance(anchor, dict) and isinstance(anchor.get("token"), str):
+            try:
+                server_time(anchor)
+            except WireFault:
+                return
+            self.on_anchor(anchor, self.monotonic_ms() - sent)
 
     def _bisect(self, batch: Sequence[PushedItem], report: Report) -> None:
         """The server cannot read this batch: halve it until the one bad item stands alone."""
@@ -95,129 +129,120 @@ class SyncClient:
             self._push(batch[:middle], report)
             self._push(batch[middle:], report)
             return
-        raw = json.dumps(write_pushed(batch[0]), ensure_ascii=False).encode()
+        (item,) = batch
+        raw = _dump(write_pushed(item))
         answer = self.office.send("POST", "/api/v1/sync/quarantine", content=raw)
-        receipt = self.office.expect(answer, 200, lambda told: told.required("receipt"))
-        self._require_receipt(receipt, hashlib.sha256(raw).digest())
-        self.outbox.acknowledge([{"id": str(batch[0].id), "outcome": "quarantined", "receipt": receipt}])
-        report.stuck.append(str(batch[0].id))
+        if answer.status_code == 413 or (answer.status_code in (400, 422) and answer.is_problem):
+            # Nobody takes it now, perhaps a proxy on this network: it stays, and the others go on.
+            self._stick("item", item.id, f"it is too large or unreadable ({answer.status_code})", report)
+            return
+        name = hashlib.sha256(raw).digest()
+        receipt = self.office.expect(
+            answer,
+            200,
+            lambda told: require_receipt(told.required("receipt"), name, server_key=self.server_key),
+        )
+        keep([Told(str(item.id), "quarantined", [], receipt)], self.outbox)
+        self._stick("item", item.id, "the office keeps it aside as it could not be read", report)
 
-    def _keep(self, outcomes: list[dict[str, Any]], batch: Sequence[PushedItem], report: Report) -> None:
-        for one, item in zip(outcomes, batch, strict=True):
-            self._require_receipt(
-                one.get("receipt"), digest(item.envelope.payload_type, item.envelope.payload)
-            )
-        self.outbox.acknowledge(outcomes)
-        report.pushed += len(outcomes)
-        report.flags += [flag for one in outcomes for flag in one.get("flags", [])]
-
-    def _require_receipt(self, receipt: Any, name: bytes) -> None:
-        """Make sure that the server signed that it stores the item with this digest."""
-        try:
-            told = Reader(receipt, "/receipt")
-            signed = {key: told.text(key) for key in ("item_id", "item_sha256", "received_at")}
-            signature = told.base64("sig")
-        except WireFault as fault:
-            raise SyncFault(f"not a receipt: {fault}", is_transient=True) from fault
-        payload = json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        is_signed = self.server_key.has_signed(pae(RECEIPT, payload), signature)
-        if signed["item_sha256"] != name.hex() or not is_signed:
-            raise SyncFault("a receipt's signature does not verify", is_transient=True)
+    def _stick(self, what: Any, name: UUID, why: str, report: Report) -> None:
+        report.stuck.append(str(name))
+        self.on_event(Stuck(what, name, why))
 
     # Pull.
 
-    def pull(self, report: Report) -> None:
-        """Pull until the feed has no more; a stale cursor starts from the beginning."""
-        more = True
-        while more:
-            more = self._pull_page(report)
+    def pull(self, report: Report) -> bool:
+        """Pull until the feed has no more. True if the feed was started over, so that items wait again."""
+        was_reset = False
+        while True:
+            cursor = self.outbox.fact("cursor")
+            sent = self.monotonic_ms()
+            answer = self._ask_page(cursor)
+            if answer.status_code == 403 and answer.is_problem:
+                return was_reset  # submit-only: a revoked phone hands in what it holds, learns nothing new
+            if answer.status_code == 410 and answer.is_problem:
+                if not cursor or was_reset:
+                    raise SyncFault("the server refuses a pull from the beginning", is_transient=True)
+                self._start_over("stale")
+                was_reset = True
+                continue
+            page = self.office.expect(answer, 200, read_page)
+            self._apply(page, sent, report)
+            if page.has_more:
+                continue
+            if was_reset or not self._differs(page):
+                return was_reset
+            self._start_over("differs", digest_in_vain=page.scope_digest)
+            was_reset = True
 
-    def _pull_page(self, report: Report) -> bool:
-        query: dict[str, Any] = {"limit": PAGE}
-        if cursor := self.outbox.fact("cursor"):
-            query["cursor"] = cursor
-        sent = self.monotonic_ms()
-        answer = self.office.send("GET", "/api/v1/sync/pull", params=query)
-        if answer.status_code == 410 and Connection.is_ours(answer):
-            if not cursor:
-                raise SyncFault("the server refuses a pull from the beginning", is_transient=True)
-            self.outbox.forget_feed()
-            self.outbox.offer_again()
-            self.progress("reset", {})
-            return True
-        if answer.status_code == 403 and Connection.is_ours(answer):
-            return False  # submit-only: a revoked phone hands in what it holds and learns nothing new
-        page = self.office.expect(answer, 200, _read_page)
-        self.outbox.apply(page.changes, cursor=page.cursor, seen=page.seen)
+    def _ask_page(self, cursor: str | None) -> Answer:
+        while True:
+            query: dict[str, Any] = {"limit": self.page_size} | ({"cursor": cursor} if cursor else {})
+            try:
+                return self.office.send("GET", "/api/v1/sync/pull", params=query)
+            except AnswerTooLong:
+                if self.page_size == 1:
+                    raise
+                self.page_size //= 2
+
+    def _apply(self, page: Page, sent: int, report: Report) -> None:
+        facts: dict[str, Any] = {}
+        if page.durable_through is not None:
+            facts["durable_through"] = page.durable_through
+        if page.rescue_key is not None and self._is_rescue_key(page.rescue_key):
+            facts["rescue_key"] = page.rescue_key
+        self.outbox.apply(
+            page.changes, cursor=page.cursor, seen=page.seen, is_complete=not page.has_more, facts=facts
+        )
         self.on_anchor(page.anchor, self.monotonic_ms() - sent)
         report.pulled += len(page.changes)
-        self.progress("pulled", {"changes": report.pulled})
-        return page.has_more
+        self.on_event(PageApplied(report.pulled, has_more=page.has_more))
+
+    def _is_rescue_key(self, sealed: dict[str, Any]) -> bool:
+        """Whether the office signed this key for rescue bundles, of a kind this phone can use."""
+        try:
+            key = read_rescue_key(read_envelope(Reader(sealed, "/rescue_key")), server_key=self.server_key)
+        except WireFault:
+            return False
+        return key is not None
+
+    def _differs(self, page: Page) -> bool:
+        """Whether this phone holds something else than the office thinks, and starting over may help."""
+        told = page.scope_digest
+        held = {scope: digest_of(self.outbox.held(scope)) for scope in told}
+        return held != told and self.outbox.fact("digest_in_vain") != told
+
+    def _start_over(self, why: Any, **facts: Any) -> None:
+        self.outbox.start_over(**facts)
+        self.on_event(FeedReset(why))
 
     # Media.
 
     def send_media(self, report: Report) -> None:
-        """Send every file that is waiting; one that cannot go does not hold up the others."""
-        sender = FileSender(outbox=self.outbox, office=self.office)
-        for file in self.outbox.next_files():
+        """Send the files that are waiting, turn by turn; one that cannot go does not hold up the others."""
+        sender = FileSender(self.outbox.files, self.office, self.on_event)
+        refused: set[UUID] = set()
+        while turn := self.outbox.files.next_turn(skipping=refused):
+            name = turn.file.evidence_id
             try:
-                sender.send(file)
-            except FileRefused:
-                report.stuck.append(str(file.evidence_id))
+                has_arrived = sender.send(turn)
+            except FileRefused as fault:
+                refused.add(name)
+                self._stick("file", name, str(fault), report)
                 continue
-            report.uploaded += 1
-            self.progress("uploaded", {"files": report.uploaded})
+            if has_arrived:
+                report.uploaded += 1
+                self.on_event(FileArrived(name, report.uploaded))
+
+    def tidy(self) -> None:
+        """Drop what the office has kept for good long enough."""
+        anchor = self.outbox.fact("anchor")
+        if anchor is not None:
+            self.outbox.release(now=server_time(anchor))
 
 
-def _read_outcomes(told: Reader, batch: Sequence[PushedItem]) -> list[dict[str, Any]]:
-    """Read one outcome per pushed item, in their order."""
-    outcomes = told.array("outcomes")
-    if len(outcomes) != len(batch):
-        raise WireFault("/outcomes", "are not as many as the items that were pushed")
-    for n, (value, item) in enumerate(zip(outcomes, batch, strict=True)):
-        one = Reader(value, f"/outcomes/{n}")
-        one.text("outcome", most=100)
-        if one.uuid("id") != item.id:
-            raise WireFault(one.at("id"), "is not the item that was pushed")
-    return outcomes
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of the feed."""
-
-    changes: list[Change]
-    cursor: str
-    seen: dict[str, int]
-    anchor: dict[str, Any]
-    has_more: bool
-
-
-def _read_page(told: Reader) -> Page:
-    changes = [_read_change(Reader(value, f"/changes/{n}")) for n, value in enumerate(told.array("changes"))]
-    anchor = told.within("anchor")
-    anchor.text("token", most=256)
-    anchor.instant("server_time")
-    seen = Reader(told.value.get("seen", {}), "/seen")
-    return Page(
-        changes=changes,
-        cursor=told.text("cursor"),
-        seen={scope: seen.integer(scope) for scope in seen.value},
-        anchor=anchor.value,
-        has_more=told.boolean("has_more"),
-    )
-
-
-def _read_change(reader: Reader) -> Change:
-    is_put = reader.choice("op", "put", "remove") == "put"
-    return Change(
-        scope=reader.text("scope"),
-        kind=reader.text("kind"),
-        id=reader.uuid("id"),
-        op="put" if is_put else "remove",
-        rev=reader.integer("rev"),
-        body=reader.within("body").value if is_put else None,
-    )
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
 
 
 def server_time(anchor: dict[str, Any]) -> datetime:

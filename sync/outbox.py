@@ -1,37 +1,45 @@
 """What does a phone hold that must survive a dead battery, and in what order does it leave?
 
-One sqlite file, written with synchronous=FULL: items with their place in the chain, files waiting to
-upload, the cursor of the feed with what was pulled, and the newest anchor. Appending an item and moving
-the head of the chain is one transaction; so is applying a page and moving the cursor. Payloads stay
-after their receipt until the server says that they are durable, so that a restored server can ask again.
+Items with their place in the chain, files waiting to upload, the cursor of the feed with what was pulled, and
+the newest anchor. Appending an item and moving the head of the chain is one transaction; so is applying a
+page and moving the cursor. Payloads stay after their receipt until the office has called them durable for a
+while, so that an office restored from a backup can ask again.
 """
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from sync.file_queue import FileQueue, QueuedFile
 from sync.protocol import Change, Envelope, PushedItem
-from sync.wire import Reader, parse, read_envelope, write_envelope
+from sync.store import Store
+from sync.wire import Reader, parse, read_envelope, write_envelope, write_instant
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS items (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prev BLOB, digest BLOB NOT NULL, type TEXT NOT NULL,
-    envelope TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting', outcome TEXT, flags TEXT, receipt TEXT);
-CREATE INDEX IF NOT EXISTS items_waiting ON items (seq) WHERE state = 'waiting';
-CREATE TABLE IF NOT EXISTS media (
-    evidence_id TEXT PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    mime TEXT NOT NULL, upload_url TEXT, state TEXT NOT NULL DEFAULT 'waiting', problem TEXT,
-    queued INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS entities (
-    scope TEXT, kind TEXT, id TEXT, rev INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (scope, kind, id));
-CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+__all__ = ["Outbox", "QueuedFile", "Sealed"]
+
+MOST_BATCH_BYTES: Final = 512 * 1024
+# An office says what is durable for it; a backup that it is restored from may be some days older.
+KEEP_DURABLE: Final = timedelta(days=7)
+# Nothing with a receipt is kept longer, whatever an office says or fails to say.
+KEEP_RECEIPTED: Final = timedelta(days=90)
+# Receipts are the visitor's proof that he handed in.
+KEEP_RECEIPTS: Final = timedelta(days=365)
+
+DURABLE: Final = (
+    "((seq <= :through AND json_extract(receipt, '$.received_at') < :kept)"
+    " OR json_extract(receipt, '$.received_at') < :kept_at_most)"
+)
+
+
+PUT: Final = (
+    "INSERT INTO entities (scope, kind, id, rev, body, generation) VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (scope, kind, id) DO UPDATE"
+    " SET rev = excluded.rev, body = excluded.body, generation = excluded.generation"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,70 +52,45 @@ class Sealed:
     envelope: Envelope
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedFile:
-    """A file that a promise item named and that still has to reach the office."""
-
-    evidence_id: UUID
-    path: Path
-    sha256: str
-    size_bytes: int
-    mime: str
-    upload_url: str | None
-
-
 class Outbox:
-    """The durable memory of one phone. One process at a time; use from one thread."""
+    """The durable memory of one phone. Use from one thread; others open their own on the same file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(SCHEMA)
+        self.store = Store(path)
+        self._db = self.store.db
+        self.files = FileQueue(self.store)
 
     def close(self) -> None:
         """Close the file. Everything acknowledged by this class is already on the disk."""
-        self._db.close()
-
-    @contextmanager
-    def _atomically(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        self.store.close()
 
     # Facts: small things that must survive.
 
     def fact(self, key: str) -> Any:
         """Return a remembered value, None if there is none."""
-        row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        return self.store.fact(key)
 
     def remember(self, **facts: Any) -> None:
         """Remember values, all or none."""
-        with self._atomically():
-            self._remember(facts)
-
-    def _remember(self, facts: dict[str, Any]) -> None:
-        self._db.executemany(
-            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            [(key, json.dumps(value)) for key, value in facts.items()],
-        )
+        with self.store.atomically():
+            self.store.note(facts)
 
     # Items.
 
     def append(
-        self, seal: Callable[[int, bytes | None], Sealed], *, file: QueuedFile | None = None
+        self,
+        seal: Callable[[int, bytes | None], Sealed],
+        *,
+        file: QueuedFile | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> Sealed:
         """Append one item at the head of the chain.
 
-        `seal(seq, prev)` builds and signs it. Item, head and the file it promises become durable together.
+        `seal(seq, prev)` builds and signs it. Item, head, the file it promises and facts that go with it
+        become durable together. Raises PhoneFull, and then nothing was recorded.
         """
-        with self._atomically():
+        with self.store.atomically():
             head = self._db.execute("SELECT seq, digest FROM items ORDER BY seq DESC LIMIT 1").fetchone()
             seq, prev = (1, None) if head is None else (head[0] + 1, head[1])
             sealed = seal(seq, prev)
@@ -123,27 +106,34 @@ class Outbox:
                 ),
             )
             if file is not None:
-                self._db.execute(
-                    "INSERT INTO media (evidence_id, path, sha256, size_bytes, mime, queued)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (str(file.evidence_id), str(file.path), file.sha256, file.size_bytes, file.mime, seq),
-                )
+                self.files.add(file, queued=seq)
+            self.store.note(dict(facts or {}))
         return sealed
 
-    def next_batch(self, limit: int) -> list[PushedItem]:
-        """Return the oldest items without a receipt."""
+    def next_batch(
+        self, limit: int, *, most_bytes: int = MOST_BATCH_BYTES, above: int = 0
+    ) -> list[PushedItem]:
+        """Return the oldest items without a receipt: at least one, then as many as fit into the bytes."""
         rows = self._db.execute(
-            "SELECT id, seq, prev, envelope FROM items WHERE state = 'waiting' ORDER BY seq LIMIT ?", (limit,)
+            "SELECT id, seq, prev, envelope FROM items WHERE state = 'waiting' AND seq > ?"
+            " ORDER BY seq LIMIT ?",
+            (above, limit),
         )
-        return [
-            PushedItem(
-                id=UUID(item_id),
-                seq=seq,
-                prev=prev,
-                envelope=read_envelope(Reader(parse(envelope.encode()))),
-            )
-            for item_id, seq, prev, envelope in rows
-        ]
+        batch: list[PushedItem] = []
+        for row in rows:
+            most_bytes -= len(row[3])
+            if batch and most_bytes < 0:
+                break
+            batch.append(_pushed(row))
+        return batch
+
+    def waiting_items(self) -> Iterator[tuple[PushedItem, int]]:
+        """Yield every item without a receipt, in order, with the bytes its envelope takes; one in memory."""
+        last = 0
+        while batch := self.next_batch(1, above=last):
+            (item,) = batch
+            last = item.seq
+            yield item, len(item.envelope.payload) * 4 // 3
 
     def digest_of(self, item_id: UUID) -> bytes | None:
         """Return the digest of an item of ours."""
@@ -152,7 +142,7 @@ class Outbox:
 
     def acknowledge(self, outcomes: Iterable[dict[str, Any]]) -> None:
         """Keep the outcome and receipt of items; they will not be offered again."""
-        with self._atomically():
+        with self.store.atomically():
             self._db.executemany(
                 "UPDATE items SET state = 'receipted', outcome = ?, flags = ?, receipt = ? WHERE id = ?",
                 [
@@ -167,11 +157,16 @@ class Outbox:
             )
 
     def offer_again(self, *, above: int = 0) -> int:
-        """Offer receipted items above a number again: the server was restored from a backup."""
-        with self._atomically():
-            changed = self._db.execute(
-                "UPDATE items SET state = 'waiting' WHERE state = 'receipted' AND seq > ?", (above,)
-            )
+        """Offer receipted items that are still here again: the server was restored from a backup."""
+        with self.store.atomically():
+            return self._offer_again(above)
+
+    def _offer_again(self, above: int) -> int:
+        changed = self._db.execute(
+            "UPDATE items SET state = 'waiting' WHERE state = 'receipted' AND envelope != '' AND seq > ?",
+            (above,),
+        )
+        self.files.offer_again()
         return changed.rowcount
 
     def outcomes(self) -> list[dict[str, Any]]:
@@ -192,57 +187,83 @@ class Outbox:
     def count_waiting(self) -> tuple[int, int]:
         """Return how many items and how many files have not reached the office."""
         items = self._db.execute("SELECT count(*) FROM items WHERE state = 'waiting'").fetchone()[0]
-        files = self._db.execute("SELECT count(*) FROM media WHERE state = 'waiting'").fetchone()[0]
-        return items, files
+        return items, self.files.count_waiting()
 
-    # Files.
+    # What may be forgotten.
 
-    def next_files(self) -> Sequence[QueuedFile]:
-        """Return the files that still have to go: small ones first, then in the order they were taken."""
-        rows = self._db.execute(
-            "SELECT evidence_id, path, sha256, size_bytes, mime, upload_url FROM media"
-            " WHERE state = 'waiting' ORDER BY size_bytes > 2000000, queued"
-        )
-        return [
-            QueuedFile(UUID(evidence_id), Path(path), sha256, size, mime, url)
-            for evidence_id, path, sha256, size, mime, url in rows
-        ]
+    def release(self, *, now: datetime, is_short: bool = False) -> int:
+        """Drop payloads and files that the office keeps for good; return how many files went.
 
-    def note_upload(self, evidence_id: UUID, url: str | None) -> None:
-        """Remember where a file's upload goes on."""
-        with self._atomically():
-            self._db.execute("UPDATE media SET upload_url = ? WHERE evidence_id = ?", (url, str(evidence_id)))
-
-    def finish_file(self, evidence_id: UUID, *, problem: str | None = None) -> None:
-        """Take a file off the queue: it arrived, or (problem) it will not without a person's help."""
-        with self._atomically():
+        `now` is the office's time as the newest anchor tells it. With room to spare what is durable stays
+        for some days more. What has no receipt, and files that did not arrive, are never touched.
+        """
+        bounds = {
+            "through": self.fact("durable_through") or 0,
+            "kept": write_instant(now if is_short else now - KEEP_DURABLE),
+            "kept_at_most": write_instant(now - KEEP_RECEIPTED),
+            "forgotten": write_instant(now - KEEP_RECEIPTS),
+        }
+        with self.store.atomically():
+            self.files.mark_spent(DURABLE, bounds)
             self._db.execute(
-                "UPDATE media SET state = ?, problem = ? WHERE evidence_id = ?",
-                ("stuck" if problem else "stored", problem, str(evidence_id)),
+                f"UPDATE items SET envelope = '' WHERE state = 'receipted' AND envelope != '' AND {DURABLE}",
+                bounds,
             )
+            self._db.execute(
+                "DELETE FROM items WHERE state = 'receipted' AND envelope = ''"
+                " AND json_extract(receipt, '$.received_at') < :forgotten"
+                " AND seq < (SELECT max(seq) FROM items)"
+                " AND seq NOT IN (SELECT queued FROM media WHERE state != 'deleted')",
+                bounds,
+            )
+            self._db.execute(
+                "DELETE FROM media WHERE state = 'deleted' AND queued NOT IN (SELECT seq FROM items)"
+            )
+        return self.files.delete_spent()
 
     # What was pulled.
 
-    def apply(self, changes: Iterable[Change], *, cursor: str, seen: dict[str, int]) -> None:
-        """Apply one page and move the cursor, together. Applying a page twice changes nothing."""
-        with self._atomically():
+    def apply(
+        self,
+        changes: Iterable[Change],
+        *,
+        cursor: str,
+        seen: dict[str, int],
+        is_complete: bool = True,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Apply one page and move the cursor, together. Applying a page twice changes nothing.
+
+        `is_complete`: no page follows; after a start from the beginning, what no page named is dropped now.
+        """
+        with self.store.atomically():
+            generation = self.fact("generation") or 0
             for change in changes:
                 key = (change.scope, change.kind, str(change.id))
                 if change.op == "remove":
                     self._db.execute("DELETE FROM entities WHERE scope = ? AND kind = ? AND id = ?", key)
                 else:
-                    self._db.execute(
-                        "INSERT INTO entities VALUES (?, ?, ?, ?, ?) ON CONFLICT (scope, kind, id)"
-                        " DO UPDATE SET rev = excluded.rev, body = excluded.body",
-                        (*key, change.rev, json.dumps(change.body, ensure_ascii=False)),
-                    )
-            self._remember({"cursor": cursor, "seen": seen})
+                    body = json.dumps(change.body, ensure_ascii=False)
+                    self._db.execute(PUT, (*key, change.rev, body, generation))
+            if is_complete:
+                self._db.execute("DELETE FROM entities WHERE generation < ?", (generation,))
+            self.store.note({"cursor": cursor, "seen": seen, **(facts or {})})
 
-    def forget_feed(self) -> None:
-        """Drop cursor and pulled entities: the next pull starts from the beginning."""
-        with self._atomically():
-            self._db.execute("DELETE FROM entities")
+    def start_over(self, **facts: Any) -> None:
+        """Begin the feed from nothing and offer again what is still here: the office asked for a reset.
+
+        What was pulled stays in use until the new feed is complete, so that a visitor who loses the network
+        now keeps the permits he has.
+        """
+        with self.store.atomically():
             self._db.execute("DELETE FROM facts WHERE key IN ('cursor', 'seen')")
+            self._offer_again(0)
+            self.store.note({"generation": (self.fact("generation") or 0) + 1, **facts})
+
+    def held(self, scope: str) -> Iterator[tuple[str, UUID, int]]:
+        """Yield kind, id and revision of everything held of a scope."""
+        rows = self._db.execute("SELECT kind, id, rev FROM entities WHERE scope = ?", (scope,))
+        return ((kind, UUID(entity_id), rev) for kind, entity_id, rev in rows)
 
     def entities(self, kind: str) -> list[tuple[UUID, int, dict[str, Any]]]:
         """Return what the phone holds of a kind: id, revision, body."""
@@ -250,18 +271,8 @@ class Outbox:
         return [(UUID(entity_id), rev, json.loads(body)) for entity_id, rev, body in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """How long to wait after failures: doubling, with jitter, bounded."""
-
-    first: timedelta = timedelta(seconds=1)
-    most: timedelta = timedelta(minutes=5)
-
-    def wait(self, failures: int, *, jitter: float) -> timedelta:
-        """Return the pause after this many failures in a row; `jitter` is a random number in [0, 1)."""
-        full = min(self.most, self.first * 2 ** min(max(failures - 1, 0), 16))
-        return full * (0.5 + jitter / 2)
-
-    def next_try(self, failures: int, *, now: datetime, jitter: float, asked: timedelta | None) -> datetime:
-        """Return when to try again; what the server asked for (`Retry-After`) is a lower bound."""
-        return now + max(self.wait(failures, jitter=jitter), asked or timedelta(0))
+def _pushed(row: tuple[str, int, bytes | None, str]) -> PushedItem:
+    item_id, seq, prev, envelope = row
+    return PushedItem(
+        id=UUID(item_id), seq=seq, prev=prev, envelope=read_envelope(Reader(parse(envelope.encode())))
+    )

@@ -2,40 +2,42 @@
 
 `Phone` keeps a folder: the outbox, the device key, the captured files. It records items offline, answers
 "may I knock now?" from the permit alone, and syncs when there is a network. Clocks are handed in, so that
-an app gives its native ones and a test gives any.
+an app gives its native ones and a test gives any. `sync/README.md` is the manual.
 """
 
 import base64
-import hashlib
-import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, TypeVar
 from uuid import UUID
 
 import httpx
 
-from sync.client import Progress, Report, SyncClient
+from sync.cancelling import CancelToken
+from sync.claims import claims_of
+from sync.client import Report, SyncClient, server_time
 from sync.door import NOTHING, REMEMBERED, AtTheDoor, Obstacle, obstacles, remember, turning_back
+from sync.enrolling import ENROL, EnrolmentRefused, enrol
 from sync.envelope import DeviceKey, PublicKey, digest
+from sync.events import Listener, ignore
 from sync.outbox import Outbox, QueuedFile, Sealed
 from sync.protocol import ITEM, PERMIT, Clock, Item, uuid7
-from sync.wire import Reader, WireFault, parse, read_envelope, write_clock, write_instant, write_item
+from sync.receipts import take_answer
+from sync.rescue import RescueFault, read_rescue_key
+from sync.rescuing import Export, Sender
+from sync.shelf import Shelf, Shelved
+from sync.store import PhoneFull, sync_folder, write_durably
+from sync.timekeeping import Clocks, Timekeeper
+from sync.wire import Reader, WireFault, parse, read_envelope, write_clock, write_item
 
-ENROL: Final = b"fieldvisit-enrol-v1\n"
+__all__ = ["ENROL", "Clocks", "EnrolmentRefused", "Held", "Phone", "PhoneFull", "claims_of"]
 
+MOST_ITEM_BYTES: Final = 20 * 1024**2  # as base64 it is still what a reader of the wire takes
+DRAFT_KEY: Final = "device.key.draft"
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """The phone's clocks: wall time, a monotonic count of milliseconds, and which boot it counts."""
-
-    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
-    monotonic_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
-    boot_id: Callable[[], str] = lambda: "process-" + str(os.getpid())
-    tz: str = "+08:00"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +50,19 @@ class Held:
     permit: dict[str, Any]
 
 
-class EnrolmentRefused(Exception):
-    """The office does not accept this phone; the message is the office's."""
-
-
 class Phone:
-    """One enrolled phone. Use from one thread."""
+    """One enrolled phone. Use from one thread; others open their own `Phone` on the same folder.
 
-    def __init__(self, folder: Path, *, clocks: Clocks) -> None:
+    `most_media_bytes` bounds what captured files may take on the disk (None: as much as there is).
+    """
+
+    def __init__(self, folder: Path, *, clocks: Clocks, most_media_bytes: int | None = None) -> None:
         self.folder = folder
-        self.clocks = clocks
         self.media = folder / "media"
         self.media.mkdir(parents=True, exist_ok=True)
         self.outbox = Outbox(folder / "outbox.sqlite")
+        self.time = Timekeeper(clocks, self.outbox)
+        self.shelf = Shelf(self.media, self.outbox.files, most_bytes=most_media_bytes)
         self.key = self._key()
 
     def close(self) -> None:
@@ -71,11 +73,11 @@ class Phone:
         """Read the device key, making it at the first start. It never leaves this folder."""
         path = self.folder / "device.key"
         if not path.exists():
-            draft = self.folder / "device.key.draft"
+            draft = self.folder / DRAFT_KEY
             draft.touch(mode=0o600)
-            _write_durably(draft, DeviceKey.generate().to_der())
+            write_durably(draft, DeviceKey.generate().to_der())
             draft.replace(path)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         return DeviceKey.from_der(path.read_bytes())
 
     # Enrolment.
@@ -86,27 +88,11 @@ class Phone:
         return self.outbox.fact("device_id") is not None
 
     def enrol(self, code: str, *, http: httpx.Client) -> None:
-        """Enrol with a one-time code. Safe to repeat when the answer was lost."""
-        code = code.strip().upper()
-        proof = self.key.sign(ENROL + code.encode() + b"\n" + self.key.spki)
-        answer = http.post(
-            "/api/v1/devices",
-            json={
-                "code": code,
-                "public_key": base64.b64encode(self.key.spki).decode(),
-                "algorithm": self.key.algorithm,
-                "proof": base64.b64encode(proof).decode(),
-            },
-        )
-        if answer.status_code != 201:
-            raise EnrolmentRefused(answer.text[:500])
-        told = answer.json()
-        self.outbox.remember(
-            device_id=told["device_id"],
-            staff_id=told["staff_id"],
-            token=told["token"],
-            server_key=told["server_key"],
-        )
+        """Enrol with a one-time code. Safe to repeat when the answer was lost.
+
+        Raises EnrolmentRefused, or SyncFault when it was not the office that answered.
+        """
+        self.outbox.remember(**enrol(self.key, code, http=http))
 
     @property
     def device_id(self) -> UUID:
@@ -125,33 +111,11 @@ class Phone:
 
     def read_clock(self) -> Clock:
         """Take the raw readings of this moment, with the newest anchor the phone holds."""
-        anchor = self.outbox.fact("anchor") or {}
-        return Clock(
-            wall=self.clocks.wall(),
-            tz=self.clocks.tz,
-            monotonic_ms=self.clocks.monotonic_ms(),
-            boot_id=self.clocks.boot_id(),
-            anchor=anchor.get("token"),
-            anchor_monotonic_ms=anchor.get("monotonic_ms"),
-            anchor_boot_id=anchor.get("boot_id"),
-            rtt_ms=anchor.get("rtt_ms"),
-        )
-
-    def _keep_anchor(self, anchor: dict[str, Any], rtt_ms: int) -> None:
-        readings = {
-            "monotonic_ms": self.clocks.monotonic_ms(),
-            "boot_id": self.clocks.boot_id(),
-            "rtt_ms": max(rtt_ms, 0),
-        }
-        self.outbox.remember(anchor={**anchor, **readings})
+        return self.time.read()
 
     def estimate_now(self) -> datetime:
         """Return the office's time if an anchor of this boot tells it, else what the wall clock says."""
-        anchor = self.outbox.fact("anchor")
-        if anchor is None or anchor["boot_id"] != self.clocks.boot_id():
-            return self.clocks.wall()
-        elapsed = timedelta(milliseconds=self.clocks.monotonic_ms() - anchor["monotonic_ms"])
-        return Reader(anchor).instant("server_time") + elapsed
+        return self.time.estimate()
 
     # What the phone holds.
 
@@ -193,17 +157,18 @@ class Phone:
     # What the visitor does.
 
     def record(self, type_: str, body: dict[str, Any], *, file: QueuedFile | None = None) -> UUID:
-        """Append one signed item to the chain, durable when this returns; its id."""
+        """Append one signed item to the chain, durable when this returns; its id.
+
+        Raises PhoneFull when there is no room even after dropping what the office has for good; then nothing
+        was recorded and nothing that waits was touched.
+        """
         item_id = uuid7()
         clock = self.read_clock()
-        seen = (self.outbox.fact("seen") or {}).get(f"staff:{self.staff_id}", 0)
-        if type_ in REMEMBERED:
-            permits = [held.permit | {"assignment_id": str(held.id)} for held in self.today()]
-            memory = self.outbox.fact("door") or NOTHING
-            at = self.estimate_now()
-            self.outbox.remember(door=remember(memory, type_=type_, body=body, permits=permits, at=at))
+        facts: dict[str, Any] = {}
 
         def seal(seq: int, prev: bytes | None) -> Sealed:
+            if type_ in REMEMBERED:
+                facts["door"] = self._memory_of(type_, body)
             item = Item(
                 item_id=item_id,
                 device_id=self.device_id,
@@ -211,15 +176,37 @@ class Phone:
                 seq=seq,
                 prev=prev,
                 type=type_,
-                seen_seq=seen,
+                seen_seq=(self.outbox.fact("seen") or {}).get(f"staff:{self.staff_id}", 0),
                 clock=clock,
                 body=body,
             )
-            envelope = self.key.seal(ITEM, write_item(item))
+            payload = write_item(item)
+            if len(payload) > MOST_ITEM_BYTES:
+                raise ValueError(f"an item may have {MOST_ITEM_BYTES} bytes; put large things into files")
+            envelope = self.key.seal(ITEM, payload)
             return Sealed(item_id, type_, digest(ITEM, envelope.payload), envelope)
 
-        self.outbox.append(seal, file=file)
+        self._with_room(lambda: self.outbox.append(seal, file=file, facts=facts))
         return item_id
+
+    def _memory_of(self, type_: str, body: dict[str, Any]) -> Any:
+        """Return what the phone remembers for its next door once this item is recorded."""
+        permits = [held.permit | {"assignment_id": str(held.id)} for held in self.today()]
+        memory = self.outbox.fact("door") or NOTHING
+        return remember(memory, type_=type_, body=body, permits=permits, at=self.estimate_now())
+
+    def _with_room(self, write: Callable[[], T]) -> T:
+        """Write; if there is no room, drop what the office has for good and try once more."""
+        try:
+            return write()
+        except PhoneFull:
+            self.make_room()
+        return write()
+
+    def make_room(self) -> int:
+        """Delete files and payloads that the office has for good; return how many files went."""
+        anchor = self.outbox.fact("anchor")
+        return 0 if anchor is None else self.outbox.release(now=server_time(anchor), is_short=True)
 
     def start_visit(
         self,
@@ -246,7 +233,7 @@ class Phone:
 
     def capture(
         self,
-        content: bytes,
+        content: bytes | BinaryIO,
         *,
         visit_id: UUID,
         kind: str,
@@ -254,33 +241,44 @@ class Phone:
         mime: str,
         captured: tuple[Clock, Clock] | None = None,
         position: dict[str, Any] | None = None,
+        is_urgent: bool = False,
     ) -> UUID:
         """Keep a photo or recording and promise it by digest; return the evidence id.
 
-        The file is on the disk before the promise is signed.
+        The file is on the disk before the promise is signed. A large one is given as an open file and copied
+        piece by piece. `is_urgent` (an incident) lets it go before others. Raises PhoneFull like `record`.
         """
-        evidence_id = uuid7()
-        path = self.media / str(evidence_id)
-        _write_durably(path, content)
-        _sync_folder(self.media)
-        sha256 = hashlib.sha256(content).hexdigest()
+        shelved = self._shelve(content)
         begin, end = captured or (self.read_clock(), self.read_clock())
         self.record(
             "visit.evidence",
             {
                 "visit_id": str(visit_id),
-                "evidence_id": str(evidence_id),
+                "evidence_id": str(shelved.evidence_id),
                 "kind": kind,
                 "purpose": purpose,
-                "sha256": sha256,
-                "size_bytes": len(content),
+                "sha256": shelved.sha256,
+                "size_bytes": shelved.size_bytes,
                 "mime": mime,
                 "captured": {"from": write_clock(begin), "until": write_clock(end)},
                 "position": position,
             },
-            file=QueuedFile(evidence_id, path, sha256, len(content), mime, None),
+            file=QueuedFile(
+                shelved.evidence_id, shelved.path, shelved.sha256, shelved.size_bytes, mime, None, is_urgent
+            ),
         )
-        return evidence_id
+        return shelved.evidence_id
+
+    def _shelve(self, content: bytes | BinaryIO) -> Shelved:
+        if isinstance(content, bytes) or not content.seekable():
+            return self._with_room(lambda: self.shelf.put(content))
+        begin = content.tell()
+
+        def put() -> Shelved:
+            content.seek(begin)
+            return self.shelf.put(content)
+
+        return self._with_room(put)
 
     def end_visit(self, visit_id: UUID, *, position: dict[str, Any] | None) -> None:
         """Check out."""
@@ -305,54 +303,61 @@ class Phone:
 
     # Network.
 
-    def connect(self, http: httpx.Client, *, progress: Progress | None = None) -> SyncClient:
-        """Return a client for this phone over a connection; the token is added here."""
-        http.headers["Authorization"] = f"Bearer {self.outbox.fact('token')}"
+    def connect(
+        self, http: httpx.Client, *, on_event: Listener = ignore, cancel: CancelToken | None = None
+    ) -> SyncClient:
+        """Return a client for this phone over a connection; each request carries the phone's token."""
         return SyncClient(
             outbox=self.outbox,
             http=http,
             server_key=self.server_key,
             read_clock=self.read_clock,
-            on_anchor=self._keep_anchor,
-            monotonic_ms=self.clocks.monotonic_ms,
-            progress=progress or (lambda event, facts: None),
+            on_anchor=self.time.keep_anchor,
+            monotonic_ms=self.time.clocks.monotonic_ms,
+            on_event=on_event,
+            token=self.outbox.fact("token"),
+            cancel=cancel or CancelToken(),
         )
 
-    def sync(self, http: httpx.Client, *, progress: Progress | None = None) -> Report:
-        """Run one session. Raises SyncFault when cut off; calling again goes on."""
-        return self.connect(http, progress=progress).session()
+    def sync(
+        self, http: httpx.Client, *, on_event: Listener = ignore, cancel: CancelToken | None = None
+    ) -> Report:
+        """Run one session. Raises SyncFault when cut off, Cancelled when asked to; calling again goes on."""
+        return self.connect(http, on_event=on_event, cancel=cancel).session()
 
+    # Without a network.
 
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as target:
-        target.write(content)
-        target.flush()
-        os.fsync(target.fileno())
+    def export_rescue(
+        self,
+        folder: Path,
+        *,
+        most_bytes: int | None = None,
+        on_event: Listener = ignore,
+        cancel: CancelToken | None = None,
+    ) -> list[Path]:
+        """Write everything unsent into rescue bundles; return them. Works revoked, expired and offline.
 
+        Raises RescueFault when the office's rescue key never reached this phone.
+        """
+        sealed = self.outbox.fact("rescue_key")
+        recipient = sealed and read_rescue_key(read_envelope(Reader(sealed)), server_key=self.server_key)
+        if not recipient:
+            raise RescueFault("no-rescue-key", "This phone never got the office's rescue key; sync once.")
+        sender = Sender(self.key, self.device_id, self.staff_id)
+        export = Export(
+            self.outbox,
+            sender,
+            recipient,
+            self.read_clock(),
+            most_bytes=most_bytes,
+            cancel=cancel or CancelToken(),
+            on_event=on_event,
+        )
+        return export.write(folder)
 
-def _sync_folder(folder: Path) -> None:
-    """Make names in a folder survive a dead battery."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def take_receipts(self, answer: bytes) -> int:
+        """Take the answer that an imported bundle got, however it came back; return how many items it frees.
 
-
-def claims_of(
-    *, arrived_at: datetime, left_at: datetime, team: Sequence[UUID], met: str, outcome: str, **others: Any
-) -> dict[str, Any]:
-    """Build an account's structured claims; what is not said gets the cautious value."""
-    return {
-        "arrived_at": write_instant(arrived_at),
-        "left_at": write_instant(left_at),
-        "team_present": [str(member) for member in team],
-        "met": met,
-        "identity_shown": True,
-        "recording_announced": True,
-        "debt": "not_discussed",
-        "promise": None,
-        "letters": [],
-        "outcome": outcome,
-        **others,
-    }
+        Each receipt is checked as after a push. Raises WireFault, and then none was taken.
+        """
+        return take_answer(answer, self.outbox, server_key=self.server_key)

@@ -11,8 +11,9 @@ from typing import Final
 
 import httpx
 
-from sync.connection import Connection, SyncFault, fault_of
-from sync.outbox import Outbox, QueuedFile
+from sync.connection import Answer, Connection, SyncFault, fault_of
+from sync.events import FileMoved, Listener, ignore
+from sync.file_queue import FileQueue, QueuedFile, Turn
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_RECREATIONS: Final = 2
@@ -29,15 +30,19 @@ class FileRefused(Exception):
 class FileSender:
     """Sends the outbox's files."""
 
-    outbox: Outbox
+    files: FileQueue
     office: Connection
+    on_event: Listener = ignore
 
-    def send(self, file: QueuedFile) -> None:
-        """Send one file to its end. Raises FileRefused, or SyncFault when the connection is the trouble."""
-        if not self._is_whole(file):
-            raise self._refused(file, "the file on this phone is gone or was cut")
+    def send(self, turn: Turn) -> bool:
+        """Send a file for one turn; say whether all of it is at the office.
+
+        Raises FileRefused, or SyncFault when the connection is the trouble.
+        """
+        if not self._is_whole(turn.file):
+            raise self._refused(turn.file, "the file on this phone is gone or was cut")
         try:
-            self._send(file)
+            return self._send(turn)
         except SyncFault as fault:
             if fault.is_transient:
                 raise
@@ -48,18 +53,21 @@ class FileSender:
         return file.path.is_file() and file.path.stat().st_size == file.size_bytes
 
     def _refused(self, file: QueuedFile, problem: str) -> FileRefused:
-        self.outbox.finish_file(file.evidence_id, problem=problem)
+        self.files.finish(file.evidence_id, problem=problem)
         return FileRefused(problem)
 
-    def _send(self, file: QueuedFile) -> None:
-        url = file.upload_url
+    def _send(self, turn: Turn) -> bool:
+        file, url = turn.file, turn.file.upload_url
         for _ in range(MAX_RECREATIONS + 1):
             url = url or self._create(file)
-            if self._send_rest(file, url):
-                self.outbox.finish_file(file.evidence_id)
-                return
+            offset = self._send_rest(turn, url)
+            if offset is not None:
+                if offset < file.size_bytes:
+                    return False
+                self.files.finish(file.evidence_id)
+                return True
             url = None
-            self.outbox.note_upload(file.evidence_id, None)
+            self.files.note_upload(file.evidence_id, None)
         raise self._refused(file, "the office refuses this file")
 
     def _create(self, file: QueuedFile) -> str:
@@ -76,48 +84,58 @@ class FileSender:
         answer = self.office.send("POST", "/api/v1/files", headers=headers)
         if answer.status_code != 201:
             raise fault_of(answer)
-        if "Location" not in answer.headers:
-            raise SyncFault("the answer is not from the office: no Location", is_transient=True)
-        self.outbox.note_upload(file.evidence_id, answer.headers["Location"])
-        return answer.headers["Location"]
+        url = str(self.office.place_of(answer))
+        self.files.note_upload(file.evidence_id, url)
+        return url
 
-    def _send_rest(self, file: QueuedFile, url: str) -> bool:
-        """Send what is missing of an upload; False when it must be created anew."""
-        offset, standstills = self._where(url), 0
+    def _send_rest(self, turn: Turn, url: str) -> int | None:
+        """Send what is missing of an upload, as far as the turn goes; return how much is there.
+
+        None when the upload must be created anew.
+        """
+        file, standstills = turn.file, 0
+        offset = begun = self._where(file, url)
         with file.path.open("rb") as content:
-            while offset is not None and offset < file.size_bytes:
+            while offset is not None and offset < min(file.size_bytes, (begun or 0) + turn.most_bytes):
                 content.seek(offset)
-                reached = self._patch(url, offset, content.read(CHUNK_BYTES))
+                reached = self._patch(file, url, offset, content.read(CHUNK_BYTES))
                 standstills = 0 if reached is None or reached > offset else standstills + 1
                 if standstills == MAX_STANDSTILLS:
                     raise SyncFault("the upload does not get on", is_transient=True)
                 offset = reached
-        return offset is not None
+                if offset is not None:
+                    self.on_event(FileMoved(file.evidence_id, arrived=offset, size_bytes=file.size_bytes))
+        return offset
 
-    def _where(self, url: str) -> int | None:
+    def _where(self, file: QueuedFile, url: str) -> int | None:
         """Return how much of an upload arrived; None when it is gone."""
-        answer = self.office.send("HEAD", url, headers=TUS)
-        if answer.status_code in GONE:
+        answer = self.office.send("HEAD", self._at_office(url), headers=TUS)
+        if answer.status_code in GONE and answer.is_problem:
             return None
         if answer.status_code not in (200, 204):
             raise fault_of(answer)
-        return _offset(answer)
+        return _offset(answer, file)
 
-    def _patch(self, url: str, offset: int, piece: bytes) -> int | None:
+    def _patch(self, file: QueuedFile, url: str, offset: int, piece: bytes) -> int | None:
         """Send one piece; return how much arrived, None when the upload is gone."""
         headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
-        answer = self.office.send("PATCH", url, headers=headers, content=piece)
-        if answer.status_code in (*GONE, 422) and Connection.is_ours(answer):
+        answer = self.office.send("PATCH", self._at_office(url), headers=headers, content=piece)
+        if answer.status_code in (*GONE, 422) and answer.is_problem:
             return None
         if answer.status_code in (409, 460):
-            return self._where(url)
+            return self._where(file, url)
         if answer.status_code != 204:
             raise fault_of(answer)
-        return _offset(answer)
+        return _offset(answer, file)
+
+    def _at_office(self, url: str) -> httpx.URL:
+        """Return a remembered upload's address at the office as it is reached today."""
+        return self.office.http.base_url.copy_with(raw_path=httpx.URL(url).raw_path)
 
 
-def _offset(answer: httpx.Response) -> int:
+def _offset(answer: Answer, file: QueuedFile) -> int:
+    """Read how much arrived. A number that cannot be is somebody else's answer."""
     told = answer.headers.get("Upload-Offset", "")
-    if not (told.isascii() and told.isdigit()):
+    if not (told.isascii() and told.isdigit() and int(told[:20]) <= file.size_bytes):
         raise SyncFault("the answer is not from the office: no Upload-Offset", is_transient=True)
     return int(told)

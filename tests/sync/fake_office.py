@@ -41,7 +41,9 @@ def lose_answer(handle: Handler, request: httpx.Request) -> httpx.Response:
 def cut_answer(handle: Handler, request: httpx.Request) -> httpx.Response:
     """Half of the answer arrives as if it were all."""
     answer = handle(request)
-    return httpx.Response(answer.status_code, content=answer.content[: len(answer.content) // 2])
+    headers = {key: value for key, value in answer.headers.items() if key.lower() != "content-length"}
+    half = answer.content[: len(answer.content) // 2]
+    return httpx.Response(answer.status_code, headers=headers, content=half)
 
 
 def portal(handle: Handler, request: httpx.Request) -> httpx.Response:

@@ -356,7 +356,7 @@ def test_a_file_that_may_not_be_sent_now_waits_and_does_not_hold_up_the_others(
 
     assert report.stuck == [str(bad.evidence_id)]
     assert arrived(office, good) == b"good"
-    assert [file.evidence_id for file in outbox.next_files()] == [bad.evidence_id]
+    assert [file.evidence_id for file in outbox.files.waiting()] == [bad.evidence_id]
 
 
 def test_a_file_that_vanished_from_the_phone_is_reported_not_fatal(

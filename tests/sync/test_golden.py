@@ -37,6 +37,7 @@ from sync.protocol import ITEM
 from sync.wire import Reader, parse, read_batch, read_envelope, read_item, write_envelope, write_item
 from tests.sync.made import a_clock
 
+JSON = {"Content-Type": "application/json"}
 GOLDEN = Path(__file__).parents[1] / "golden"
 PHONE = DeviceKey(Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
 SIGNER = Signer.from_seed(b"\x02" * 32, secret=b"\x03" * 32)
@@ -133,7 +134,7 @@ def test_the_office_makes_and_knows_the_same_anchor() -> None:
 
 
 def answering(content: bytes) -> httpx.Client:
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=content))
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=JSON, content=content))
     return httpx.Client(transport=transport, base_url="http://office")
 
 

@@ -1,9 +1,12 @@
 """The outbox: what was recorded survives a dead battery, in order, and leaves only with a receipt."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,10 @@ import pytest
 
 from sync.chain import Link, judge_links
 from sync.envelope import DeviceKey, digest
-from sync.outbox import BackOff, Outbox, QueuedFile, Sealed
+from sync.outbox import Outbox, QueuedFile, Sealed
 from sync.protocol import Change
+from sync.store import PhoneFull
+from sync.wire import write_instant
 from tests.sync.made import NOON, append
 
 KEY = DeviceKey.generate()
@@ -97,16 +102,6 @@ def test_an_item_and_the_file_it_promises_are_queued_together(outbox: Outbox, tm
     assert outbox.count_waiting() == (0, 0)
 
 
-def test_small_files_go_first_then_in_the_order_they_were_taken(outbox: Outbox, tmp_path: Path) -> None:
-    sizes = [9_000_000, 400, 3_000_000, 300]
-    for size in sizes:
-        sealed = append(outbox, KEY)
-        file = QueuedFile(uuid4(), tmp_path / "x", "00" * 32, size, "image/jpeg", None)
-        outbox.append(lambda seq, prev, one=sealed: Sealed(uuid4(), "x", one.digest, one.envelope), file=file)
-
-    assert [file.size_bytes for file in outbox.next_files()] == [400, 300, 9_000_000, 3_000_000]
-
-
 def test_after_a_restored_backup_receipted_items_are_offered_again(outbox: Outbox) -> None:
     sealed = [append(outbox, KEY) for _ in range(3)]
     outbox.acknowledge([applied(one) for one in sealed])
@@ -142,25 +137,168 @@ def test_a_page_that_fails_half_way_moves_neither_entities_nor_cursor(outbox: Ou
     assert (outbox.entities("assignment"), outbox.fact("cursor")) == ([], None)
 
 
-def test_forgetting_the_feed_keeps_what_was_recorded(outbox: Outbox) -> None:
+def test_starting_over_keeps_what_was_recorded_and_known(outbox: Outbox) -> None:
     append(outbox, KEY)
     outbox.remember(token="t")
     outbox.apply([a_put(uuid4(), 1, {})], cursor="c1", seen={"staff:1": 1})
 
-    outbox.forget_feed()
+    outbox.start_over()
 
-    assert (outbox.entities("assignment"), outbox.fact("cursor"), outbox.fact("seen")) == ([], None, None)
+    assert (outbox.fact("cursor"), outbox.fact("seen")) == (None, None)
     assert (outbox.count_waiting(), outbox.fact("token")) == ((1, 0), "t")
 
 
+def test_while_a_feed_is_started_over_the_phone_keeps_its_permits_until_the_last_page(outbox: Outbox) -> None:
+    gone, kept, new = uuid4(), uuid4(), uuid4()
+    outbox.apply([a_put(gone, 1, {}), a_put(kept, 1, {})], cursor="c1", seen={})
+    outbox.start_over()
+
+    outbox.apply([a_put(kept, 2, {})], cursor="d1", seen={}, is_complete=False)
+    between = {name for name, _, _ in outbox.entities("assignment")}
+    outbox.apply([a_put(new, 1, {})], cursor="d2", seen={}, is_complete=True)
+
+    assert between == {gone, kept}
+    assert {name for name, _, _ in outbox.entities("assignment")} == {kept, new}
+    assert set(outbox.held("staff:1")) == {("assignment", kept, 2), ("assignment", new, 1)}
+
+
+def a_receipt(days_ago: float) -> dict[str, Any]:
+    return {"received_at": write_instant(NOON - timedelta(days=days_ago)), "sig": "x"}
+
+
+def envelopes(outbox: Outbox) -> list[bool]:
+    """Whether the payload of each item is still here."""
+    rows = outbox.store.db.execute("SELECT envelope != '' FROM items ORDER BY seq")
+    return [bool(row[0]) for row in rows]
+
+
 @pytest.mark.parametrize(
-    ("failures", "jitter", "seconds"), [(1, 0.0, 0.5), (1, 0.99, 0.995), (4, 0.0, 4), (100, 0.0, 150)]
+    ("days_ago", "through", "is_short", "is_kept"),
+    [
+        (8, 1, False, False),
+        (6, 1, False, True),  # durable, but a backup may be older
+        (6, 1, True, False),  # unless the room is needed
+        (8, 0, False, True),  # the office does not call it durable
+        (8, 0, True, True),
+        (91, 0, False, False),  # bounded whatever an office fails to say
+    ],
 )
-def test_pauses_double_with_jitter_up_to_five_minutes(failures: int, jitter: float, seconds: float) -> None:
-    assert BackOff().wait(failures, jitter=jitter) == timedelta(seconds=seconds)
+def test_a_payload_stays_until_the_office_has_it_for_good(
+    outbox: Outbox, days_ago: float, through: int, is_short: bool, is_kept: bool
+) -> None:
+    sealed = append(outbox, KEY)
+    outbox.acknowledge([applied(sealed, receipt=a_receipt(days_ago))])
+    outbox.remember(durable_through=through)
+
+    outbox.release(now=NOON, is_short=is_short)
+
+    assert envelopes(outbox) == [is_kept]
+    assert outbox.offer_again() == (1 if is_kept else 0)
 
 
-def test_a_pause_the_office_asked_for_is_kept() -> None:
-    asked = timedelta(hours=1)
+def test_what_has_no_receipt_is_never_dropped(outbox: Outbox) -> None:
+    append(outbox, KEY)
+    outbox.remember(durable_through=1)
 
-    assert BackOff().next_try(1, now=NOON, jitter=0, asked=asked) == NOON + asked
+    outbox.release(now=NOON + timedelta(days=4000), is_short=True)
+
+    assert envelopes(outbox) == [True]
+    assert len(outbox.next_batch(1)) == 1
+
+
+def test_receipts_are_kept_for_a_year_and_the_head_of_the_chain_for_ever(outbox: Outbox) -> None:
+    sealed = [append(outbox, KEY) for _ in range(3)]
+    ages = zip(sealed, (366, 364, 400), strict=True)
+    outbox.acknowledge([applied(one, receipt=a_receipt(days)) for one, days in ages])
+    outbox.remember(durable_through=3)
+
+    outbox.release(now=NOON)
+    after = append(outbox, KEY)
+
+    assert [one["seq"] for one in outbox.outcomes()] == [2, 3, 4]
+    (item,) = outbox.next_batch(1)
+    assert (item.id, item.prev) == (after.item_id, sealed[-1].digest)
+
+
+def test_a_batch_is_bounded_by_bytes_and_never_empty(outbox: Outbox) -> None:
+    sealed = [append(outbox, KEY, body={"kind": "dog", "text": "x" * 10_000}) for _ in range(5)]
+
+    sizes = [len(outbox.next_batch(25, most_bytes=most)) for most in (1, 32_000, 10_000_000)]
+
+    assert sizes == [1, 2, 5]
+    assert outbox.next_batch(1, above=3)[0].id == sealed[3].item_id
+    assert [item.seq for item, _ in outbox.waiting_items()] == [1, 2, 3, 4, 5]
+
+
+OLD_SCHEMA = """
+CREATE TABLE items (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, prev BLOB, digest BLOB NOT NULL, type TEXT NOT NULL,
+    envelope TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting', outcome TEXT, flags TEXT, receipt TEXT);
+CREATE INDEX items_waiting ON items (seq) WHERE state = 'waiting';
+CREATE TABLE media (
+    evidence_id TEXT PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    mime TEXT NOT NULL, upload_url TEXT, state TEXT NOT NULL DEFAULT 'waiting', problem TEXT,
+    queued INTEGER NOT NULL);
+CREATE TABLE entities (
+    scope TEXT, kind TEXT, id TEXT, rev INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (scope, kind, id));
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+def test_the_outbox_of_an_earlier_release_opens_with_everything_in_it(tmp_path: Path) -> None:
+    path, photo, entity = tmp_path / "outbox.sqlite", uuid4(), uuid4()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(OLD_SCHEMA)
+        row = (str(photo), str(tmp_path / "photo"), "00" * 32, 5, "image/jpeg", 1)
+        old.execute(
+            "INSERT INTO media (evidence_id, path, sha256, size_bytes, mime, queued) VALUES (?,?,?,?,?,?)",
+            row,
+        )
+        old.execute("INSERT INTO entities VALUES ('staff:1', 'assignment', ?, 3, '{}')", (str(entity),))
+        old.commit()
+
+    for _ in range(2):
+        with closing(Outbox(path)) as outbox:
+            (file,) = outbox.files.waiting()
+            assert (file.evidence_id, file.path, file.is_urgent) == (photo, tmp_path / "photo", False)
+            assert outbox.entities("assignment") == [(entity, 3, {})]
+
+
+def test_two_threads_record_into_one_chain(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with closing(Outbox(path)):
+        pass
+
+    def record() -> None:
+        with closing(Outbox(path)) as mine:
+            for _ in range(25):
+                append(mine, KEY)
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with closing(Outbox(path)) as outbox:
+        items = outbox.next_batch(1000)
+    links = [
+        Link(item.seq, item.prev, digest(item.envelope.payload_type, item.envelope.payload)) for item in items
+    ]
+    assert judge_links(links, {}) == [()] * 100
+    assert [link.seq for link in links] == list(range(1, 101))
+
+
+def test_a_full_disk_refuses_the_new_record_and_loses_none(outbox: Outbox) -> None:
+    pages = outbox.store.db.execute("PRAGMA page_count").fetchone()[0]
+    outbox.store.db.execute(f"PRAGMA max_page_count = {pages + 8}")
+    recorded = []
+
+    with pytest.raises(PhoneFull):
+        while True:
+            recorded.append(append(outbox, KEY, body={"kind": "dog", "text": "x" * 3000}))
+
+    assert [item.id for item in outbox.next_batch(100, most_bytes=10**9)] == [one.item_id for one in recorded]
+    outbox.store.db.execute(f"PRAGMA max_page_count = {pages + 100}")
+    append(outbox, KEY)  # with room again the chain simply goes on
+    assert len(outbox.next_batch(100, most_bytes=10**9)) == len(recorded) + 1 > 1

@@ -12,11 +12,12 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from sync.connection import SyncFault
 from sync.envelope import DeviceKey, PublicKey
 from sync.phone import ENROL, Clocks, EnrolmentRefused, Held, Phone
 from sync.protocol import ITEM, PERMIT, Change
 from sync.wire import read_item, write_envelope, write_instant
-from tests.sync.fake_office import FakeOffice
+from tests.sync.fake_office import FakeOffice, problem
 from tests.sync.made import DEVICE, NOON, VISITOR
 
 OFFICE = DeviceKey.generate()
@@ -168,7 +169,7 @@ def test_a_captured_file_is_on_the_disk_under_the_digest_that_was_signed(phone: 
     evidence_id = phone.capture(b"jpeg", visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
 
     body = read_item(phone.outbox.next_batch(1)[0].envelope.payload).body
-    (file,) = phone.outbox.next_files()
+    (file,) = phone.outbox.files.waiting()
     assert (file.evidence_id, file.path.read_bytes()) == (evidence_id, b"jpeg")
     assert body["sha256"] == file.sha256 == hashlib.sha256(b"jpeg").hexdigest()
 
@@ -191,7 +192,8 @@ def _post(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
 
 def test_enrolment_proves_possession_of_the_key(tmp_path: Path) -> None:
     phone = Phone(tmp_path / "new", clocks=Clocks())
-    told = {"device_id": str(DEVICE), "staff_id": str(VISITOR), "token": "t", "server_key": "k"}
+    server_key = base64.b64encode(OFFICE.spki).decode()
+    told = {"device_id": str(DEVICE), "staff_id": str(VISITOR), "token": "t", "server_key": server_key}
     asked: list[dict[str, str]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -212,9 +214,33 @@ def test_a_refused_enrolment_leaves_the_phone_as_it_was(tmp_path: Path) -> None:
     phone = Phone(tmp_path / "new", clocks=Clocks())
 
     with pytest.raises(EnrolmentRefused, match="code-unknown"):
-        phone.enrol("x", http=_post(lambda request: httpx.Response(422, text="code-unknown")))
+        phone.enrol("x", http=_post(lambda request: problem(403, "code-unknown")))
 
     assert not phone.is_enrolled
+    phone.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(201, html="<h1>Welcome</h1>"),
+        httpx.Response(200, html="<h1>Welcome</h1>"),
+        httpx.Response(403, html="<h1>Blocked</h1>"),
+        httpx.Response(201, json={"device_id": "x"}),
+        httpx.Response(201, json={"device_id": str(DEVICE), "staff_id": str(VISITOR), "token": "t"}),
+        problem(503, "try-again"),
+    ],
+    ids=["portal-201", "portal-200", "portal-403", "other-product", "half", "busy"],
+)
+def test_what_is_not_the_office_enrols_no_phone_and_may_be_asked_again(
+    tmp_path: Path, answer: httpx.Response
+) -> None:
+    phone = Phone(tmp_path / "new", clocks=Clocks())
+
+    with pytest.raises(SyncFault) as caught:
+        phone.enrol("x", http=_post(lambda request: answer))
+
+    assert caught.value.is_transient and not phone.is_enrolled
     phone.close()
 
 

@@ -1,0 +1,227 @@
+"""How does a phone put everything it could not send into rescue bundles?
+
+First it plans: which items, which files or parts of files, in how many volumes of at most so many bytes.
+Then each volume is written under a draft's name, forced to the disk and named. The outbox is only read, so an
+export that is cut off anywhere costs nothing, and what was exported still goes by the network if one appears.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+from uuid import UUID
+
+from sync.cancelling import CancelToken
+from sync.envelope import DeviceKey, digest
+from sync.events import Listener, RescueWritten, ignore
+from sync.file_queue import QueuedFile
+from sync.manifest import AbsentFile, CarriedFile, CarriedItem, Manifest, RescueFault
+from sync.outbox import Outbox
+from sync.protocol import Clock, PushedItem, uuid7
+from sync.rescue import write_bundle
+from sync.shelf import DRAFT
+from sync.store import sync_folder
+from sync.strongbox import PIECE, TAG, BoxKey
+
+SUFFIX: Final = ".fvrescue"
+LEAST_VOLUME: Final = 1024**2
+MOST_ITEMS: Final = 20_000
+# What stands around contents: header, manifest, signature; an entry in the manifest, with its record's head.
+FIXED_BYTES: Final = 8 * 1024
+ITEM_BYTES: Final = 512
+FILE_BYTES: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who makes the bundle."""
+
+    key: DeviceKey
+    device_id: UUID
+    staff_id: UUID
+
+
+@dataclass(slots=True)
+class _Volume:
+    """A volume being planned."""
+
+    room: float
+    items: list[CarriedItem] = field(default_factory=list)
+    files: list[tuple[CarriedFile, Path]] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.items and not self.files
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Writes everything unsent of one outbox. `most_bytes`: how large one volume may become."""
+
+    outbox: Outbox
+    sender: Sender
+    recipient: BoxKey
+    clock: Clock
+    most_bytes: int | None = None
+    cancel: CancelToken = field(default_factory=CancelToken)
+    on_event: Listener = ignore
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write all volumes into a folder; return them. Raises RescueFault, OSError or Cancelled.
+
+        Files that are already there stay; of an export that failed nothing stays.
+        """
+        if self.most_bytes is not None and self.most_bytes < LEAST_VOLUME:
+            raise RescueFault("volume-too-small", f"Let a volume have at least {LEAST_VOLUME} bytes.")
+        volumes, absent = self._plan()
+        bundle_id = uuid7()
+        written: list[Path] = []
+        try:
+            for n, volume in enumerate(volumes, start=1):
+                manifest = self._manifest(volume, bundle_id, n, len(volumes), absent)
+                written.append(self._write_volume(folder, manifest, dict(volume.files)))
+        except BaseException:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+        return written
+
+    # Planning.
+
+    def _plan(self) -> tuple[list[_Volume], list[AbsentFile]]:
+        whole, absent = self._sort_files()
+        volumes = [self._new_volume()]
+        volumes[0].room -= len(absent) * ITEM_BYTES
+        for item, size in self.outbox.waiting_items():
+            self.cancel.check()
+            need = size + ITEM_BYTES
+            is_full = need > volumes[-1].room or len(volumes[-1].items) == MOST_ITEMS
+            if is_full and not volumes[-1].is_empty:
+                volumes.append(self._new_volume())
+            volumes[-1].items.append(_carried(item))
+            volumes[-1].room -= need
+        for file in whole:
+            self._plan_file(file, volumes)
+        return volumes, absent
+
+    def _sort_files(self) -> tuple[list[QueuedFile], list[AbsentFile]]:
+        """Say which unsent files are still here as they were promised."""
+        whole, absent = [], []
+        for file in self.outbox.files.unsent():
+            if file.path.is_file() and file.path.stat().st_size == file.size_bytes:
+                whole.append(file)
+            else:
+                absent.append(AbsentFile(file.evidence_id, "the file on this phone is gone or was cut"))
+        return whole, absent
+
+    def _plan_file(self, file: QueuedFile, volumes: list[_Volume]) -> None:
+        """Put a file into the last volume, and what does not fit into further ones."""
+        start = 0
+        with file.path.open("rb") as content:
+            while True:
+                least = min(file.size_bytes - start, LEAST_VOLUME // 4) + FILE_BYTES
+                if not volumes[-1].is_empty and volumes[-1].room < least:
+                    volumes.append(self._new_volume())
+                volume = volumes[-1]
+                length = int(min(file.size_bytes - start, volume.room - FILE_BYTES))
+                part = self._hash(content, length)
+                volume.files.append((_part(file, start, length, part), file.path))
+                volume.room -= length + FILE_BYTES
+                start += length
+                if start >= file.size_bytes:
+                    return
+
+    def _new_volume(self) -> _Volume:
+        if self.most_bytes is None:
+            return _Volume(float("inf"))
+        return _Volume(self.most_bytes * PIECE // (PIECE + TAG) - FIXED_BYTES)
+
+    def _hash(self, content: BinaryIO, length: int) -> str:
+        sha256 = hashlib.sha256()
+        while length and (piece := content.read(min(length, PIECE))):
+            self.cancel.check()
+            sha256.update(piece)
+            length -= len(piece)
+        return sha256.hexdigest()
+
+    # Writing.
+
+    def _manifest(
+        self, volume: _Volume, bundle_id: UUID, n: int, volumes: int, absent: Sequence[AbsentFile]
+    ) -> Manifest:
+        return Manifest(
+            bundle_id=bundle_id,
+            device_id=self.sender.device_id,
+            staff_id=self.sender.staff_id,
+            clock=self.clock,
+            volume=n,
+            volumes=volumes,
+            items=tuple(volume.items),
+            files=tuple(file for file, _ in volume.files),
+            absent=tuple(absent) if n == 1 else (),
+        )
+
+    def _write_volume(self, folder: Path, manifest: Manifest, paths: dict[CarriedFile, Path]) -> Path:
+        name = f"{manifest.bundle_id}-{manifest.volume}-of-{manifest.volumes}{SUFFIX}"
+        path = folder / name
+        draft = folder / (name + DRAFT)
+        try:
+            with draft.open("wb") as target:
+                write_bundle(
+                    _Watched(target, self, manifest),
+                    manifest,
+                    recipient=self.recipient,
+                    sender=self.sender.key,
+                    items=self._items(manifest),
+                    open_file=lambda file: paths[file].open("rb"),
+                )
+                target.flush()
+                os.fsync(target.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        sync_folder(folder)
+        return path
+
+    def _items(self, manifest: Manifest) -> Iterator[PushedItem]:
+        """Read the volume's items again, one at a time."""
+        above = manifest.items[0].seq - 1 if manifest.items else 0
+        for _ in manifest.items:
+            (item,) = self.outbox.next_batch(1, above=above)
+            above = item.seq
+            yield item
+
+
+class _Watched:
+    """A target that looks at the token and tells how far it is."""
+
+    def __init__(self, target: BinaryIO, export: Export, manifest: Manifest) -> None:
+        self._target, self._export, self._manifest = target, export, manifest
+        self._bytes = 0
+
+    def write(self, data: bytes, /) -> None:
+        self._export.cancel.check()
+        self._target.write(data)
+        self._bytes += len(data)
+        event = RescueWritten(self._manifest.volume, self._manifest.volumes, self._bytes)
+        self._export.on_event(event)
+
+
+def _carried(item: PushedItem) -> CarriedItem:
+    return CarriedItem(item.id, item.seq, digest(item.envelope.payload_type, item.envelope.payload))
+
+
+def _part(file: QueuedFile, start: int, length: int, sha256: str) -> CarriedFile:
+    return CarriedFile(
+        evidence_id=file.evidence_id,
+        filename=file.path.name,
+        mime=file.mime,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        start=start,
+        length=length,
+        part_sha256=sha256,
+    )
