@@ -24,9 +24,10 @@ from server.database import db
 from server.media.opening import open_store
 from server.signing import Signer
 from server.workflows import reconciliation
+from server.workflows.exchange import overdue
 from sync.protocol import uuid7
 
-__all__ = ["create_app", "models", "reconciliation"]
+__all__ = ["create_app", "models", "overdue", "reconciliation"]
 
 API = "/api/v1"
 

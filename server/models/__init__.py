@@ -12,6 +12,7 @@ from server.models import (
     feed,
     findings,
     people,
+    quarantine,
     transparency,
     visits,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "feed",
     "findings",
     "people",
+    "quarantine",
     "transparency",
     "visits",
 ]

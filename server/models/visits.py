@@ -21,9 +21,21 @@ class Item(Model):
 
     __tablename__ = "items"
     __table_args__ = (
-        one_of("outcome", "received", "applied", "held", "quarantined"),
+        one_of("outcome", "received", "applied", "held", "quarantined", "corrected", "set_aside"),
         sa.Index("ix_items_device_seq", "device_id", "seq"),
         sa.Index("ix_items_waiting", "visit_id", postgresql_where=sa.text("outcome IN ('received', 'held')")),
+        sa.Index(
+            "ix_items_desk",
+            "received_at",
+            "item_id",
+            postgresql_where=sa.text("outcome IN ('held', 'quarantined')"),
+        ),
+        sa.Index(
+            "ix_items_forked",
+            "received_at",
+            "item_id",
+            postgresql_where=sa.text("'chain_fork' = ANY (flags) AND NOT 'fork_seen' = ANY (flags)"),
+        ),
     )
 
     device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
@@ -44,9 +56,13 @@ class Item(Model):
 
 
 class ConflictingItem(Model):
-    """Other bytes that came under an id that was taken: kept, never projected."""
+    """Other bytes that came under an id that was taken: kept, never projected. `settled` by the office."""
 
     __tablename__ = "conflicting_items"
+    __table_args__ = (
+        one_of("settled", "corrected", "set_aside"),
+        sa.Index("ix_conflicting_items_open", "received_at", postgresql_where=sa.text("settled IS NULL")),
+    )
 
     device_id: Mapped[UUID] = mapped_column(primary_key=True)
     item_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -56,13 +72,18 @@ class ConflictingItem(Model):
     signatures: Mapped[list[Any]]
     received_at: Mapped[datetime]
     receipt: Mapped[dict[str, Any]]
+    settled: Mapped[str | None]
 
 
 class RawSubmission(Model):
-    """Bytes that could not be read as an item at all (`/sync/quarantine`)."""
+    """Bytes that could not be read as an item at all (`/sync/quarantine`). `settled`: by the office, how."""
 
     __tablename__ = "raw_submissions"
-    __table_args__ = (sa.UniqueConstraint("device_id", "sha256"),)
+    __table_args__ = (
+        sa.UniqueConstraint("device_id", "sha256"),
+        one_of("settled", "released", "corrected", "set_aside"),
+        sa.Index("ix_raw_submissions_open", "received_at", postgresql_where=sa.text("settled IS NULL")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
@@ -70,12 +91,14 @@ class RawSubmission(Model):
     content: Mapped[bytes]
     received_at: Mapped[datetime]
     receipt: Mapped[dict[str, Any]]
+    settled: Mapped[str | None]
 
 
 class Visit(Model):
     """What happened around one assignment. Times are intervals: [earliest, latest] and how we know.
 
-    `assignment_id` is null when the phone named one that we do not know.
+    `assignment_id` is null when the phone named one that we do not know, `started_item` while the check-in is
+    missing and only what was to follow it has come.
     """
 
     __tablename__ = "visits"
@@ -102,7 +125,7 @@ class Visit(Model):
     left_at_position: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     flags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     state: Mapped[str] = mapped_column(default="started")
-    started_item: Mapped[UUID]
+    started_item: Mapped[UUID | None]
     ended_item: Mapped[UUID | None]
     first_received_at: Mapped[datetime]
     evidence_due_at: Mapped[datetime]
@@ -112,13 +135,25 @@ class Visit(Model):
 
 
 class Account(Model):
-    """One revision of a visitor's written account. Amendments are new rows; forks keep both."""
+    """One revision of a visitor's written account. Amendments are new rows; forks keep both.
+
+    `missing_parent_id` is what an amendment amends as long as that has not come.
+    """
 
     __tablename__ = "accounts"
+    __table_args__ = (
+        sa.CheckConstraint("parent_id <> id", name="amends_another"),
+        sa.Index(
+            "ix_accounts_missing_parent",
+            "missing_parent_id",
+            postgresql_where=sa.text("missing_parent_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     visit_id: Mapped[UUID] = mapped_column(sa.ForeignKey("visits.id"), index=True)
     parent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("accounts.id"))
+    missing_parent_id: Mapped[UUID | None]
     device_id: Mapped[UUID]
     item_id: Mapped[UUID]
     author_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))

@@ -37,6 +37,7 @@ def only(forger: Forger, type_: str, body: dict[str, Any], **facts: Any) -> dict
 # What an item says.
 
 
+@pytest.mark.parametrize("type_", ["visit.started", "visit.ended", "visit.evidence"])
 @pytest.mark.parametrize(
     "clock",
     [
@@ -54,13 +55,21 @@ def only(forger: Forger, type_: str, body: dict[str, Any], **facts: Any) -> dict
     ],
     ids=str,
 )
-def test_an_absurd_clock_stalls_nothing(forger: Forger, clock: dict[str, Any]) -> None:
-    told = only(forger, "visit.ended", {"visit_id": str(forger.visit_id)}, clock=forger.clock(**clock))
+def test_an_absurd_clock_stalls_nothing(forger: Forger, clock: dict[str, Any], type_: str) -> None:
+    readings = forger.clock(**clock)
+    body = forger.bodies()[type_]
+    if type_ == "visit.evidence":
+        body["captured"] = {"from": readings, "until": readings}
+
+    told = only(forger, type_, body, clock=readings)
+    visits = [UUID(body["visit_id"]), forger.visit_id]
+    for visit_id in visits:
+        reconcile_visit(now=now(), visit_id=str(visit_id))
 
     assert told["outcome"] in ("applied", "quarantined")
-    visit_id = forger.visit_id
-    reconcile_visit(now=now(), visit_id=str(visit_id))
-    assert gather(visit_id, now=now()) is not None
+    judged = count(Visit, Visit.reconciled_at.is_not(None))
+    assert judged == (len(visits) if type_ == "visit.started" and told["outcome"] == "applied" else 1)
+    assert gather(forger.visit_id, now=now()) is not None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ their own module, `checkins`.
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -21,6 +20,7 @@ from server.models.assignments import end_early
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.visits import Account, FieldReport, Visit
+from server.workflows.exchange import parents
 from server.workflows.exchange.arrived import Arrived, place
 from server.workflows.exchange.checkins import known_assignments
 from sync.bodies import (
@@ -164,11 +164,9 @@ def write_accounts(session: Session, items: Sequence[Arrived], now: datetime) ->
     for arrived, body in bodies:
         if body.account_id not in written or rows[body.account_id]["item_id"] != arrived.row.item_id:
             arrived.flag("account_written_twice")
-    _count_as_reported(session, {body.visit_id for _, body in bodies})
-
-
-def _count_as_reported(session: Session, visits: set[UUID]) -> None:
-    session.execute(_REPORTED, {"visits": list(visits)})
+    visits = {body.visit_id for _, body in bodies}
+    awaited = session.scalars(_REPORTED, {"visits": list(visits), "written": list(written)}).all()
+    parents.link_amendments(session, awaited)
 
 
 _REPORTED: Final = sa.text(
@@ -176,10 +174,12 @@ _REPORTED: Final = sa.text(
     WITH told AS (
         UPDATE visits SET state = 'reported' WHERE id = ANY(CAST(:visits AS uuid[]))
         RETURNING assignment_id, staff_id
+    ), moved AS (
+        UPDATE assignments SET state = 'reported'
+        FROM told JOIN assignment_members member USING (assignment_id, staff_id)
+        WHERE assignments.id = member.assignment_id AND assignments.state = 'started'
     )
-    UPDATE assignments SET state = 'reported'
-    FROM told JOIN assignment_members member USING (assignment_id, staff_id)
-    WHERE assignments.id = member.assignment_id AND assignments.state = 'started'
+    SELECT id FROM accounts WHERE missing_parent_id = ANY(CAST(:written AS uuid[])) ORDER BY id
     """
 )
 
@@ -188,10 +188,11 @@ def _account_row(arrived: Arrived, body: AccountWritten) -> dict[str, Any]:
     return {
         "id": body.account_id,
         "visit_id": body.visit_id,
-        "parent_id": body.parent,
+        "parent_id": None if arrived.lacks_parent else body.parent,
+        "missing_parent_id": body.parent if arrived.lacks_parent else None,
         "device_id": arrived.row.device_id,
         "item_id": arrived.row.item_id,
-        "author_id": arrived.sender.staff_id,
+        "author_id": arrived.corrected_by or arrived.sender.staff_id,
         "claims": body.claims,
         "narrative": body.narrative,
         "written_earliest": arrived.when.earliest,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from server.signing import current_signer
@@ -46,7 +47,11 @@ class Stored:
 
 @dataclass(slots=True)
 class Arrived:
-    """A row of the inbox with its reading. `flags` grows while it is applied."""
+    """A row of the inbox with its reading. `flags` grows while it is applied.
+
+    `corrected_by`: who in the office wrote it in place of what the phone sent. `lacks_parent`: the account it
+    amends is not here, and it is applied all the same.
+    """
 
     row: Stored
     record: protocol.Item
@@ -54,6 +59,8 @@ class Arrived:
     when: Interval
     sender: Sender
     flags: list[str] = field(default_factory=list)
+    corrected_by: UUID | None = None
+    lacks_parent: bool = False
 
     def flag(self, name: str) -> None:
         """Note something the office must see."""
@@ -85,6 +92,31 @@ class Arrived:
     def gives_account(self) -> tuple[UUID, ...]:
         """The account revision that others may be waiting for."""
         return (self.body.account_id,) if isinstance(self.body, AccountWritten) else ()
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one item. `arrived` is None when it could not be read."""
+
+    row: Stored
+    arrived: Arrived | None
+    outcome: str = "applied"
+    problem: dict[str, Any] | None = None
+
+    @property
+    def read(self) -> Arrived:
+        """The item's reading; only asked of results that have one."""
+        assert self.arrived is not None
+        return self.arrived
+
+    @property
+    def visit_id(self) -> UUID | None:
+        """The visit an applied item tells of."""
+        return self.read.visit_id if self.outcome == "applied" else None
+
+    @property
+    def flags(self) -> list[str]:
+        return self.arrived.flags if self.arrived else list(self.row.flags)
 
 
 def place(clock: protocol.Clock, *, row: Stored, sender: Sender) -> Interval:

@@ -4,7 +4,7 @@ A check-in becomes a visit whatever was wrong with it; what was wrong is flagged
 have known it: a hold that had not reached the phone is the office's lateness, not the visitor's fault.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,7 +17,8 @@ from server.bulk import insert_rows
 from server.models.cases import Hold
 from server.models.dispatch import ENDED_EARLY, Assignment, AssignmentMember
 from server.models.feed import FeedRow, staff_scope
-from server.models.visits import Visit
+from server.models.visits import Item, Visit
+from server.workflows.exchange import parents
 from server.workflows.exchange.arrived import Arrived
 from server.workflows.rejudging import rejudge_later
 from sync.bodies import VisitStarted
@@ -58,10 +59,14 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
         _flag_start(arrived, body, assigned, holds=holds, removed_at=removed.get(_feed_key(arrived, body)))
         rows.setdefault(body.visit_id, _visit_row(arrived, body, assigned))
     found = list(rows.values())
-    written = set(insert_rows(session, Visit, found, then="ON CONFLICT (id) DO NOTHING RETURNING id"))
+    awaited = _awaited(session, rows)
+    written = set(insert_rows(session, Visit, found, then=_TAKES_ITS_PLACE))
     for arrived, body in bodies:
         if body.visit_id not in written or rows[body.visit_id]["started_item"] != arrived.row.item_id:
             arrived.flag("visit_started_twice")
+        elif body.visit_id in awaited:
+            arrived.flag("check_in_late")
+    parents.explain_items(session, Item.visit_id.in_(awaited))
     started = [body.assignment_id for arrived, body in bodies if _is_theirs(arrived, body, known)]
     session.execute(
         sa.update(Assignment)
@@ -69,6 +74,29 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
         .values(state="started")
     )
     _rejudge_plans(bodies, known)
+
+
+def _awaited(session: Session, ids: Collection[UUID]) -> Collection[UUID]:
+    """Return those of these visits that stand already, without their check-in."""
+    without = sa.select(Visit.id).where(Visit.id.in_(ids), Visit.started_item.is_(None))
+    return session.scalars(without).all()
+
+
+# A check-in takes the place of a visit that only what follows it has told of; one that stands stays.
+_TAKES_ITS_PLACE: Final = """
+    ON CONFLICT (id) DO UPDATE
+    SET assignment_id = excluded.assignment_id, debtor_id = excluded.debtor_id,
+        device_id = excluded.device_id, staff_id = excluded.staff_id, team = excluded.team,
+        checklist = excluded.checklist, seen_seq = excluded.seen_seq,
+        arrived_earliest = excluded.arrived_earliest, arrived_latest = excluded.arrived_latest,
+        arrived_method = excluded.arrived_method, arrived_at_position = excluded.arrived_at_position,
+        started_item = excluded.started_item,
+        flags = visits.flags || excluded.flags || ARRAY['check_in_late']
+                || CASE WHEN visits.team <@ (excluded.team || excluded.staff_id) THEN ARRAY[]::text[]
+                        ELSE ARRAY['items_of_strangers'] END
+    WHERE visits.started_item IS NULL
+    RETURNING id
+"""
 
 
 def _is_theirs(arrived: Arrived, body: VisitStarted, known: Mapping[UUID, KnownAssignment]) -> bool:

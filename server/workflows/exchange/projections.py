@@ -7,7 +7,6 @@ with a receipt, and an office user can look at it. Nothing here refuses a record
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -22,11 +21,10 @@ from sqlalchemy.orm import Session
 from server.bulk import any_of
 from server.database import transaction
 from server.jobs import enqueue, task
-from server.models.dispatch import AssignmentMember
 from server.models.people import Device, Staff
-from server.models.visits import Account, Item, Visit
-from server.workflows.exchange import applying, casework, checkins
-from server.workflows.exchange.arrived import Arrived, Sender, Stored, arrive
+from server.models.visits import Item
+from server.workflows.exchange import applying, casework, checkins, parents
+from server.workflows.exchange.arrived import Arrived, Result, Sender, Stored, arrive
 from sync import protocol
 from sync.bodies import (
     AccountWritten,
@@ -44,10 +42,6 @@ from sync.bodies import (
 from sync.wire import WireFault, read_item
 
 log = structlog.get_logger()
-STRANGER: Final = {
-    "slug": "not-your-visit",
-    "detail": "This phone's visitor was not in the team; the office decides what becomes of the item.",
-}
 MOST_AT_ONCE: Final = 2000
 TRIES: Final = 4
 
@@ -67,31 +61,6 @@ STEPS: Final[tuple[tuple[type, Apply], ...]] = (
     # Every report is filed whole, also what a step before has applied.
     (Reported, applying.file_reports),
 )
-
-
-@dataclass(slots=True)
-class Result:
-    """What became of one item. `arrived` is None when it could not be read."""
-
-    row: Stored
-    arrived: Arrived | None
-    outcome: str = "applied"
-    problem: dict[str, Any] | None = None
-
-    @property
-    def read(self) -> Arrived:
-        """The item's reading; only asked of results that have one."""
-        assert self.arrived is not None
-        return self.arrived
-
-    @property
-    def visit_id(self) -> UUID | None:
-        """The visit an applied item tells of."""
-        return self.read.visit_id if self.outcome == "applied" else None
-
-    @property
-    def flags(self) -> list[str]:
-        return self.arrived.flags if self.arrived else list(self.row.flags)
 
 
 Records = Mapping[bytes, protocol.Item]
@@ -232,40 +201,9 @@ def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> Non
         mine = [one for one in results if isinstance(one.read.body, kind)]
         if not mine:
             continue
-        ready = _hold_back(session, mine)
+        ready = parents.sort_out(session, mine, now=now)
         if ready:
             apply(session, [one.read for one in ready], now)
-
-
-_MEMBERS: Final = (
-    sa.select(sa.func.array_agg(AssignmentMember.staff_id))
-    .where(AssignmentMember.assignment_id == Visit.assignment_id)
-    .scalar_subquery()
-)
-_VISITS: Final = sa.select(Visit.id, Visit.staff_id, Visit.team, _MEMBERS.label("members")).where(
-    any_of(Visit.id, "ids")
-)
-_ACCOUNTS: Final = sa.select(Account.id).where(any_of(Account.id, "ids"))
-
-
-def _hold_back(session: Session, mine: Sequence[Result]) -> list[Result]:
-    """Return the items that may be applied: parents are here, and their visitor was in the team."""
-    needed = {one.read.needs_visit for one in mine} - {None}
-    rows = session.execute(_VISITS, {"ids": list(needed)}) if needed else ()
-    visits = {row.id: {row.staff_id, *row.team, *(row.members or ())} for row in rows}
-    parents = {one.read.needs_account for one in mine} - {None}
-    accounts = set(session.scalars(_ACCOUNTS, {"ids": list(parents)})) if parents else set()
-    ready = []
-    for one in sorted(mine, key=lambda each: each.read.record.seq):
-        visit, parent = one.read.needs_visit, one.read.needs_account
-        if visit in visits and one.read.sender.staff_id not in visits[visit]:
-            one.outcome, one.problem = "quarantined", dict(STRANGER)
-        elif (visit is None or visit in visits) and (parent is None or parent in accounts):
-            ready.append(one)
-            accounts.update(one.read.gives_account)
-        else:
-            one.outcome = "held"
-    return ready
 
 
 def _apply_held(session: Session, touched: Iterable[UUID], *, now: datetime) -> set[UUID]:
@@ -273,17 +211,33 @@ def _apply_held(session: Session, touched: Iterable[UUID], *, now: datetime) -> 
     moved: set[UUID] = set()
     waiting = set(touched)
     while waiting:
-        rows = session.execute(_HELD, {"visit_ids": list(waiting)}).all()
-        results = [_read(_stored(row), {}, row.payload, sender=_sender(row)) for row in rows]
-        for one in results:
-            if one.arrived is not None:
-                one.arrived.flag("late_parent")
-        _apply_what_can_be(session, results, now=now)
-        done = [one for one in results if one.outcome != "held"]
-        _write_outcomes(session, done)
-        waiting = {visit_id for one in done if (visit_id := one.visit_id)}
+        held = session.execute(_HELD.where(any_of(Item.visit_id, "visit_ids")), {"visit_ids": list(waiting)})
+        waiting = _apply_rows(session, held.all(), now=now, flag=parents.LATE)
         moved |= waiting
     return moved
+
+
+def apply_overdue(session: Session, device_id: UUID, *, now: datetime) -> None:
+    """Apply what a phone's items have waited for in vain, and then what waits for those."""
+    overdue = _HELD.where(Item.device_id == device_id, Item.received_at <= now - parents.WAIT)
+    touched = _apply_rows(session, session.execute(overdue.limit(MOST_AT_ONCE)).all(), now=now)
+    touched |= _apply_held(session, touched, now=now)
+    if touched:
+        enqueue("reconcile_visits", visit_ids=sorted(map(str, touched)))
+
+
+def _apply_rows(
+    session: Session, rows: Sequence[Any], *, now: datetime, flag: str | None = None
+) -> set[UUID]:
+    """Apply held items, each with this flag; return the visits of those that were."""
+    results = [_read(_stored(row), {}, row.payload, sender=_sender(row)) for row in rows]
+    for one in results:
+        if one.arrived is not None and flag is not None:
+            one.arrived.flag(flag)
+    _apply_what_can_be(session, results, now=now)
+    done = [one for one in results if one.outcome != "held"]
+    _write_outcomes(session, done)
+    return {visit_id for one in done if (visit_id := one.visit_id)}
 
 
 _HELD: Final = (
@@ -299,7 +253,7 @@ _HELD: Final = (
     )
     .join(Device, Device.id == Item.device_id)
     .join(Staff, Staff.id == Device.staff_id)
-    .where(any_of(Item.visit_id, "visit_ids"), Item.outcome == "held")
+    .where(Item.outcome == "held")
     .order_by(Item.seq)
     .with_for_update(of=Item)
 )
