@@ -10,18 +10,17 @@ from server.api.assignments import VerdictSchema
 from server.api.auth import requires
 from server.api.transport import Blueprint
 from server.authority import Role
-from server.errors import Fault, Invalid
-from server.workflows import rulebook
+from server.workflows import replay, rulebook
 
 blueprint = Blueprint("rules", __name__, description="Rules, their sources, and replay")
-MOST_REPLAYED = 1000
+KEPT_BY = ("check", "step", "not built")
 
 
 class RuleQuerySchema(ma.Schema):
     """Which rows of the catalogue."""
 
     of_class = ma.fields.String(data_key="class", validate=validate.OneOf(list("ABCDEFGHIJKX")))
-    is_checked = ma.fields.Boolean(data_key="checked")
+    kept_by = ma.fields.String(validate=validate.OneOf(KEPT_BY))
 
 
 class RuleSchema(ma.Schema):
@@ -33,7 +32,12 @@ class RuleSchema(ma.Schema):
     quotation = ma.fields.String()
     meaning = ma.fields.String()
     note = ma.fields.String()
-    kept_by = ma.fields.String(metadata={"description": "check: the engine judges it; else who keeps it"})
+    kept_by = ma.fields.String(validate=validate.OneOf(KEPT_BY))
+    place = ma.fields.String(
+        allow_none=True,
+        metadata={"description": "the module that keeps it, or the pack that asks for it"},
+    )
+    reason = ma.fields.String(allow_none=True, metadata={"description": "why it is not built"})
 
 
 class RulesSchema(ma.Schema):
@@ -49,11 +53,20 @@ class PacksSchema(ma.Schema):
 
 
 class ReplaySchema(ma.Schema):
-    """One decision, or all of a month, under a pack such as cn.house@1."""
+    """One decision, or those of a month page by page, under packs such as cn.law+cn.house@2+client.bank@1.
+
+    Values are those of the day of the visit, or of the day `on`. `is_summary`: count the whole month instead.
+    """
 
     decision_id = ma.fields.UUID()
     month = ma.fields.Date(format="%Y-%m", validate=validate.Range(date(2000, 1, 1), date(2100, 1, 1)))
-    pack = ma.fields.String(required=True, validate=validate.Length(1, 200))
+    pack = ma.fields.String(required=True, validate=validate.Length(1, 500))
+    with_drafts = ma.fields.Boolean(load_default=False)
+    on = ma.fields.Date(load_default=None, validate=validate.Range(date(2000, 1, 1), date(2100, 1, 1)))
+    is_summary = ma.fields.Boolean(load_default=False)
+    differing_only = ma.fields.Boolean(load_default=False)
+    after = ma.fields.UUID(load_default=None)
+    limit = ma.fields.Integer(load_default=200, validate=validate.Range(1, 1000))
 
     @ma.validates_schema
     def one_of_both(self, body: dict[str, Any], **_: Any) -> None:
@@ -71,11 +84,25 @@ class ReplayedSchema(ma.Schema):
     would_be = ma.fields.Nested(VerdictSchema)
 
 
+class SummarySchema(ma.Schema):
+    """Counts over the decisions that were judged. By rule: where it newly speaks, and where no longer."""
+
+    judged = ma.fields.Integer()
+    differing = ma.fields.Integer()
+    newly_blocked = ma.fields.Integer()
+    newly_allowed = ma.fields.Integer(metadata={"description": "something blocked, and nothing does now"})
+    unreadable = ma.fields.Integer(metadata={"description": "decisions whose facts cannot be judged again"})
+    newly = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer())
+    no_longer = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer())
+
+
 class ReplayPageSchema(ma.Schema):
-    """Replayed decisions, oldest first."""
+    """Replayed decisions, oldest first; `next` is null on the last page. Counts are those of the page."""
 
     decisions = ma.fields.List(ma.fields.Nested(ReplayedSchema))
     differing = ma.fields.Integer()
+    summary = ma.fields.Nested(SummarySchema)
+    next = ma.fields.UUID(allow_none=True)
 
 
 @blueprint.get("/rules")
@@ -83,11 +110,15 @@ class ReplayPageSchema(ma.Schema):
 @blueprint.arguments(RuleQuerySchema, location="query")
 @blueprint.response(200, RulesSchema)
 def list_rules(query: dict[str, Any]) -> dict[str, Any]:
-    """List every rule with its exact quotation and the place where it is kept."""
+    """List every rule with its exact quotation and the place where it is kept, or why it is not built."""
     found = rulebook.list_rules(**query)
-    names = [name for name in RuleSchema().fields if name != "kept_by"]
+    about = ("id", "line", "classes", "quotation", "meaning", "note")
     return {
-        "rules": [{name: getattr(rule, name) for name in names} | {"kept_by": place} for rule, place in found]
+        "rules": [
+            {name: getattr(rule, name) for name in about}
+            | {"kept_by": place.kept_by, "place": place.place, "reason": place.reason}
+            for rule, place in found
+        ]
     }
 
 
@@ -103,15 +134,21 @@ def list_packs() -> dict[str, Any]:
 @requires(Role.SUPERVISOR, Role.AUDITOR)
 @blueprint.arguments(ReplaySchema)
 @blueprint.response(200, ReplayPageSchema)
-def replay(body: dict[str, Any]) -> dict[str, Any]:
-    """Judge stored decisions again: the same facts under the named pack."""
+def replay_decisions(body: dict[str, Any]) -> dict[str, Any]:
+    """Judge stored decisions again: the same facts under the named packs, shipped or entered."""
+    rules = replay.rules_named(body["pack"], with_drafts=body["with_drafts"], on=body["on"])
+    last = None
     if "decision_id" in body:
-        replayed = [rulebook.replay(body["decision_id"], pack=body["pack"])]
+        page = [replay.replay(body["decision_id"], rules=rules)]
+        summary = replay.Summary()
+        summary.add(page[0])
+    elif body["is_summary"]:
+        page, summary = [], replay.summarise(body["month"], rules=rules)
     else:
-        replayed = list(rulebook.replay_month(body["month"], pack=body["pack"], limit=MOST_REPLAYED + 1))
-    if len(replayed) > MOST_REPLAYED:
-        detail = f"The month has more than {MOST_REPLAYED} decisions; replay them one by one."
-        raise Invalid("replay-too-long", detail, faults=[Fault("/month", detail)])
+        page, summary, last = replay.replay_page(
+            body["month"], rules=rules, after=body["after"], limit=body["limit"]
+        )
+    shown = [one for one in page if one.differs or not body["differing_only"]]
     return {
         "decisions": [
             {
@@ -120,7 +157,9 @@ def replay(body: dict[str, Any]) -> dict[str, Any]:
                 "was": one.was,
                 "would_be": one.would_be.to_json(),
             }
-            for one in replayed
+            for one in shown
         ],
-        "differing": sum(one.differs for one in replayed),
+        "differing": summary.differing,
+        "summary": summary,
+        "next": last,
     }

@@ -12,8 +12,16 @@ from server.api.transport import Blueprint
 from server.authority import Role
 from server.workflows.cases import find_client
 from server.workflows.eligibility import Answer, which_cases, who
-from server.workflows.standing_packs import active_pack
-from server.workflows.visitability import Counts, Filter, a_counted_page, a_day, a_page, team_max
+from server.workflows.standing_packs import active_pack, packs_of_clients
+from server.workflows.visitability import (
+    Counts,
+    Filter,
+    a_counted_page,
+    a_day,
+    a_page,
+    start_of,
+    team_max,
+)
 
 blueprint = Blueprint("visitability", __name__, description="Which cases may be visited")
 STATUSES = ["may", "approval", "blocked"]
@@ -120,11 +128,14 @@ def ask(body: dict[str, Any]) -> dict[str, Any]:
     Nothing is stored or reserved. `counts` cover all cases asked about, whatever `status` and `rule` show.
     """
     now = current_time()
-    pack = active_pack(now)
+    day = a_day(body["day"], now=now, pack=active_pack(now))
+    at = start_of(day, now=now, pack=active_pack(now))
+    pack, of_clients = active_pack(at), packs_of_clients(at)
     answers = which_cases(
-        day=a_day(body["day"], now=now, pack=pack),
+        day=day,
         now=now,
         pack=pack,
+        of_clients=of_clients,
         case_ids=body["case_ids"],
         client_id=body["client"] and find_client(body["client"]).id,
         duration=timedelta(minutes=body["duration_minutes"]),
@@ -136,7 +147,10 @@ def ask(body: dict[str, Any]) -> dict[str, Any]:
         page, counts = a_counted_page(answers, shown=shown, limit=body["limit"])
     else:
         page = a_page(answers, shown=shown, limit=body["limit"])
-    cases = [_shown(answer) | {"team_max": team_max(answer, pack)} for answer in page.answers]
+    cases = [
+        _shown(answer) | {"team_max": team_max(answer, of_clients.get(answer.client_id, pack))}
+        for answer in page.answers
+    ]
     return {"day": body["day"], "cases": cases, "counts": counts, "next": page.next}
 
 

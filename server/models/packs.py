@@ -12,7 +12,8 @@ from server.database import Model, one_of
 class EnteredPack(Model):
     """One version of a client overlay, as it was written. `client_id` null: it binds every client's cases.
 
-    A version never changes; a new one takes its place, and withdrawing ends all of an id's versions at once.
+    `note` says by whose instruction. A version never changes; a new one takes its place, and withdrawing ends
+    all of an id's versions at once.
     """
 
     __tablename__ = "rule_packs"
@@ -27,7 +28,9 @@ class EnteredPack(Model):
     layer: Mapped[str]
     client_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("clients.id"), index=True)
     toml: Mapped[str]
+    note: Mapped[str] = mapped_column(default="", server_default="")
     entered_by: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     entered_at: Mapped[datetime]
     withdrawn_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("staff.id"))
     withdrawn_at: Mapped[datetime | None]
+    withdrawn_because: Mapped[str] = mapped_column(default="", server_default="")

@@ -81,11 +81,15 @@ if set(PARAMETERS) != {one.name for one in fields(RulePack)} - _ABOUT:
     raise AssertionError("RulePack and PARAMETERS name different parameters")
 
 
-def combine(packs: Sequence[PackFile], *, on: date, with_drafts: bool = False) -> RulePack:
+def combine(
+    packs: Sequence[PackFile], *, on: date, with_drafts: bool = False, may_loosen: bool = False
+) -> RulePack:
     """Return the strictest effective value of every parameter on a day.
 
     `with_drafts` answers "what if the drafts counted?"; nothing is ever judged by that. PackError: a
     parameter that nobody sets, packs of different places, a client that loosens, or values that contradict.
+    `may_loosen` lets a looser client value pass, which changes nothing: a release that tightened the house
+    rules must not stop the work of an agency whose overlay was entered before.
     """
     ordered = sorted(packs, key=lambda pack: -LAYERS.index(pack.layer))
     values: dict[str, Any] = {}
@@ -98,6 +102,8 @@ def combine(packs: Sequence[PackFile], *, on: date, with_drafts: bool = False) -
             if parameter.name == name and parameter.is_effective(on, with_drafts=with_drafts)
         ]
         if effective:
+            if not may_loosen:
+                _refuse_loosening(name, effective)
             values[name], sources[name] = _strictest(name, effective)
         elif name not in OPTIONAL:
             raise PackError(f"no pack sets {name} on {on}")
@@ -121,11 +127,8 @@ def _one_of_all(what: str, named: set[str]) -> str:
     return named.pop()
 
 
-def _strictest(name: str, effective: Sequence[tuple[PackFile, Parameter]]) -> tuple[Any, Parameter]:
-    """Return the strictest value and the parameter it comes from, the nearest layer's where several agree.
-
-    A client overlay may only tighten: its value must be what strictness chooses against the others.
-    """
+def _refuse_loosening(name: str, effective: Sequence[tuple[PackFile, Parameter]]) -> None:
+    """A client overlay may only tighten: its value must be what strictness chooses against the others."""
     strictest: Strictest = PARAMETERS[name][1]
     others = [parameter.value for pack, parameter in effective if pack.layer != "client"]
     for pack, parameter in effective:
@@ -134,6 +137,11 @@ def _strictest(name: str, effective: Sequence[tuple[PackFile, Parameter]]) -> tu
                 f"{pack.ident}: parameters.{name}: a client may only tighten, "
                 f"{_shown(parameter.value)} is looser than {_shown(strictest(others))}"
             )
+
+
+def _strictest(name: str, effective: Sequence[tuple[PackFile, Parameter]]) -> tuple[Any, Parameter]:
+    """Return the strictest value and the parameter it comes from, the nearest layer's where several agree."""
+    strictest: Strictest = PARAMETERS[name][1]
     value = strictest([parameter.value for _, parameter in effective])
     deciding = [parameter for _, parameter in effective if parameter.value == value]
     return value, (deciding or [parameter for _, parameter in effective])[0]

@@ -51,11 +51,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ChecklistItem:
-    """What the phone asks: by which rule, and whether `before` the door opens or `inside`."""
+    """What the phone asks, `before` the door opens or `inside`; `also`: further rules that it serves."""
 
     key: str
     rule: str
     when: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def read_pack(text: str, *, origin: str) -> PackFile:
     """Parse one pack; PackError names `origin` and the place of the first fault."""
     try:
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PackError(f"{origin}: not valid TOML: {error}") from None
     try:
         return _read_pack(raw, origin=origin)
@@ -182,11 +183,14 @@ def _read_pack(raw: Mapping[str, Any], *, origin: str) -> PackFile:
 
 
 def _read_item(given: Mapping[str, Any], *, origin: str) -> ChecklistItem:
-    item = ChecklistItem(_words(given, "key"), _words(given, "rule"), given.get("when", "before"))
-    if item.rule not in catalogue():
-        raise PackError(f"{origin}: checklist {item.key!r}: rule {item.rule!r} is not in the catalogue")
+    key = _words(given, "key")
+    when, also = given.get("when", "before"), tuple(given.get("also", ()))
+    item = ChecklistItem(key, _words(given, "rule"), when, also)
+    for rule in (item.rule, *item.also):
+        if rule not in catalogue():
+            raise PackError(f"{origin}: checklist {key!r}: rule {rule!r} is not in the catalogue")
     if item.when not in ("before", "inside"):
-        raise PackError(f"{origin}: checklist {item.key!r}: when is {item.when!r}; it is before or inside")
+        raise PackError(f"{origin}: checklist {key!r}: when is {item.when!r}; it is before or inside")
     return item
 
 

@@ -1,4 +1,4 @@
-"""What should an auditor look at first, and who may decide it?
+"""What should an auditor look at first, and who may decide it? (GOV2)
 
 Findings worst first; a decision is made once, by an auditor who had no part in the visit.
 """

@@ -1,7 +1,7 @@
 """What does the office know of a case, and what may it write on it?
 
 Reads give rows; who may see what is masked by the API. An unmasked read is a write: the access log says
-who, when, what and why before anything is shown. Files of the clients come in through `imports`.
+who, when, what and why before anything is shown (I4). Files of the clients come in through `imports`.
 """
 
 from collections.abc import Sequence

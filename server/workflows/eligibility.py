@@ -6,7 +6,7 @@ again under lock.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -68,6 +68,7 @@ def which_cases(
     day: date,
     now: datetime,
     pack: RulePack,
+    of_clients: Mapping[UUID, RulePack] | None = None,
     case_ids: Sequence[UUID] | None = None,
     client_id: UUID | None = None,
     duration: timedelta = ONE_HOUR,
@@ -75,12 +76,18 @@ def which_cases(
 ) -> Iterator[Answer]:
     """Judge every open case (or those named, closed ones too) for a visit on `day`, in the order of ids.
 
+    `of_clients` are the packs of clients with overlays of their own (`standing_packs.packs_of_clients`).
     Works chunk by chunk, the first one small: whoever stops reading early has waited for little.
     """
     calendar = load_calendar(day.year - 1, day.year + 1)
     judge = DayJudge(day, now=now, duration=duration, pack=pack, calendar=calendar)
+    judges = {
+        client: DayJudge(day, now=now, duration=duration, pack=own, calendar=calendar)
+        for client, own in (of_clients or {}).items()
+    }
     since = at_local(day, pack.window_opens, pack.zone) - LOOK_BACK
-    about = {"now": now, "since": since, "zone": pack.timezone, "small": pack.small_balance_fen}
+    small = max(one.small_balance_fen for one in (pack, *(of_clients or {}).values()))
+    about = {"now": now, "since": since, "zone": pack.timezone, "small": small}
     for ids in _chunks(case_ids, client_id=client_id, after=after):
         chosen = _as_array(ids)
         visits = _load_visits(chosen, since=since, now=now)
@@ -88,7 +95,8 @@ def which_cases(
         rows = db.session.execute(_CASES, about | {"ids": chosen, "most_call_days": MOST_CALL_DAYS})
         for row in map(_Row._make, rows):
             planned = visits.get(row.debtor_id, NO_VISITS)
-            said = judge.judge(_situation(row, planned, is_account_missing=row.debtor_id in late))
+            its_judge = judges.get(row.client_id, judge)
+            said = its_judge.judge(_situation(row, planned, is_account_missing=row.debtor_id in late))
             yield _answer(row, said)
 
 

@@ -1,4 +1,4 @@
-"""What did visitors hear about people and addresses, and does the office believe it?
+"""What did visitors hear about people and addresses, and does the office believe it? (B25, S5)
 
 Nothing that was only heard is ever used (A5): it waits here, and accepting it writes a contact, or an address
 that stays unverified until somebody verifies it.

@@ -5,7 +5,8 @@ of the visit, not of the day of asking: a value that begins tomorrow already jud
 overlay counts from when it was entered until it is withdrawn: no visit is judged by what nobody could know.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from uuid import UUID
@@ -40,6 +41,17 @@ def pack_of_case(case_id: UUID, at: datetime) -> RulePack:
     return _active(at, EnteredPack.client_id == client)
 
 
+def packs_of_clients(at: datetime) -> Mapping[UUID, RulePack]:
+    """Return the values on the local day of `at` for every client that has overlays of its own."""
+    rows = standing(sa.true(), at=at)
+    own: dict[UUID, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.client_id is not None:
+            own[row.client_id].append(row.toml)
+    for_all = [row.toml for row in rows if row.client_id is None]
+    return {client_id: _combined_at(at, (*for_all, *texts)) for client_id, texts in own.items()}
+
+
 def standing(of_client: sa.ColumnElement[bool], *, at: datetime) -> Sequence[EnteredPack]:
     """Return the newest version of each overlay that stood at an instant and binds the chosen clients."""
     newest = (
@@ -58,12 +70,20 @@ def standing(of_client: sa.ColumnElement[bool], *, at: datetime) -> Sequence[Ent
 
 
 def _active(at: datetime, of_client: sa.ColumnElement[bool]) -> RulePack:
-    overlays = tuple(row.toml for row in standing(of_client, at=at))
+    return _combined_at(at, tuple(row.toml for row in standing(of_client, at=at)))
+
+
+def _combined_at(at: datetime, overlays: tuple[str, ...]) -> RulePack:
     names = current_app.extensions["config"].rule_pack
-    day = local_day(at, ZoneInfo(configured()[0].timezone))
-    return _combined(names, overlays, day)
+    return _combined(names, overlays, local_day(at, ZoneInfo(configured()[0].timezone)))
 
 
 @lru_cache(maxsize=512)
 def _combined(names: str, overlays: tuple[str, ...], on: date) -> RulePack:
-    return combine([*named(names), *(read_pack(text, origin="overlay") for text in overlays)], on=on)
+    return combine([*named(names), *map(read_entered, overlays)], on=on, may_loosen=True)
+
+
+@lru_cache(maxsize=512)
+def read_entered(text: str) -> PackFile:
+    """Parse an overlay that was entered; the same text is parsed once."""
+    return read_pack(text, origin="overlay")

@@ -6,13 +6,13 @@ A page stops reading as soon as it is full; counts need every case and are made 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Final
 from uuid import UUID
 
 from server.errors import Fault, Invalid
-from server.rules.local_time import local_day
+from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
 from server.rules.situations import Status
 from server.workflows.eligibility import Answer
@@ -27,6 +27,11 @@ def a_day(day: date | None, *, now: datetime, pack: RulePack) -> date:
         fault = Fault("/day", f"Is not from {today} on, up to {DAYS_AHEAD} days ahead.")
         raise Invalid("day-out-of-range", "Name today or a day ahead.", faults=[fault])
     return day or today
+
+
+def start_of(day: date, *, now: datetime, pack: RulePack) -> datetime:
+    """Return the instant whose values judge a day: its first, or now (`standing_packs`)."""
+    return max(at_local(day, time.min, pack.zone), now)
 
 
 def team_max(answer: Answer, pack: RulePack) -> int:

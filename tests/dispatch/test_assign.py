@@ -19,7 +19,7 @@ from server.models.feed import FeedRow, staff_scope
 from server.models.people import Staff
 from server.models.visits import Visit
 from server.signing import PERMIT, pae
-from server.workflows import assignments, rulebook
+from server.workflows import assignments, replay
 from server.workflows.dispatch import VisitRefused, assign, check_assignment, reassign
 from sync.protocol import uuid7
 from tests.builders import a_handset, a_ledger_entry, a_visitor
@@ -401,12 +401,7 @@ def test_a_decision_can_be_replayed(office: Office):
         assign(a_wish(door, *team), actor=office.actor(), now=NOW)
     decision = db.session.scalars(sa.select(Decision)).one()
 
-    replayed = rulebook.replay(decision.id, pack=DEFAULT_RULE_PACK)
+    replayed = replay.replay(decision.id, rules=replay.rules_named(DEFAULT_RULE_PACK))
 
     assert replayed.would_be.to_json() == decision.verdict
     assert not replayed.differs
-    assert [
-        one.decision_id for one in rulebook.replay_month(date(2026, 11, 1), pack="cn.house", limit=5)
-    ] == [decision.id]
-    with pytest.raises(Invalid, match="pack"):
-        rulebook.replay(decision.id, pack="cn.nowhere")

@@ -1,7 +1,8 @@
 """What changed for this phone since it last asked?
 
 One page of the change feed, read in one snapshot: rows in the order of their numbers, bodies as they
-stand now. What a phone may see is decided when a change is published, never here.
+stand now. What a phone may see is decided when a change is published, never here; it forgets what is
+removed (I2).
 """
 
 from collections import defaultdict

@@ -1,0 +1,403 @@
+"""Client overlays entered while the office works: refused with a reason, previewed, counted, withdrawn."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from server.authority import Role
+from server.database import db
+from server.models.dispatch import Assignment, Decision
+from server.rules.pack_file import MOST_DAYS
+from server.workflows import overlays
+from server.workflows.dispatch import assign
+from server.workflows.eligibility import which_cases
+from server.workflows.overlays import MOST_PARAMETERS, NewOverlay
+from server.workflows.rejudging import rejudge
+from server.workflows.standing_packs import active_pack, pack_of_case, packs_of_clients
+from tests.dispatch.test_concurrency import at_once
+from tests.office import NOW, Door, Office, a_body, a_door, a_team, a_wish, china
+
+CLOSES_AT_SIX = 'window_closes = { value = 18:00:00, rule = "A11", article = "3", grade = "P" }'
+SOURCE = 'rule = "A11", article = "3", grade = "P"'
+
+
+def a_text(parameters: str = CLOSES_AT_SIX, *, id: str = "client.bank", version: int = 1, **head: str) -> str:
+    """An overlay as an administrator writes it."""
+    lines = {
+        "layer": '"client"',
+        "timezone": '"Asia/Shanghai"',
+        "instrument": '"service contract"',
+        "effective_from": "2026-01-01",
+    } | head
+    top = "\n".join(f"{name} = {value}" for name, value in lines.items())
+    return f'id = "{id}"\nversion = {version}\n{top}\n[parameters]\n{parameters}\n'
+
+
+def entered(office: Office, text: str, *, door: Door | None = None, status: int = 201) -> dict[str, Any]:
+    client = None if door is None else str(door.case.client_id)
+    answer = office.ask("/rules/overlays", {"toml": text, "client_id": client}, by=Role.ADMIN)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_json()
+
+
+def judge_open_ones_again(at: datetime = NOW) -> None:
+    """What the worker does after an overlay was entered."""
+    open_ones = db.session.query(Assignment.id).filter(Assignment.state == "issued").all()
+    for (assignment_id,) in open_ones:
+        rejudge(assignment_id, now=at)
+
+
+def test_an_overlay_tightens_its_client_s_cases_and_nobody_else_s(office: Office) -> None:
+    mine, other = a_door(), a_door()
+
+    shown = entered(office, a_text(), door=mine)
+
+    assert (shown["id"], shown["version"], shown["is_standing"]) == ("client.bank", 1, True)
+    assert shown["pack"]["parameters"][0]["value"] == "18:00:00"
+    refused = office.ask("/assignments", a_body(mine, *a_team(), start="2026-11-24 17:30"))
+    assert refused.status_code == 409
+    (reason,) = refused.get_json()["reasons"]
+    assert (reason["rule"], reason["facts"]["source"]["pack"]) == ("T1", "client.bank@1")
+    assert refused.get_json()["pack"].endswith("+client.bank@1+cn.cba.2026@1+cn.gbt.45251@1+cn.law@1")
+    assert office.ask("/assignments", a_body(other, *a_team(), start="2026-11-24 17:30")).status_code == 201
+
+
+def test_an_overlay_for_everybody_binds_every_client(office: Office) -> None:
+    entered(office, a_text())
+
+    for door in (a_door(), a_door()):
+        assert (
+            office.ask("/assignments", a_body(door, *a_team(), start="2026-11-24 17:30")).status_code == 409
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("id = ", "not valid TOML", id="no TOML"),
+        pytest.param("[parameters]\n", "'id' is missing", id="no id"),
+        pytest.param(a_text("x" * 40 + " = 1"), "no rule knows this parameter", id="unknown parameter"),
+        pytest.param(
+            a_text(f'team_max = {{ value = "two", {SOURCE} }}'),
+            "parameters.team_max: must be a whole number",
+            id="wrong type",
+        ),
+        pytest.param(
+            a_text(f"window_closes = {{ value = 22:00:00, {SOURCE} }}"),
+            "client.bank@1: parameters.window_closes: a client may only tighten, 22:00:00 is looser",
+            id="loosens",
+        ),
+        pytest.param(
+            a_text(f"ban_holidays = {{ value = false, {SOURCE} }}"),
+            "a client may only tighten",
+            id="holidays",
+        ),
+        pytest.param(
+            a_text(f"window_closes = {{ value = 08:00:00, {SOURCE} }}"),
+            "the visit window is empty",
+            id="empty window",
+        ),
+        pytest.param(
+            a_text(
+                "window_closes = [\n"
+                f" {{ value = 18:00:00, {SOURCE}, effective_to = 2027-03-01 }},\n"
+                f" {{ value = 07:00:00, {SOURCE}, effective_from = 2027-03-01 }} ]"
+            ),
+            "parameters.window_closes: on 2027-03-01: the visit window is empty",
+            id="contradictory on a later day",
+        ),
+        pytest.param(
+            a_text(f"latest_start = {{ value = 07:00:00, {SOURCE} }}"), "before the window opens", id="start"
+        ),
+        pytest.param(
+            a_text(f"team_max = {{ value = 1, {SOURCE} }}\nteam_min = {{ value = 2, {SOURCE} }}"),
+            "above team_max",
+            id="nobody may go",
+        ),
+        pytest.param(
+            a_text(f"visits_per_day_ceiling = {{ value = 1, {SOURCE} }}"),
+            "below visits_per_day",
+            id="ceiling",
+        ),
+        pytest.param(
+            a_text(f"evidence_days = {{ value = {MOST_DAYS}, {SOURCE} }}"), "at most 40 days", id="too long"
+        ),
+        pytest.param(a_text(f"team_max = {{ value = {'9' * 5000}, {SOURCE} }}"), "TOML", id="a huge number"),
+        pytest.param(a_text(layer='"house"'), "only overlays of the layer client", id="layer"),
+        pytest.param(a_text(id="cn.house"), "not that of a pack that ships", id="a shipped pack's id"),
+        pytest.param(a_text(id="a+b"), "id has to be of", id="an id that names two"),
+        pytest.param(a_text(timezone='"Asia/Tokyo"'), "time zones", id="another place"),
+        pytest.param(a_text(timezone='"../etc"'), "overlay: ", id="no time zone"),
+        pytest.param(
+            a_text(CLOSES_AT_SIX.replace(" }", ", effective_to = 2026-11-23 }")),
+            "nothing in it holds",
+            id="over",
+        ),
+        pytest.param(
+            a_text(
+                "window_closes = ["
+                + ",".join(
+                    f"{{ value = 18:00:00, {SOURCE}, effective_from = {date(2027, 1, 1) + n * timedelta(2)}, "
+                    f"effective_to = {date(2027, 1, 2) + n * timedelta(2)} }}"
+                    for n in range(MOST_PARAMETERS + 1)
+                )
+                + "]"
+            ),
+            "more than 100 values",
+            id="a flood of values",
+        ),
+    ],
+)
+def test_a_faulty_overlay_is_refused_with_place_and_reason_and_the_rules_stand(
+    office: Office, text: str, words: str
+) -> None:
+    door = a_door()
+    before = pack_of_case(door.case.id, NOW)
+
+    for path in ("/rules/overlays", "/rules/overlays/preview"):
+        answer = office.ask(path, {"toml": text, "client_id": str(door.case.client_id)}, by=Role.ADMIN)
+
+        (fault,) = answer.get_json()["errors"]
+        assert answer.status_code == 422
+        assert fault["pointer"] == "/toml"
+        assert words in fault["detail"], fault
+    assert pack_of_case(door.case.id, NOW) == before
+    listed = office.person(Role.AUDITOR).get("/api/v1/rules/overlays").get_json()
+    assert listed == {"overlays": [], "next": None}
+
+
+def test_overlays_that_contradict_only_together_are_refused(office: Office) -> None:
+    """One for everybody closes at noon; a client's opens then."""
+    door = a_door()
+    entered(office, a_text(f"window_opens = {{ value = 13:00:00, {SOURCE} }}"), door=door)
+
+    noon = a_text(f"window_closes = {{ value = 12:00:00, {SOURCE} }}", id="all")
+    answer = entered(office, noon, status=422)
+
+    assert "the visit window is empty" in answer["errors"][0]["detail"]
+    assert active_pack(NOW).window_closes.hour == 21
+
+
+def test_an_unknown_client_is_named(office: Office) -> None:
+    answer = office.ask("/rules/overlays", {"toml": a_text(), "client_id": str(uuid4())}, by=Role.ADMIN)
+
+    assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/client_id")
+
+
+def test_a_draft_value_blocks_nobody(office: Office) -> None:
+    door = a_door()
+    entered(office, a_text(CLOSES_AT_SIX.replace(" }", ', status = "draft" }')), door=door)
+
+    assert office.ask("/assignments", a_body(door, *a_team(), start="2026-11-24 17:30")).status_code == 201
+
+
+def test_the_values_of_the_day_of_the_visit_judge_it(office: Office) -> None:
+    door = a_door()
+    entered(office, a_text(CLOSES_AT_SIX.replace(" }", ", effective_from = 2026-11-25 }")), door=door)
+
+    granted = [
+        office.ask("/assignments/check", a_body(door, *a_team(), start=f"2026-11-{day} 17:30")).get_json()
+        for day in (24, 25)
+    ]
+
+    assert [one["allowed"] for one in granted] == [True, False]
+    assert granted[1]["allowed_from"] == "2026-11-26T00:00:00Z"
+
+
+def test_visitability_judges_each_client_by_its_own_overlay(office: Office) -> None:
+    mine, other = a_door(balance_as_of=date(2026, 11, 18)), a_door(balance_as_of=date(2026, 11, 18))
+    entered(office, a_text(f"balance_max_age_days = {{ value = 3, {SOURCE} }}"), door=mine)
+
+    answers = which_cases(
+        day=date(2026, 11, 24), now=NOW, pack=active_pack(NOW), of_clients=packs_of_clients(NOW)
+    )
+    asked = office.ask("/visitability", {"day": "2026-11-24", "with_counts": True}).get_json()
+
+    said = {answer.case_id: answer.status for answer in answers}
+    assert said == {mine.case.id: "blocked", other.case.id: "may"}
+    assert {one["case_id"]: one["status"] for one in asked["cases"]} == {
+        str(case_id): status for case_id, status in said.items()
+    }
+    assert asked["counts"]["rules"] == {"C4": 1}
+
+
+def test_the_preview_counts_what_would_differ_and_stores_nothing(office: Office) -> None:
+    mine, other = a_door(), a_door()
+    early, late, elsewhere = (
+        assign(a_wish(door, *a_team(), start=f"2026-11-24 {hour}"), actor=office.actor(), now=NOW)
+        for door, hour in ((mine, "10:00"), (mine, "17:30"), (other, "17:30"))
+    )
+
+    body = {"toml": a_text(), "client_id": str(mine.case.client_id)}
+    shown = office.ask("/rules/overlays/preview", body, by=Role.SUPERVISOR).get_json()
+    for_all = office.ask("/rules/overlays/preview", {"toml": a_text()}, by=Role.SUPERVISOR).get_json()
+
+    assert shown["changes"] == [{"parameter": "window_closes", "was": "21:00:00", "becomes": "18:00:00"}]
+    assert (shown["decisions"], shown["differing"], shown["newly_blocked"]) == (2, 1, 1)
+    assert (shown["rules"], shown["is_complete"]) == ({"T1": 1}, True)
+    assert (shown["assignments"], shown["refused"]) == (2, [str(late.id)])
+    assert sorted(for_all["refused"]) == sorted([str(late.id), str(elsewhere.id)])
+    assert db.session.get_one(Assignment, early.id).state == "issued"
+    assert office.person(Role.ADMIN).get("/api/v1/rules/overlays").get_json()["overlays"] == []
+
+
+def test_a_value_that_begins_later_is_previewed_as_if_it_had_begun(office: Office) -> None:
+    door = a_door()
+    assign(a_wish(door, *a_team(), start="2026-11-24 17:30"), actor=office.actor(), now=NOW)
+    later = a_text(CLOSES_AT_SIX.replace(" }", ", effective_from = 2027-01-01 }"))
+
+    shown = office.ask("/rules/overlays/preview", {"toml": later}, by=Role.ADMIN).get_json()
+
+    assert (shown["as_of"], shown["differing"], len(shown["refused"])) == ("2027-01-01", 1, 1)
+
+
+def test_open_visits_that_the_new_rule_blocks_are_cancelled_and_say_why(office: Office) -> None:
+    door = a_door()
+    early, late = (
+        assign(a_wish(door, *a_team(), start=f"2026-11-24 {hour}"), actor=office.actor(), now=NOW)
+        for hour in ("10:00", "17:30")
+    )
+    entered(office, a_text(), door=door)
+
+    judge_open_ones_again()
+
+    listed = office.person(Role.DISPATCHER).get("/api/v1/assignments?state=cancelled").get_json()
+    (lost,) = listed["assignments"]
+    assert (lost["id"], lost["ended_reason"]) == (str(late.id), "no longer allowed: T1 visit-window")
+    assert db.session.get_one(Assignment, early.id, populate_existing=True).state == "issued"
+    newest = db.session.query(Decision).order_by(Decision.id.desc()).first()
+    assert newest is not None and "client.bank@1" in newest.pack
+
+
+def test_a_visit_that_newly_needs_approval_is_cancelled_and_an_approved_one_is_kept(office: Office) -> None:
+    """Nobody may make a visit that a supervisor has to approve and did not."""
+    small = a_door(outstanding_fen=40_000)
+    plain = a_door(outstanding_fen=60_000)
+    approved = assign(
+        a_wish(small, *a_team()), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="agreed"
+    )
+    granted = assign(a_wish(plain, *a_team()), actor=office.actor(), now=NOW)
+    text = a_text(f"small_balance_fen = {{ value = 100000, {SOURCE} }}")
+    shown = office.ask("/rules/overlays/preview", {"toml": text}, by=Role.ADMIN).get_json()
+    entered(office, text)
+
+    judge_open_ones_again()
+
+    states = {
+        one.id: db.session.get_one(Assignment, one.id, populate_existing=True).state
+        for one in (approved, granted)
+    }
+    assert states == {approved.id: "issued", granted.id: "cancelled"}
+    assert shown["needing_approval"] == [str(granted.id)]
+
+
+def test_entering_has_the_open_visits_judged_again_by_the_worker(office: Office) -> None:
+    door = a_door()
+    assign(a_wish(door, *a_team(), start="2026-11-24 17:30"), actor=office.actor(), now=NOW)
+    entered(office, a_text(), door=door)
+
+    overlays.sweep(now=NOW, client_id=str(door.case.client_id))
+
+    jobs = db.session.execute(
+        db.text("SELECT task_name, count(*) FROM procrastinate_jobs GROUP BY 1 ORDER BY 1")
+    ).all()
+    assert ("dispatch.rejudge", 1) in [tuple(row) for row in jobs]
+    assert ("overlays.sweep", 2) in [tuple(row) for row in jobs]
+
+
+def test_withdrawing_gives_the_rules_back_and_keeps_the_history(office: Office) -> None:
+    door = a_door()
+    entered(office, a_text(), door=door)
+    entered(office, a_text(CLOSES_AT_SIX.replace("18", "17"), version=2), door=door)
+
+    gone = office.ask("/rules/overlays/client.bank/withdraw", {"reason": "contract ended"}, by=Role.ADMIN)
+    again = office.ask("/rules/overlays/client.bank/withdraw", {"reason": "x"}, by=Role.ADMIN)
+
+    assert (gone.status_code, again.status_code) == (200, 409)
+    assert gone.get_json()["withdrawn_because"] == "contract ended"
+    assert pack_of_case(door.case.id, NOW).window_closes.hour == 21
+    versions = office.person(Role.AUDITOR).get("/api/v1/rules/overlays/client.bank").get_json()["versions"]
+    assert [(one["version"], one["is_standing"]) for one in versions] == [(2, False), (1, False)]
+    assert "17:00:00" in versions[0]["toml"]
+    entered(office, a_text(version=3), door=door)
+    assert pack_of_case(door.case.id, NOW).window_closes.hour == 18
+
+
+def test_what_is_not_there_cannot_be_shown_or_withdrawn(office: Office) -> None:
+    assert office.person(Role.ADMIN).get("/api/v1/rules/overlays/nothing").status_code == 404
+    assert office.ask("/rules/overlays/nothing/withdraw", {"reason": "x"}, by=Role.ADMIN).status_code == 404
+
+
+def test_a_lost_answer_is_asked_for_again_and_a_taken_version_says_the_next(office: Office) -> None:
+    door, other = a_door(), a_door()
+    first = entered(office, a_text(), door=door)
+
+    again = entered(office, a_text(), door=door)
+    taken = entered(office, a_text(CLOSES_AT_SIX.replace("18", "17")), door=door, status=409)
+    foreign = entered(office, a_text(version=2), door=other, status=409)
+
+    assert again == first
+    assert (taken["type"].rsplit("/")[-1], taken["next_version"]) == ("overlay-version-taken", 2)
+    assert foreign["type"].rsplit("/")[-1] == "overlay-of-another-client"
+
+
+def test_of_two_administrators_at_once_one_is_told_the_next_version(office: Office, app: Flask) -> None:
+    door, actor = a_door(), office.actor(Role.ADMIN)
+    texts = [a_text(CLOSES_AT_SIX.replace("18", str(hour))) for hour in range(12, 20)]
+
+    def enter(text: str) -> str:
+        try:
+            overlays.enter(NewOverlay(text, door.case.client_id, ""), actor=actor, now=NOW)
+        except overlays.Conflict as conflict:
+            return conflict.slug
+        return "entered"
+
+    said = at_once(app, [lambda text=text: enter(text) for text in texts])
+
+    assert sorted(said) == ["entered", *["overlay-version-taken"] * 7]
+    assert len(overlays.history("client.bank")) == 1
+
+
+def test_two_overlays_that_contradict_cannot_slip_past_each_other(office: Office, app: Flask) -> None:
+    door, actor = a_door(), office.actor(Role.ADMIN)
+    one = a_text(f"window_opens = {{ value = 13:00:00, {SOURCE} }}", id="opens")
+    other = a_text(f"window_closes = {{ value = 12:00:00, {SOURCE} }}", id="closes")
+
+    def enter(text: str) -> str:
+        try:
+            overlays.enter(NewOverlay(text, door.case.client_id, ""), actor=actor, now=NOW)
+        except overlays.Invalid as refused:
+            return refused.slug
+        return "entered"
+
+    said = at_once(app, [lambda text=text: enter(text) for text in (one, other)])
+
+    assert sorted(said) == ["entered", "overlay-refused"]
+    pack_of_case(door.case.id, NOW)
+
+
+def test_lists_are_paged_and_filtered_by_client(office: Office) -> None:
+    mine, other = a_door(), a_door()
+    for number, door in enumerate((mine, other, mine)):
+        entered(office, a_text(id=f"client.{number}"), door=door)
+    auditor = office.person(Role.AUDITOR)
+
+    first = auditor.get("/api/v1/rules/overlays?limit=2").get_json()
+    rest = auditor.get(f"/api/v1/rules/overlays?limit=2&after={first['next']}").get_json()
+    ours = auditor.get(f"/api/v1/rules/overlays?client_id={mine.case.client_id}").get_json()
+
+    assert [one["id"] for one in (*first["overlays"], *rest["overlays"])] == [f"client.{n}" for n in range(3)]
+    assert rest["next"] is None
+    assert [one["id"] for one in ours["overlays"]] == ["client.0", "client.2"]
+
+
+def test_a_visit_is_not_judged_by_an_overlay_that_came_after_it(office: Office) -> None:
+    door = a_door()
+    entered(office, a_text(), door=door)
+
+    before, after = (pack_of_case(door.case.id, at) for at in (china("2026-11-23 09:59"), NOW))
+
+    assert (before.window_closes.hour, after.window_closes.hour) == (21, 18)
