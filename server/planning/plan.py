@@ -38,8 +38,13 @@ WHY: Final[dict[Why, str]] = {
     "team_barred": "No team of a fitting size may visit this client's debtors.",
     "no_team_free": "No team that may go is free at the hours at which the visit is allowed.",
     "out_of_reach": "Too far: no team could make it in its working hours, even without any other new stop.",
-    "days_full": "Would fit alone, but the teams' days are full of stops that fall due first or lie nearer.",
+    "days_full": "Would fit alone, but the days are full of stops that fall due first or lie nearer.",
 }
+
+
+def explained(why: str) -> str:
+    """Return a reason as a sentence."""
+    return next(sentence for known, sentence in WHY.items() if known == why)
 
 
 def due_of(due_at: datetime | None, problem: Problem) -> Due:

@@ -6,7 +6,7 @@ exactly, so that a replay judges what was judged.
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -22,7 +22,7 @@ def to_json(value: Any) -> Any:
     """Turn a value of this package into plain JSON values."""
     if isinstance(value, datetime):
         return stamp(value)
-    if isinstance(value, (UUID, date)):
+    if isinstance(value, (UUID, date, time)):
         return str(value)
     if isinstance(value, Mapping):
         return {to_json(key): to_json(below) for key, below in value.items()}
@@ -52,7 +52,7 @@ def from_json(kind: Any, value: Any) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         key_kind, value_kind = get_args(kind)
         return {from_json(key_kind, key): from_json(value_kind, below) for key, below in value.items()}
-    if kind is datetime or kind is date:
+    if kind is datetime or kind is date or kind is time:
         return kind.fromisoformat(value)
     if kind is UUID:
         return UUID(value)

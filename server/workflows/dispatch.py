@@ -8,7 +8,7 @@ Never changes what a phone reported.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -49,6 +49,18 @@ class VisitRefused(Conflict):
         self.verdict = verdict
 
 
+class Claim(Protocol):
+    """What an assignment also settles, such as a stop of a plan: asked and told under the debtor's lock."""
+
+    def served_by(self) -> UUID | None:
+        """Return the assignment that settled it already: then that one is the answer."""
+        ...
+
+    def serve(self, assignment: Assignment) -> None:
+        """Write down that this assignment settles it, in the same transaction."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """A supervisor's reason for a visit that needs approval. `rules`: those approved before."""
@@ -82,13 +94,16 @@ def assign(
     now: datetime,
     approval_reason: str = "",
     letters: Letters = (),
+    claim: Claim | None = None,
 ) -> Assignment:
     """Reserve the visit in the debtor's budget and send it to the team, or raise VisitRefused.
 
-    Reasons that need approval pass when a supervisor gives `approval_reason`.
+    Reasons that need approval pass when a supervisor gives `approval_reason`. A `claim` is settled once:
+    asked again, its first assignment is the answer, whatever became of it.
     """
     _require_sound(wanted, now=now)
-    return _try(wanted, Approval(approval_reason.strip()), actor=actor, now=now, letters=letters)
+    approval = Approval(approval_reason.strip())
+    return _try(wanted, approval, actor=actor, now=now, letters=letters, claim=claim)
 
 
 def reassign(
@@ -182,12 +197,15 @@ def _try(
     letters: Letters,
     old: Assignment | None = None,
     reason: str = "",
+    claim: Claim | None = None,
 ) -> Assignment:
     """Judge and reserve; again when somebody of the team was meanwhile sent to another debtor (X2)."""
     for _ in range(TRIES):
         try:
             with transaction():
                 lock_visit(wanted)
+                if claim is not None and (settled := claim.served_by()) is not None:
+                    return db.session.get_one(Assignment, settled)
                 if old is not None:
                     db.session.refresh(old, with_for_update=True)
                     _require_replaceable(old)
@@ -196,6 +214,8 @@ def _try(
                     chosen = Assignment.id == old.id
                     end_early(chosen, state="cancelled", reason=f"reassigned: {reason}", actor=actor, now=now)
                 assignment = reserve(judged, letters=letters, old=old) if judged.decision.allowed else None
+                if claim is not None and assignment is not None:
+                    claim.serve(assignment)
         except IntegrityError as error:
             if not isinstance(error.orig, pg.ExclusionViolation):
                 raise
