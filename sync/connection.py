@@ -147,8 +147,8 @@ class Connection:
         try:
             place = answer.url.join(answer.headers.get("Location", ""))
         except (httpx.InvalidURL, ValueError):
-            raise SyncFault("the answer is not from the office: no Location", is_transient=True) from None
-        if "Location" not in answer.headers or place.host != office.host:
+            place = answer.url
+        if place.host != office.host or place.raw_path == answer.url.raw_path:
             raise SyncFault("the answer is not from the office: no Location", is_transient=True)
         return office.copy_with(raw_path=place.raw_path)
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -99,6 +100,8 @@ class FakeOffice:
     lengths: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     most_bytes: int = 1_000_000
+    time: datetime = NOON
+    is_durable: bool = False
 
     def client(self) -> httpx.Client:
         """A connection to it."""
@@ -107,6 +110,10 @@ class FakeOffice:
     @property
     def public_key(self) -> PublicKey:
         return PublicKey.from_spki(self.key.spki, algorithm="ed25519")
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request without a network in between."""
+        return self._handle(request)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append((request.method, request.url.path))
@@ -157,9 +164,9 @@ class FakeOffice:
 
     def page(self, **facts: Any) -> dict[str, Any]:
         """A page of the feed with nothing new."""
-        anchor = {"token": "a1.0.x.y", "server_time": write_instant(NOON)}
+        anchor = {"token": "a1.0.x.y", "server_time": write_instant(self.time)}
         empty = {"changes": [], "cursor": "c1", "seen": {}, "has_more": False, "anchor": anchor}
-        return empty | facts
+        return empty | ({"durable_through": len(self.items)} if self.is_durable else {}) | facts
 
     def _create(self, request: httpx.Request) -> httpx.Response:
         named = dict(pair.split(" ") for pair in request.headers["Upload-Metadata"].split(","))

@@ -1,0 +1,405 @@
+"""A phone puts everything it could not send into bundles, whatever became of its network, token or office."""
+
+import base64
+import io
+import json
+import random
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from sync.cancelling import Cancelled, CancelToken
+from sync.envelope import DeviceKey, PublicKey, digest
+from sync.events import Event, RescueWritten
+from sync.phone import Clocks, Phone, PhoneFull
+from sync.protocol import PushedItem
+from sync.rescue import RESCUE_KEY, FileStream, Manifest, RescueFault, open_bundle, rescue_key_body
+from sync.rescuing import LEAST_VOLUME
+from sync.strongbox import BoxOpener
+from sync.wire import WireFault, write_envelope
+from tests.sync.fake_office import FakeOffice, answering
+from tests.sync.made import DEVICE, NOON, VISITOR
+
+OFFICE = DeviceKey.generate()
+OPENER = BoxOpener.from_secret(b"\x07" * 32, purpose=b"test")
+TOKEN = "a-token-that-must-not-travel"
+VISIT = uuid4()
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Iterator[Phone]:
+    phone = Phone(tmp_path / "phone", clocks=Clocks(wall=lambda: NOON))
+    sealed = OFFICE.seal(RESCUE_KEY, json.dumps(rescue_key_body(OPENER.public)).encode())
+    phone.outbox.remember(
+        device_id=str(DEVICE),
+        staff_id=str(VISITOR),
+        token=TOKEN,
+        server_key=base64.b64encode(OFFICE.spki).decode(),
+        rescue_key=write_envelope(sealed),
+    )
+    yield phone
+    phone.close()
+
+
+@pytest.fixture(autouse=True)
+def bundles(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    return folder
+
+
+def capture(phone: Phone, content: bytes) -> UUID:
+    return phone.capture(content, visit_id=VISIT, kind="photo", purpose="door", mime="image/jpeg")
+
+
+def report(phone: Phone, text: str = "狗") -> UUID:
+    return phone.record("incident.raised", {"kind": "other", "text": text})
+
+
+class Opened:
+    """What came out of some volumes."""
+
+    def __init__(self, phone: Phone, paths: list[Path]) -> None:
+        self.manifests: list[Manifest] = []
+        self.items: list[PushedItem] = []
+        self.files: dict[UUID, bytes] = {}
+        key = PublicKey.from_spki(phone.key.spki, algorithm="ed25519")
+        for path in paths:
+            with path.open("rb") as source:
+                bundle = open_bundle(source, openers=[OPENER], key_of=lambda device_id: key)
+                self.manifests.append(bundle.manifest)
+                for one in bundle.contents():
+                    self._take(one)
+
+    def _take(self, one: PushedItem | FileStream) -> None:
+        if isinstance(one, PushedItem):
+            self.items.append(one)
+            return
+        before = self.files.setdefault(one.file.evidence_id, b"")
+        assert one.file.start == len(before)
+        self.files[one.file.evidence_id] = before + b"".join(iter(one.read, b""))
+
+
+def test_everything_unsent_travels_exactly_as_it_would_be_pushed(phone: Phone, bundles: Path) -> None:
+    names = [report(phone), report(phone)]
+    photo, empty = capture(phone, b"jpeg"), capture(phone, b"")
+
+    opened = Opened(phone, phone.export_rescue(bundles))
+
+    assert opened.items == phone.outbox.next_batch(10)
+    assert [item.id for item in opened.items[:2]] == names
+    assert opened.files == {photo: b"jpeg", empty: b""}
+    (manifest,) = opened.manifests
+    assert (manifest.device_id, manifest.staff_id) == (DEVICE, VISITOR)
+    assert (manifest.volume, manifest.volumes, manifest.absent) == (1, 1, ())
+
+
+def test_what_the_office_has_does_not_travel(phone: Phone, bundles: Path) -> None:
+    report(phone)
+    capture(phone, b"jpeg")
+    with FakeOffice(key=OFFICE).client() as http:
+        phone.sync(http)
+    unsent = report(phone)
+
+    opened = Opened(phone, phone.export_rescue(bundles))
+
+    assert ([item.id for item in opened.items], opened.files) == ([unsent], {})
+
+
+def test_a_phone_that_is_revoked_or_signed_out_can_still_hand_in(phone: Phone, bundles: Path) -> None:
+    name = report(phone)
+    office = FakeOffice(key=OFFICE, faults=[answering(401, "token-expired")] * 9)
+    with pytest.raises(Exception, match="401"), office.client() as http:
+        phone.sync(http)
+
+    assert [item.id for item in Opened(phone, phone.export_rescue(bundles)).items] == [name]
+
+
+def test_no_token_and_no_key_is_inside(phone: Phone, bundles: Path) -> None:
+    report(phone)
+    (path,) = phone.export_rescue(bundles)
+    opened = Opened(phone, [path])
+
+    inside = repr(opened.manifests) + repr(opened.items) + path.read_bytes().decode("latin-1")
+
+    assert TOKEN not in inside
+    assert phone.key.to_der().decode("latin-1") not in inside
+
+
+def test_a_file_that_is_gone_is_named_and_the_others_travel(phone: Phone, bundles: Path) -> None:
+    gone, cut, good = (capture(phone, content) for content in (b"gone", b"cut off", b"good"))
+    (phone.media / str(gone)).unlink()
+    (phone.media / str(cut)).write_bytes(b"cut")
+
+    opened = Opened(phone, phone.export_rescue(bundles))
+
+    assert opened.files == {good: b"good"}
+    assert {absent.evidence_id for absent in opened.manifests[0].absent} == {gone, cut}
+
+
+def test_what_is_stuck_travels_too_even_where_its_bytes_changed(phone: Phone, bundles: Path) -> None:
+    name = capture(phone, b"jpeg")
+    phone.outbox.files.finish(name, problem="the office refuses this file")
+    (phone.media / str(name)).write_bytes(b"JPEG")
+
+    opened = Opened(phone, phone.export_rescue(bundles))
+
+    assert opened.files == {name: b"JPEG"}
+    (file,) = opened.manifests[0].files
+    assert file.part_sha256 != file.sha256  # the office sees it, as it would after an upload
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_volumes_keep_to_their_size_and_carry_everything(phone: Phone, bundles: Path, seed: int) -> None:
+    print("seed", seed)
+    dice = random.Random(seed)
+    for _ in range(30):
+        report(phone, "x" * dice.randint(1, 60_000))
+    contents = {}
+    for _ in range(12):
+        content = dice.randbytes(dice.choice([0, 1, 4000, 400_000, 2_500_000]))
+        contents[capture(phone, content)] = content
+    most = LEAST_VOLUME + dice.randint(0, 300_000)
+
+    paths = phone.export_rescue(bundles, most_bytes=most)
+
+    opened = Opened(phone, paths)
+    assert max(path.stat().st_size for path in paths) <= most
+    assert [(one.volume, one.volumes) for one in opened.manifests] == [
+        (n, len(paths)) for n in range(1, len(paths) + 1)
+    ]
+    assert len({one.bundle_id for one in opened.manifests}) == 1
+    assert opened.items == phone.outbox.next_batch(1000, most_bytes=10**9)
+    assert opened.files == contents
+    assert sum(path.stat().st_size for path in paths) < most * len(paths)
+
+
+def test_an_item_larger_than_a_volume_still_travels(phone: Phone, bundles: Path) -> None:
+    names = [report(phone), report(phone, "x" * 2 * LEAST_VOLUME), report(phone)]
+
+    opened = Opened(phone, phone.export_rescue(bundles, most_bytes=LEAST_VOLUME))
+
+    assert [item.id for item in opened.items] == names
+
+
+def test_a_volume_too_small_to_be_of_use_is_refused(phone: Phone, bundles: Path) -> None:
+    with pytest.raises(RescueFault) as caught:
+        phone.export_rescue(bundles, most_bytes=1000)
+
+    assert caught.value.slug == "volume-too-small"
+
+
+def test_without_the_offices_key_there_is_nothing_to_lock_with(phone: Phone, bundles: Path) -> None:
+    phone.outbox.remember(rescue_key=None)
+
+    with pytest.raises(RescueFault) as caught:
+        phone.export_rescue(bundles)
+
+    assert caught.value.slug == "no-rescue-key"
+
+
+def test_a_phone_enrolled_before_bundles_existed_learns_the_key_with_a_page(
+    phone: Phone, bundles: Path
+) -> None:
+    phone.outbox.remember(rescue_key=None)
+    sealed = OFFICE.seal(RESCUE_KEY, json.dumps(rescue_key_body(OPENER.public)).encode())
+    office = FakeOffice(key=OFFICE)
+    office.pages = [office.page(rescue_key=write_envelope(sealed))]
+    with office.client() as http:
+        phone.sync(http)
+    report(phone)
+
+    assert len(Opened(phone, phone.export_rescue(bundles)).items) == 1
+
+
+@pytest.mark.parametrize("key", [DeviceKey.generate(), OFFICE], ids=["stranger", "other-type"])
+def test_a_key_that_somebody_slipped_in_is_not_taken(phone: Phone, key: DeviceKey) -> None:
+    kept = phone.outbox.fact("rescue_key")
+    mine = BoxOpener.from_secret(b"mine" * 8, purpose=b"x").public
+    type_ = "application/json" if key is OFFICE else RESCUE_KEY
+    sealed = key.seal(type_, json.dumps(rescue_key_body(mine)).encode())
+    office = FakeOffice(key=OFFICE)
+    office.pages = [office.page(rescue_key=write_envelope(sealed))]
+
+    with office.client() as http:
+        phone.sync(http)
+
+    assert phone.outbox.fact("rescue_key") == kept
+
+
+def test_an_export_changes_nothing_on_the_phone_and_the_network_still_works(
+    phone: Phone, bundles: Path
+) -> None:
+    report(phone)
+    capture(phone, b"jpeg")
+    before = (phone.outbox.count_waiting(), phone.outbox.outcomes())
+    phone.export_rescue(bundles)
+    assert (phone.outbox.count_waiting(), phone.outbox.outcomes()) == before
+
+    with FakeOffice(key=OFFICE).client() as http:
+        done = phone.sync(http)
+
+    assert (done.pushed, done.uploaded) == (2, 1)
+
+
+def test_a_cancelled_export_leaves_no_half_bundle(phone: Phone, bundles: Path) -> None:
+    capture(phone, bytes(3_000_000))
+    cancel = CancelToken()
+    events: list[Event] = []
+
+    def stop(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, RescueWritten) and event.volume == 2:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        phone.export_rescue(bundles, most_bytes=LEAST_VOLUME, on_event=stop, cancel=cancel)
+
+    assert list(bundles.iterdir()) == []
+    assert isinstance(events[-1], RescueWritten) and events[-1].volumes == 3
+
+
+def test_memory_stays_flat_while_exporting(phone: Phone, bundles: Path) -> None:
+    phone.capture(io.BytesIO(bytes(1)), visit_id=VISIT, kind="video", purpose="recording", mime="video/mp4")
+    big = phone.media / "big"
+    with big.open("wb") as target:
+        target.truncate(48 * 1024**2)
+    tracemalloc.start()
+    with big.open("rb") as content:
+        phone.capture(content, visit_id=VISIT, kind="video", purpose="recording", mime="video/mp4")
+    phone.export_rescue(bundles)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 6 * 1024**2
+
+
+# Receipts that come back by another way.
+
+
+def answer_of(office: FakeOffice, phone: Phone) -> bytes:
+    outcomes: list[dict[str, Any]] = []
+    for item in phone.outbox.next_batch(100):
+        name = digest(item.envelope.payload_type, item.envelope.payload)
+        receipt = office.receipt(str(item.id), name)
+        outcomes.append({"id": str(item.id), "outcome": "applied", "flags": ["late"], "receipt": receipt})
+    return json.dumps({"outcomes": outcomes}).encode()
+
+
+def test_receipts_that_were_carried_back_free_the_outbox(phone: Phone) -> None:
+    for _ in range(2):
+        report(phone)
+    answer = answer_of(FakeOffice(key=OFFICE), phone)
+
+    assert phone.take_receipts(answer) == 2
+
+    assert phone.outbox.count_waiting() == (0, 0)
+    assert [one["flags"] for one in phone.outbox.outcomes()] == [["late"], ["late"]]
+
+
+def test_receipts_of_an_impostor_free_nothing(phone: Phone) -> None:
+    for _ in range(2):
+        report(phone)
+    honest = json.loads(answer_of(FakeOffice(key=OFFICE), phone))
+    forged = json.loads(answer_of(FakeOffice(), phone))
+    honest["outcomes"][1] = forged["outcomes"][1]
+
+    with pytest.raises(WireFault):
+        phone.take_receipts(json.dumps(honest).encode())
+
+    assert phone.outbox.count_waiting() == (2, 0)
+
+
+def test_receipts_of_other_phones_are_passed_over(phone: Phone, tmp_path: Path) -> None:
+    report(phone)
+    answer = json.loads(answer_of(FakeOffice(key=OFFICE), phone))
+    answer["outcomes"][0]["id"] = str(uuid4())
+
+    assert phone.take_receipts(json.dumps(answer).encode()) == 0
+    assert phone.outbox.count_waiting() == (1, 0)
+
+
+# A phone without room.
+
+
+def test_a_capture_beyond_what_files_may_take_is_refused_and_what_waits_stays(
+    phone: Phone, tmp_path: Path
+) -> None:
+    phone.shelf.most_bytes = 1000
+    kept = capture(phone, b"x" * 900)
+
+    for content in (b"y" * 101, io.BytesIO(b"y" * 600_000)):
+        with pytest.raises(PhoneFull):
+            phone.capture(content, visit_id=VISIT, kind="photo", purpose="door", mime="image/jpeg")
+
+    assert phone.shelf.room() == 100
+    assert [path.name for path in phone.media.iterdir()] == [str(kept)]
+    assert phone.outbox.count_waiting() == (1, 1)
+    report(phone)  # words always find room
+
+
+def test_room_is_made_from_what_the_office_has_for_good(phone: Phone) -> None:
+    phone.shelf.most_bytes = 1000
+    capture(phone, b"x" * 900)
+    office = FakeOffice(key=OFFICE, is_durable=True)
+    office.time = NOON.replace(hour=NOON.hour + 1)
+    with office.client() as http:
+        phone.sync(http)
+
+    second = capture(phone, b"y" * 900)
+
+    assert [path.name for path in phone.media.iterdir()] == [str(second)]
+
+
+FULL_DISK = """
+import resource, sqlite3, sys
+from pathlib import Path
+from uuid import uuid4
+from sync.phone import Clocks, Phone, PhoneFull
+
+phone = Phone(Path(sys.argv[1]), clocks=Clocks())
+phone.record("incident.raised", {"text": "before"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+try:
+    phone.capture(bytes(900_000), visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
+except PhoneFull:
+    print("full", sorted(path.name for path in phone.media.iterdir()))
+try:
+    while True:
+        phone.record("incident.raised", {"text": "x" * 5000})
+except (PhoneFull, sqlite3.OperationalError):  # the limit stops sqlite as a broken disk would
+    print("full too", len(phone.outbox.next_batch(10_000, most_bytes=10**9)))
+"""
+
+
+def test_on_a_disk_that_is_really_full_nothing_recorded_is_lost(phone: Phone) -> None:
+    phone.close()
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(phone.folder)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == "full []"
+    again = Phone(phone.folder, clocks=Clocks())
+    assert f"full too {again.outbox.count_waiting()[0]}" == second
+    again.close()
+
+
+def test_captures_cut_off_before_their_promise_are_kept_for_a_person(phone: Phone) -> None:
+    capture(phone, b"promised")
+    (phone.media / "0190.part").write_bytes(b"half a video")
+
+    assert [path.name for path in phone.shelf.unclaimed()] == ["0190.part"]
