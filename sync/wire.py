@@ -314,11 +314,12 @@ def read_batch(raw: bytes) -> PushBatch:
     return PushBatch(
         batch_id=reader.uuid("batch_id"),
         clock=read_clock(reader.within("clock")),
-        items=tuple(_read_pushed(Reader(value, f"/items/{n}")) for n, value in enumerate(items)),
+        items=tuple(read_pushed(Reader(value, f"/items/{n}")) for n, value in enumerate(items)),
     )
 
 
-def _read_pushed(reader: Reader) -> PushedItem:
+def read_pushed(reader: Reader) -> PushedItem:
+    """Read one item of a push request."""
     return PushedItem(
         id=reader.uuid("id"),
         seq=reader.integer("seq", least=1),

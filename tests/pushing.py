@@ -30,7 +30,7 @@ def begin(phone: Phone, assignment_id: UUID, *, visit_id: UUID | None = None, **
     return visit_id
 
 
-def account_body(phone: Phone, visit_id: UUID, **facts: Any) -> dict[str, Any]:
+def account_body(phone: Phone, visit_id: UUID, /, **facts: Any) -> dict[str, Any]:
     """A whole account, to be spoiled."""
     moment = datetime.now(UTC)
     claims = claims_of(
@@ -46,7 +46,7 @@ def account_body(phone: Phone, visit_id: UUID, **facts: Any) -> dict[str, Any]:
     return whole | facts
 
 
-def evidence_body(phone: Phone, visit_id: UUID, **facts: Any) -> dict[str, Any]:
+def evidence_body(phone: Phone, visit_id: UUID, /, **facts: Any) -> dict[str, Any]:
     """A whole promise of a photo, to be spoiled."""
     clock = write_clock(phone.read_clock())
     whole = {

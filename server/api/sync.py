@@ -53,8 +53,17 @@ class ReceiptSchema(ma.Schema):
     receipt = ma.fields.Dict()
 
 
+class SettledSchema(ma.Schema):
+    """An item that the office has dealt with: corrected or set_aside."""
+
+    id = ma.fields.UUID()
+    outcome = ma.fields.String()
+
+
 class StatusSchema(ma.Schema):
     """Where a phone's submissions stand."""
+
+    settled = ma.fields.List(ma.fields.Nested(SettledSchema))
 
     acked_seq = ma.fields.Integer()
     missing = ma.fields.List(ma.fields.List(ma.fields.Integer()))

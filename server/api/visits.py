@@ -110,6 +110,20 @@ class VisitEvidenceSchema(ma.Schema):
     inspection = ma.fields.Dict()
 
 
+class CorrectionSchema(ma.Schema):
+    """What the office wrote in place of an item that could not be applied. `corrects` names its digest."""
+
+    id = ma.fields.UUID(attribute="correction.id")
+    type = ma.fields.String(attribute="correction.type")
+    corrects_item = ma.fields.UUID(attribute="correction.item_id")
+    corrects_sha256 = ma.fields.Function(lambda shown: shown.correction.corrects_sha256.hex())
+    written_at = ma.fields.AwareDateTime(attribute="correction.written_at")
+    author_id = ma.fields.UUID(attribute="correction.author_id")
+    author = ma.fields.String()
+    reason = ma.fields.String()
+    sha256 = ma.fields.Function(lambda shown: shown.correction.sha256.hex())
+
+
 class VisitFileSchema(ma.Schema):
     """Everything of one visit."""
 
@@ -119,6 +133,7 @@ class VisitFileSchema(ma.Schema):
     accounts = ma.fields.List(ma.fields.Nested(AccountSchema))
     evidence = ma.fields.List(ma.fields.Nested(VisitEvidenceSchema))
     findings = ma.fields.List(ma.fields.Nested(FindingSchema))
+    corrections = ma.fields.List(ma.fields.Nested(CorrectionSchema))
 
 
 @blueprint.get("")
@@ -151,6 +166,7 @@ def one(visit_id: UUID) -> dict[str, Any]:
         "accounts": file.accounts,
         "evidence": file.evidence,
         "findings": file.findings,
+        "corrections": file.corrections,
     }
     if not actor.has(*audit.SEES_ALL):
         told |= {"evidence": [], "findings": []}

@@ -19,6 +19,7 @@ from server.models.dispatch import Assignment, AssignmentMember, Decision
 from server.models.evidence import Evidence
 from server.models.findings import Finding
 from server.models.visits import Account, Item, Visit
+from server.workflows.quarantine_desk.correcting import ShownCorrection, corrections_of
 
 SEES_ALL = (Role.AUDITOR, Role.SUPERVISOR)
 
@@ -120,6 +121,7 @@ class VisitFile:
     accounts: Sequence[Account]
     evidence: Sequence[Evidence]
     findings: Sequence[Finding]
+    corrections: Sequence[ShownCorrection]
 
 
 def list_visits(
@@ -181,6 +183,7 @@ def open_visit(visit_id: UUID, *, actor: Actor) -> VisitFile:
         items=items,
         accounts=_of_visit(Account, visit_id),
         evidence=_of_visit(Evidence, visit_id),
+        corrections=corrections_of(visit_id),
         findings=db.session.scalars(
             sa.select(Finding)
             .where(Finding.visit_id == visit_id)

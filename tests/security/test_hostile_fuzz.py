@@ -88,7 +88,7 @@ def spoil(value: Any, data: st.DataObject, ids: list[str]) -> Any:
                 holder[data.draw(st.text(max_size=8), label="key")] = data.draw(st.sampled_from(NASTY))
             case "nest":
                 deep: Any = holder[last]
-                for _ in range(data.draw(st.sampled_from([1, 30, 70, 500]), label="depth")):
+                for _ in range(data.draw(st.sampled_from([1, 30, 70, 150]), label="depth")):
                     deep = [deep]
                 holder[last] = deep
             case _:

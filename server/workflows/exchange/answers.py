@@ -19,7 +19,10 @@ from server.models.visits import ConflictingItem, Item
 from sync.admission import Candidate
 from sync.chain import missing_ranges
 
-ANSWERED: Final = {"received": "held"}
+# What a phone hears of outcomes that are the office's own: corrected is dealt with, as if applied before.
+ANSWERED: Final = {"received": "held", "corrected": "duplicate", "set_aside": "quarantined"}
+SET_ASIDE: Final = {"slug": "set-aside", "detail": "The office has looked at it and set it aside."}
+SETTLED: Final = ("corrected", "set_aside")
 MOST_ABOVE: Final = 5000
 MOST_RANGES: Final = 200
 
@@ -69,7 +72,7 @@ def _outcome(one: Candidate, row: Any, *, conflict: dict[str, Any] | None, is_fr
         "id": str(one.pushed.id),
         "outcome": outcome,
         "flags": row.flags,
-        "problem": row.problem,
+        "problem": {"corrected": None, "set_aside": SET_ASIDE}.get(row.outcome, row.problem),
         "receipt": row.receipt,
     }
 
@@ -127,6 +130,7 @@ class Status:
     missing: list[tuple[int, int]]
     quarantined: list[UUID]
     held: list[UUID]
+    settled: list[dict[str, Any]]
 
 
 def status(*, actor: Actor) -> Status:
@@ -137,7 +141,7 @@ def status(*, actor: Actor) -> Status:
         progress = progress_of(session, actor.device_id, acked=acked)
         rows = session.execute(
             sa.select(Item.item_id, Item.outcome).where(
-                Item.device_id == actor.device_id, Item.outcome.in_(["held", "quarantined"])
+                Item.device_id == actor.device_id, Item.outcome.in_(["held", "quarantined", *SETTLED])
             )
         ).all()
     return Status(
@@ -145,4 +149,5 @@ def status(*, actor: Actor) -> Status:
         missing=progress.missing,
         quarantined=[row.item_id for row in rows if row.outcome == "quarantined"],
         held=[row.item_id for row in rows if row.outcome == "held"],
+        settled=[{"id": row.item_id, "outcome": row.outcome} for row in rows if row.outcome in SETTLED],
     )

@@ -8,6 +8,7 @@ Same id and other bytes: both kept. One statement per batch, whatever its length
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -28,10 +29,11 @@ from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.answers import Progress, outcomes_of, progress_of
 from server.workflows.exchange.forks import UNREADABLE, flag_other_sides
 from server.workflows.exchange.projections import project
+from sync import protocol
 from sync.admission import Candidate, admit, examine
 from sync.chain import Link, judge_links
 from sync.envelope import PublicKey
-from sync.protocol import Envelope, PushBatch, uuid7
+from sync.protocol import Envelope, PushBatch, PushedItem, uuid7
 from sync.wire import WireFault, read_batch, write_instant
 
 
@@ -43,25 +45,38 @@ def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
     """
     batch = _decode(raw)
     assert actor.device_id is not None
-    key = _device_key(actor.device_id)
+    taken = take_in(batch.items, device_id=actor.device_id, now=now)
+    return {
+        "outcomes": taken.outcomes,
+        "ack_seq": taken.progress.acked_seq,
+        "missing": taken.progress.missing,
+        "durable_through": taken.progress.acked_seq,
+        "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of items, one outcome each, and how far their phone's record is complete."""
+
+    outcomes: list[dict[str, Any]]
+    progress: Progress
+
+
+def take_in(items: Sequence[PushedItem], *, device_id: UUID, now: datetime) -> Taken:
+    """Store and apply items of a phone, whichever way they came."""
+    key = _device_key(device_id)
     release_connection()
-    candidates = [examine(pushed, device_id=actor.device_id, key=key) for pushed in batch.items]
-    fresh, progress = _store(candidates, device_id=actor.device_id, now=now)
+    candidates = [examine(pushed, device_id=device_id, key=key) for pushed in items]
+    fresh, progress = _store(candidates, device_id=device_id, now=now)
     records = {one.digest: one.item for one in candidates if one.item}
-    device_id = actor.device_id
     told = project(
         device_id,
         now=now,
         records=records,
         then=lambda session: outcomes_of(session, candidates, fresh=fresh, device_id=device_id),
     )
-    return {
-        "outcomes": told,
-        "ack_seq": progress.acked_seq,
-        "missing": progress.missing,
-        "durable_through": progress.acked_seq,
-        "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
-    }
+    return Taken(told, progress)
 
 
 def _decode(raw: bytes) -> PushBatch:
@@ -169,7 +184,7 @@ def _row(
         "prev": one.pushed.prev,
         "sha256": one.digest,
         "type": one.item.type if one.item else UNREADABLE,
-        "visit_id": _visit_of(one),
+        "visit_id": visit_named_by(one.item),
         "payload_type": envelope.payload_type,
         "payload": envelope.payload,
         "signatures": _signatures(envelope),
@@ -185,8 +200,9 @@ def _signatures(envelope: Envelope) -> list[dict[str, str]]:
     return [{"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode()} for each in envelope.signatures]
 
 
-def _visit_of(one: Candidate) -> UUID | None:
-    value = one.item.body.get("visit_id") if one.item else None
+def visit_named_by(record: protocol.Item | None) -> UUID | None:
+    """Return the visit an item names, whatever its type."""
+    value = record.body.get("visit_id") if record else None
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:

@@ -25,8 +25,9 @@ from sync.clock import BEGINNING
 WAIT: Final = timedelta(days=5)
 MISSING: Final = "parent_missing"
 LATE: Final = "late_parent"
-# Flags of what a supervisor let through, or wrote: the desk has judged whose visit it is.
-BY_THE_OFFICE: Final = frozenset({"accepted_by_office", "office_correction"})
+# A supervisor let it through as it is, or wrote it: the desk has judged whose visit it is.
+ACCEPTED: Final = "accepted_by_office"
+CORRECTION: Final = "office_correction"
 EVIDENCE_WITHIN: Final = timedelta(hours=24)
 STRANGER: Final = {
     "slug": "not-your-visit",
@@ -52,15 +53,15 @@ def sort_out(session: Session, mine: Sequence[Result], *, now: datetime) -> list
     ready, orphans, joining = [], [], []
     for one in sorted(mine, key=lambda each: each.read.record.seq):
         arrived, visit = one.read, visits.get(one.read.needs_visit)
-        is_judged = not BY_THE_OFFICE.isdisjoint(arrived.flags)
-        is_over = is_judged or one.row.received_at + WAIT <= now
+        is_judged = ACCEPTED in arrived.flags or CORRECTION in arrived.flags
+        waits_no_more = ACCEPTED in arrived.flags or one.row.received_at + WAIT <= now
         is_stranger = visit is not None and arrived.sender.staff_id not in visit.people and not is_judged
         has_visit = arrived.needs_visit is None or visit is not None
         parent = arrived.needs_account
         has_parent = parent is None or accounts.get(parent) == arrived.visit_id
         if is_stranger and visit is not None and not visit.is_awaited:
             one.outcome, one.problem = "quarantined", dict(STRANGER)
-        elif not is_over and (is_stranger or not has_visit or not has_parent):
+        elif not waits_no_more and (is_stranger or not has_visit or not has_parent):
             one.outcome = "held"
         else:
             arrived.lacks_parent = not has_parent

@@ -206,6 +206,20 @@ def _apply(session: Session, results: Sequence[Result], *, now: datetime) -> Non
             apply(session, [one.read for one in ready], now)
 
 
+def apply_one(session: Session, one: Result, *, now: datetime) -> None:
+    """Apply one record at once, and what waited for it; raises CannotApply where that is not possible."""
+    casework.lock_debtors(session, [one.read])
+    _apply(session, [one], now=now)
+    if one.outcome != "applied":
+        detail = "It tells of a visit or an account that is not here; correct that first."
+        problem = one.problem or {"slug": "parent-unknown", "detail": detail}
+        raise applying.CannotApply(problem["slug"], problem["detail"])
+    touched = {visit_id for visit_id in (one.visit_id,) if visit_id is not None}
+    touched |= _apply_held(session, touched, now=now)
+    if touched:
+        enqueue("reconcile_visits", visit_ids=sorted(map(str, touched)))
+
+
 def _apply_held(session: Session, touched: Iterable[UUID], *, now: datetime) -> set[UUID]:
     """Apply items that were waiting for these visits or their accounts, until nothing moves any more."""
     moved: set[UUID] = set()
