@@ -80,7 +80,7 @@ class HeapSchema(ma.Schema):
     oldest = ma.fields.AwareDateTime()
 
 
-class SummarySchema(ma.Schema):
+class DeskSummarySchema(ma.Schema):
     """What lies at the desk, the largest heap first."""
 
     heaps = ma.fields.List(ma.fields.Nested(HeapSchema))
@@ -190,7 +190,7 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/summary")
 @requires(*MAY_LOOK)
-@blueprint.response(200, SummarySchema)
+@blueprint.response(200, DeskSummarySchema)
 def summary() -> dict[str, Any]:
     """Count what lies at the desk, by kind and problem."""
     return {"heaps": entries.summary()}
