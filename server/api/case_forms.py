@@ -98,10 +98,16 @@ class CaseSummarySchema(ma.Schema):
     debtor_name = ma.fields.String(allow_none=True, metadata={"description": "masked"})
 
 
+class ListedCaseSchema(CaseSummarySchema):
+    """A case in a list, and whose queue it is in."""
+
+    queue = ma.fields.String(metadata={"description": "headquarters: more than 30 days overdue (D30)"})
+
+
 class CasePageSchema(ma.Schema):
     """One page of cases; `next` is null on the last."""
 
-    cases = ma.fields.List(ma.fields.Nested(CaseSummarySchema))
+    cases = ma.fields.List(ma.fields.Nested(ListedCaseSchema))
     next = ma.fields.UUID(allow_none=True)
 
 

@@ -25,6 +25,7 @@ from server.api.transport import Blueprint
 from server.authority import Role
 from server.models.cases import LedgerEntry
 from server.workflows import cases
+from server.workflows.notice_wording import CHINA
 
 blueprint = Blueprint("cases", __name__, description="Cases, their addresses and contact ledger")
 OFFICE = (Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN)
@@ -36,6 +37,7 @@ class CaseQuerySchema(ma.Schema):
     client = ma.fields.String(metadata={"description": "the client's reference"}, load_default=None)
     state = ma.fields.String(validate=validate.OneOf(["open", "closed"]), load_default=None)
     reference = ma.fields.String(load_default=None)
+    queue = ma.fields.String(load_default=None, validate=validate.OneOf(["headquarters", "branch"]))
     after = ma.fields.UUID(load_default=None)
     limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
@@ -66,9 +68,13 @@ class VerificationSchema(ma.Schema):
 @blueprint.response(200, CasePageSchema)
 def page(query: dict[str, Any]) -> dict[str, Any]:
     """List cases, identities masked."""
-    found = cases.list_cases(**query)
+    today = current_time().astimezone(CHINA).date()
+    found = cases.list_cases(**query, today=today)
     last = found[-1].Case.id if len(found) == query["limit"] else None
-    return {"cases": [render_summary(*row) for row in found], "next": last}
+    return {
+        "cases": [render_summary(*row) | {"queue": cases.queue_of(row.Case, today)} for row in found],
+        "next": last,
+    }
 
 
 @blueprint.get("/cases/<uuid:case_id>")

@@ -73,6 +73,8 @@ class Case(Model):
         one_of("state", "open", "closed"),
         one_of("hand", "first", "second", "third"),
         sa.CheckConstraint("daily_visit_cap BETWEEN 0 AND 2", name="daily_visit_cap_tightens"),
+        # Whether a client allocated new cases in a month (F3).
+        sa.Index("ix_cases_client_allocated", "client_id", "allocated_on"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -230,6 +232,7 @@ class LedgerEntry(Model):
         _partial("letters", "case_id", "received_on", where="channel = 'letter'"),
         _partial("visits", "debtor_id", "at", where="channel = 'visit'"),
         _partial("requests", "debtor_id", "at", where="asks_for_visit"),
+        _partial("effective", "case_id", where="effective"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

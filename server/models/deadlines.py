@@ -17,17 +17,27 @@ from server.pii import Encrypted
 from sync.protocol import uuid7
 
 CLOCK_STATES = ("running", "met", "capped", "suspended", "missed")
+OPENERS = ("allocation", "month", "contact", "promise", "letter")
+PUSHING = "state IN ('running', 'missed') AND NOT is_provisional"
+"""Which clocks ask for something: what is due, or overdue. The others are met, or wait for something else."""
 PROMISE_SOURCES = ("office", "phone", "import")
 PROMISE_STATES = ("open", "kept", "broken", "withdrawn")
 PROMISE_EVENTS = ("accepted", "kept", "broken", "reopened", "withdrawn")
 PAYMENT_SOURCES = ("office", "import")
 
 
+def _pushing(name: str, *of: str) -> sa.Index:
+    """Index the clocks that push, in the order of their deadlines, of everybody or of one value."""
+    order = [column for column in ("due_at", "case_id", "rule") if column not in of]
+    return sa.Index(f"ix_case_clocks_{name}", *of, *order, postgresql_where=sa.text(PUSHING))
+
+
 class CaseClock(Model):
     """One deadline of one case: which rule set it, until when, and what became of it.
 
-    `because`: why it no longer pushes (capped, suspended). `is_provisional`: no calendar was published for
-    a day on the way, so it is counted again when there is one.
+    `opened_by`: what started it; `month` are old cases in a month without a new batch (F3). `because`: why it
+    no longer pushes (capped, suspended), or `late` when it was met after its deadline. `is_provisional`: no
+    calendar was published for a day on the way, so it pushes nobody and is counted again when there is one.
     """
 
     __tablename__ = "case_clocks"
@@ -36,12 +46,16 @@ class CaseClock(Model):
         sa.CheckConstraint(
             "state NOT IN ('capped', 'suspended') OR because <> ''", name="stopped_has_reason"
         ),
+        one_of("opened_by", *OPENERS),
+        _pushing("pushing"),
+        _pushing("pushing_client", "client_id"),
+        _pushing("pushing_rule", "rule"),
         sa.Index(
-            "ix_case_clocks_pushing",
+            "ix_case_clocks_provisional",
             "due_at",
             "case_id",
             "rule",
-            postgresql_where=sa.text("state IN ('running', 'missed')"),
+            postgresql_where=sa.text("state IN ('running', 'missed') AND is_provisional"),
         ),
         sa.Index(
             "ix_case_clocks_stopped",
@@ -55,7 +69,9 @@ class CaseClock(Model):
 
     case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), primary_key=True)
     rule: Mapped[str] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
     opened_on: Mapped[date]
+    opened_by: Mapped[str]
     due_at: Mapped[datetime]
     state: Mapped[str]
     because: Mapped[str] = mapped_column(default="", server_default="")

@@ -182,7 +182,10 @@ class VisitRequest:
 
 @dataclass(frozen=True, slots=True)
 class CaseFacts:
-    """Everything known about the case, the debtor's visits and the team at `judged_at`."""
+    """Everything known about the case, the debtor's visits and the team at `judged_at`.
+
+    `escalations`: the grounds on which the case was handed to the field (D15, D17); None: nobody looked.
+    """
 
     judged_at: datetime
     case: CaseFact
@@ -197,6 +200,7 @@ class CaseFacts:
     letters_received_on: tuple[date, ...] = ()
     accounts_missing: tuple[UUID, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+    escalations: tuple[str, ...] | None = None
 
     def member(self, staff_id: UUID) -> MemberFact | None:
         """Return what is known of one person, or None when nothing is."""

@@ -20,6 +20,7 @@ from server.database import db, transaction
 from server.errors import Fault, Invalid
 from server.models.calendar import CalendarDay, CalendarYear
 from server.models.feed import EVERYONE, publish
+from server.workflows.recounting import recount_everything_later
 
 Kind = Literal["holiday", "makeup"]
 Days = Mapping[date, tuple[Kind, str]]
@@ -108,6 +109,7 @@ def write_year(
     for day, (kind, name) in sorted(days.items()):
         session.add(CalendarDay(year=year, version=version, day=day, kind=kind, name=name))
     publish(EVERYONE, kind="calendar", entity_id=entity_of(year), op="put")
+    recount_everything_later()
     return version
 
 

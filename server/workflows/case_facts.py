@@ -17,6 +17,7 @@ from server.errors import NotFound
 from server.models.calendar import CalendarDay, CalendarYear
 from server.models.cases import Address, Case, Contact, Debtor, Hold
 from server.models.dispatch import AssignmentMember
+from server.models.escalations import Escalation
 from server.models.people import Absence, Device, Qualification, Staff
 from server.rules.calendar import Calendar
 from server.rules.facts import (
@@ -72,6 +73,7 @@ def load_case_facts(
         call_days=load_call_days(case_id, now=now, zone=zone),
         letters_received_on=load_letters(case_id),
         accounts_missing=load_missing_accounts(case.debtor_id, since=since, before=now),
+        escalations=_load_escalations(case_id),
     )
 
 
@@ -173,6 +175,14 @@ def _load_address(address_id: UUID | None) -> AddressFact | None:
             sensitive_occupation=row.sensitive_occupation != "",
         )
     return AddressFact(address_id, row.case_id, row.status, contact, tuple(dict.fromkeys(neighbours)))
+
+
+def _load_escalations(case_id: UUID) -> tuple[str, ...]:
+    """Return the grounds on which the case stands in the field's list (D15, D17)."""
+    standing = sa.select(Escalation.ground).where(
+        Escalation.case_id == case_id, Escalation.withdrawn_at.is_(None)
+    )
+    return tuple(db.session.scalars(standing.order_by(Escalation.ground)))
 
 
 def _load_holds(case: CaseFact) -> tuple[HoldFact, ...]:

@@ -6,7 +6,7 @@ who, when, what and why before anything is shown (I4). Files of the clients come
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 
 from server.authority import Actor
 from server.database import db, transaction
+from server.deadlines.timetable import timetable
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.models.access import AccessEntry
 from server.models.assignments import announce_again
 from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, LedgerEntry
 from server.models.dispatch import Assignment
+from server.workflows.recounting import recount_later
 from sync.protocol import uuid7
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -61,8 +63,21 @@ class NewEntry:
     reference: str | None = None
 
 
+def queue_of(case: Case, today: date) -> str:
+    """Say whose queue a case is in: more than thirty days overdue, it is the headquarters' (D30)."""
+    last = today - timedelta(days=timetable().headquarters_after_days)
+    return "headquarters" if case.overdue_since is not None and case.overdue_since < last else "branch"
+
+
 def list_cases(
-    *, client: str | None, state: str | None, reference: str | None, after: UUID | None, limit: int
+    *,
+    client: str | None,
+    state: str | None,
+    reference: str | None,
+    queue: str | None,
+    after: UUID | None,
+    limit: int,
+    today: date,
 ) -> Sequence[Any]:
     """Return one page of (Case, Debtor, Client) in the order of ids."""
     query = (
@@ -78,6 +93,10 @@ def list_cases(
         query = query.where(Case.state == state)
     if reference is not None:
         query = query.where(Case.reference == reference)
+    if queue is not None:
+        last = today - timedelta(days=timetable().headquarters_after_days)
+        is_old = sa.func.coalesce(Case.overdue_since < last, False)
+        query = query.where(is_old if queue == "headquarters" else ~is_old)
     if after is not None:
         query = query.where(Case.id > after)
     return db.session.execute(query).all()
@@ -181,6 +200,7 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
             **facts,
         )
         session.add(written)
+        recount_later(cases=[case.id])
     return written
 
 
@@ -246,5 +266,6 @@ def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
         wanted = sorted(set(hardship))
         if debtor.hardship != wanted:
             debtor.hardship = wanted
+            recount_later(debtors=[debtor_id])
             announce_again(Assignment.debtor_id == debtor_id)
     return debtor

@@ -24,6 +24,7 @@ from server.models.evidence import Evidence
 from server.models.letters import Delivery, Letter, LetterTemplate
 from server.models.visits import Account, Visit
 from server.rules.local_time import at_local, local_day
+from server.workflows.recounting import recount_later
 from server.workflows.standing_packs import active_pack
 from sync.protocol import uuid7
 
@@ -149,6 +150,7 @@ def _write_ledger(
         session.flush()
         delivery.ledger_entry_id = entry.id
     entry.result, entry.received_on = result, served_on
+    recount_later(cases=[letter.case_id])
 
 
 @task("record_deliveries")

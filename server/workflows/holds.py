@@ -22,6 +22,7 @@ from server.rules.local_time import local_day
 from server.workflows.casework_history import Origin
 from server.workflows.complaints import stop_for_complaint
 from server.workflows.notice_wording import CHINA
+from server.workflows.recounting import recount_later
 from server.workflows.stopping import raise_hold
 
 GIVERS_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -147,6 +148,7 @@ def release(hold_id: UUID, word: Word, *, actor: Actor, now: datetime) -> Hold:
         _require_authority(hold, word, today=local_day(now, CHINA))
         _require_settled(session, hold)
         hold.released_at, hold.released_by, hold.release_instruction = now, actor.staff_id, text
+        recount_later(cases=[hold.case_id])
         session.add(
             Instruction(
                 hold_id=hold.id,

@@ -17,6 +17,7 @@ from server.models.assignments import end_early
 from server.models.cases import HOLD_SCOPE_OF_REASON, Case, Debtor, Hold
 from server.models.dispatch import Assignment
 from server.workflows.notices import draft_for_hold
+from server.workflows.recounting import recount_later
 
 
 def raise_hold(
@@ -49,6 +50,7 @@ def raise_hold(
     session.add(hold)
     session.flush()
     draft_for_hold(hold, case=case, now=now)
+    recount_later(cases=[case.id])
     concerned = Assignment.debtor_id == case.debtor_id if scope == "debtor" else Assignment.case_id == case.id
     end_early(
         concerned,
@@ -74,4 +76,5 @@ def close_cases(case_ids: Collection[UUID], *, because: str, actor: Actor, now: 
     end_early(
         Assignment.case_id.in_(case_ids), state="cancelled", reason=f"closed: {because}", actor=actor, now=now
     )
+    recount_later(cases=closed)
     return list(closed)

@@ -149,6 +149,14 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/visits/<uuid:visit_id>"): DESK | AUDITOR | FIELD,
     ("GET", "/evidence/<uuid:evidence_id>/link"): SUPERVISOR | AUDITOR,
     ("GET", "/findings"): SUPERVISOR | AUDITOR,
+    ("GET", "/work"): DESK | AUDITOR,
+    ("GET", "/work/counts"): DESK | AUDITOR,
+    ("GET", "/work/friday-report"): SUPERVISOR | AUDITOR | ADMIN,
+    ("GET", "/cases/<uuid:case_id>/clocks"): DESK | AUDITOR,
+    ("POST", "/cases/<uuid:case_id>/escalations"): DESK,
+    ("GET", "/escalations"): DESK | AUDITOR,
+    ("GET", "/escalations/<uuid:escalation_id>"): DESK | AUDITOR,
+    ("POST", "/escalations/<uuid:escalation_id>/withdraw"): SUPERVISOR,
     ("POST", "/findings/<uuid:finding_id>/decision"): AUDITOR,
 }
 # What opens by a sealed link, or shows nothing about anybody.

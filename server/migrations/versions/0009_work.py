@@ -1,4 +1,4 @@
-"""What the work lists need beside the clocks."""
+"""What the work lists need: whose clocks they are and what started them, promises, payments, escalations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,8 @@ from sqlalchemy.dialects.postgresql import BYTEA
 revision = "0009"
 down_revision = "0008"
 
+PUSHING = "state IN ('running', 'missed') AND NOT is_provisional"
+
 
 def upgrade() -> None:
     _promises()
@@ -14,6 +16,12 @@ def upgrade() -> None:
     _payments()
     _status_codes()
     _connected_calls()
+    _clocks()
+    _escalations()
+    op.create_index(
+        "ix_ledger_entries_effective", "ledger_entries", ["case_id"], postgresql_where=sa.text("effective")
+    )
+    op.create_index("ix_cases_client_allocated", "cases", ["client_id", "allocated_on"])
 
 
 def _promises() -> None:
@@ -113,4 +121,69 @@ def _connected_calls() -> None:
     op.add_column("ledger_entries", sa.Column("connected", sa.Boolean(), nullable=True))
     op.create_check_constraint(
         op.f("ck_ledger_entries_effective_is_connected"), "ledger_entries", "connected OR NOT effective"
+    )
+
+
+def _clocks() -> None:
+    op.execute("DELETE FROM case_clocks")  # a projection: counted again by the next night's job
+    op.add_column("case_clocks", sa.Column("client_id", sa.Uuid(), nullable=False))
+    op.add_column("case_clocks", sa.Column("opened_by", sa.Text(), nullable=False))
+    op.create_foreign_key("fk_case_clocks_client_id", "case_clocks", "clients", ["client_id"], ["id"])
+    op.create_check_constraint(
+        op.f("ck_case_clocks_opened_by_known"),
+        "case_clocks",
+        "opened_by IN ('allocation', 'month', 'contact', 'promise', 'letter')",
+    )
+    op.drop_index("ix_case_clocks_pushing", table_name="case_clocks")
+    for name, columns in (
+        ("pushing", ["due_at", "case_id", "rule"]),
+        ("pushing_client", ["client_id", "due_at", "case_id", "rule"]),
+        ("pushing_rule", ["rule", "due_at", "case_id"]),
+    ):
+        op.create_index(
+            f"ix_case_clocks_{name}", "case_clocks", columns, postgresql_where=sa.text(PUSHING)
+        )
+    op.create_index(
+        "ix_case_clocks_provisional",
+        "case_clocks",
+        ["due_at", "case_id", "rule"],
+        postgresql_where=sa.text("state IN ('running', 'missed') AND is_provisional"),
+    )
+
+
+def _escalations() -> None:
+    op.create_table(
+        "escalations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("client_id", sa.Uuid(), nullable=False),
+        sa.Column("ground", sa.Text(), nullable=False),
+        sa.Column("words", sa.LargeBinary(), nullable=False),
+        sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("raised_by", sa.Uuid(), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("ground IN ('evasive', 'bad_faith')", name=op.f("ck_escalations_ground_known")),
+        sa.CheckConstraint(
+            "(withdrawn_at IS NULL) = (withdrawn_by IS NULL)",
+            name=op.f("ck_escalations_withdrawn_by_somebody"),
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_escalations_case_id")),
+        sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f("fk_escalations_client_id")),
+        sa.ForeignKeyConstraint(["raised_by"], ["staff.id"], name=op.f("fk_escalations_raised_by")),
+        sa.ForeignKeyConstraint(["withdrawn_by"], ["staff.id"], name=op.f("fk_escalations_withdrawn_by")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_escalations")),
+    )
+    op.create_index(
+        "uq_escalations_one_standing",
+        "escalations",
+        ["case_id", "ground"],
+        unique=True,
+        postgresql_where=sa.text("withdrawn_at IS NULL"),
+    )
+    op.create_index(
+        "ix_escalations_standing",
+        "escalations",
+        ["id"],
+        postgresql_where=sa.text("withdrawn_at IS NULL"),
     )

@@ -1,8 +1,9 @@
 """Were calls and letters tried first? (A14-A17, D15, D17, F18, AMB18)
 
 Calls on two days and a letter whose seven full working days have passed; otherwise a supervisor gives the
-reason: a parallel visit, evasion, bad faith, a second due date. After the fact an assigned visit was judged
-before; without an assignment the ledger of that day speaks, which may still lack entries.
+reason: a parallel visit, evasion or bad faith (recorded before), a second due date. After the fact an
+assigned visit was judged before; without an assignment the ledger of that day speaks, which may still lack
+entries.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ RULE_OF_GROUND = {
     "evasive": "D15",
     "bad_faith": "D17",
 }
+RECORDED = frozenset({"evasive", "bad_faith"})
+"""Grounds that rest on what the office wrote down and handed to the field, before anybody goes."""
 RULES = tuple(RULE_OF_GROUND.values())
 
 
@@ -45,6 +48,8 @@ def _judge_ground(ground: str, day: date, facts: CaseFacts, pack: RulePack, **mo
     enough_calls = len(call_days) >= pack.ground_call_days
     if enough_calls and first is not None and first <= day:
         return
+    if ground in RECORDED and facts.escalations is not None and ground not in facts.escalations:
+        yield a_reason(RULE_OF_GROUND[ground], "escalation-not-recorded", "block", ground=ground)
     yield a_reason(
         RULE_OF_GROUND.get(ground, "A15"),
         "ground-not-reached",

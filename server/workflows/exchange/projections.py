@@ -21,10 +21,12 @@ from sqlalchemy.orm import Session
 from server.bulk import any_of
 from server.database import transaction
 from server.jobs import enqueue, task
+from server.models.dispatch import Assignment
 from server.models.people import Device, Staff
-from server.models.visits import Item
+from server.models.visits import Item, Visit
 from server.workflows.exchange import applying, casework, checkins, parents
 from server.workflows.exchange.arrived import Arrived, Result, Sender, Stored, arrive
+from server.workflows.recounting import recount_later
 from sync import protocol
 from sync.bodies import (
     AccountWritten,
@@ -320,9 +322,14 @@ _LOCK: Final = (
 
 @task("reconcile_visits")
 def reconcile_visits(*, now: datetime, visit_ids: list[str]) -> None:
-    """Have each visit that a push told of judged again. One job per push; the fan-out is the worker's."""
+    """Have each visit that a push told of judged again, and the clocks of its case counted.
+
+    One job per push; the fan-out is the worker's.
+    """
     del now
-    with transaction():
+    with transaction() as session:
+        query = sa.select(Assignment.case_id).join(Visit, Visit.assignment_id == Assignment.id)
+        recount_later(cases=session.scalars(query.where(Visit.id.in_(visit_ids))).all())
         for visit_id in visit_ids:
             enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 

@@ -6,7 +6,7 @@ A1, A2, A9, A18): what the change forbids is taken back.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,10 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
+from server.database import db
+from server.intake.cells import CHINA
 from server.models.assignments import announce_again
-from server.models.cases import Debtor
+from server.models.cases import Case, Debtor
 from server.models.dispatch import Assignment
 from server.workflows.imports.merging import Values
+from server.workflows.recounting import recount_client_later, recount_later
 from server.workflows.rejudging import rejudge_later
 from server.workflows.stopping import close_cases
 
@@ -48,6 +51,7 @@ def lock_debtors(session: Session, rows: Sequence[Values]) -> None:
 
 def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
     """Act on what one kind of row changed, in the import's transaction."""
+    _recount(kind, changes, now=now)
     if kind not in CONCERNS:
         return
     if kind == "cases":
@@ -58,6 +62,28 @@ def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
         if kind != "ledger":
             announce_again(column.in_(concerned))
         rejudge_later(column.in_(concerned))
+
+
+def _recount(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
+    """Have clocks counted again: of what changed, or of all cases of a client with a new batch (F3)."""
+    if kind == "debtors":
+        recount_later(debtors=[change.after["id"] for change in changes if change.before])
+    if kind in ("cases", "ledger"):
+        recount_later(cases=[change.after["id" if kind == "cases" else "case_id"] for change in changes])
+    if kind == "cases":
+        for client_id in _begin_a_batch(changes, since=now.astimezone(CHINA).date().replace(day=1)):
+            recount_client_later(client_id)
+
+
+def _begin_a_batch(changes: Sequence[Change], *, since: date) -> set[UUID]:
+    """Return the clients whose first cases of this month are among these rows."""
+    rows = [change.after for change in changes]
+    new = [row for row in rows if row["allocated_on"] is not None and row["allocated_on"] >= since]
+    clients = {row["client_id"] for row in new}
+    earlier = sa.select(Case.client_id).where(
+        Case.client_id.in_(clients), Case.allocated_on >= since, Case.id.not_in([row["id"] for row in new])
+    )
+    return clients - set(db.session.scalars(earlier.distinct())) if clients else clients
 
 
 def _can_forbid(kind: str, change: Change) -> bool:
