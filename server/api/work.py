@@ -89,7 +89,7 @@ class WeeklySchema(ma.Schema):
     is_provisional = ma.fields.Boolean()
 
 
-class CountsSchema(ma.Schema):
+class WorkCountsSchema(ma.Schema):
     """How long each list is."""
 
     due = ma.fields.Integer()
@@ -170,7 +170,7 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/work/counts")
 @requires(*DESK)
 @blueprint.arguments(ChosenSchema, location="query")
-@blueprint.response(200, CountsSchema)
+@blueprint.response(200, WorkCountsSchema)
 def count(query: dict[str, Any]) -> dict[str, Any]:
     """Count every list, and say when this week's report is due."""
     week, due_at = friday_report.due_this_week(current_time())
