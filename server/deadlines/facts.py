@@ -59,6 +59,7 @@ NO_CALLS: Final = Calls()
 class CaseSituation:
     """One open case as the clocks see it.
 
+    `code_meaning`: what the client's own table says of the status code (promise, tracing, or nothing).
     `touches` in the order of time, of the last two months; `last_follow_up_at` and `is_reachable` (somebody
     was spoken to) look back without limit. `client_has_batch`: its client allocated new cases this month.
     `received_on`: when its letters were received. `paid_on`: days of payments.
@@ -66,6 +67,7 @@ class CaseSituation:
 
     hand: str
     status_code: str
+    code_meaning: str
     flags: tuple[str, ...]
     outstanding_fen: int
     allocated_on: date | None

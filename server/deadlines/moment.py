@@ -6,22 +6,27 @@ left is running or missed: a quota never pushes past a cap or a hold (AMB17).
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
+from typing import Final
 
 from server.deadlines.caps import why_capped
 from server.deadlines.days import Days, Due
 from server.deadlines.facts import CaseSituation, Clock, Held, Touch
 from server.deadlines.timetable import Timetable
 
+KIND_OF_MEANING: Final = {"promise": "promised", "tracing": "lost"}
+"""What a client's own status code means (D1, AMB16), in the words of the timetable."""
+
 
 class Moment:
     """One case, looked at with one timetable on one day."""
 
-    __slots__ = ("case", "days", "ended_holds", "suspended", "table")
+    __slots__ = ("case", "days", "ended_holds", "kind", "suspended", "table")
 
     def __init__(self, case: CaseSituation, days: Days, table: Timetable) -> None:
         self.case = case
         self.days = days
         self.table = table
+        self.kind = table.kind_of_code(case.status_code) or KIND_OF_MEANING.get(case.code_meaning)
         self.suspended = _why_suspended(case, table)
         self.ended_holds: tuple[Held, ...] = tuple(held for held in case.holds if held.last is not None)
 

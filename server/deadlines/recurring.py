@@ -16,7 +16,7 @@ from server.rules.calendar import ONE_DAY
 def recurring_clock(moment: Moment) -> Clock:
     """The one clock that asks for the next follow-up."""
     case, table = moment.case, moment.table
-    kind = table.kind_of_code(case.status_code)
+    kind = moment.kind
     is_open = any(promised.is_open for promised in case.promises)
     if kind == "promised" or is_open:
         return _promised(moment)

@@ -72,11 +72,13 @@ _BATCHES: Final = sa.text(
 )
 _CASES: Final = sa.text(
     """
-    SELECT c.id, c.client_id, c.debtor_id, c.hand, c.status_code, c.special_flags, c.outstanding_fen,
+    SELECT c.id, c.client_id, c.debtor_id, c.hand, c.status_code, coalesce(k.meaning, '') AS code_meaning,
+           c.special_flags, c.outstanding_fen,
            c.allocated_on, d.hardship <> '{}' AS is_hardship, followed.at AS last_follow_up_at,
            visited.at AS last_visit_at, spoken.at IS NOT NULL OR visited.met AS is_reachable
     FROM cases c
     JOIN debtors d ON d.id = c.debtor_id
+    LEFT JOIN status_codes k ON k.client_id = c.client_id AND k.reference = c.status_code
     LEFT JOIN LATERAL (
         SELECT at FROM ledger_entries WHERE case_id = c.id AND channel <> 'letter' ORDER BY at DESC LIMIT 1
     ) followed ON true
@@ -138,7 +140,11 @@ _PROMISES: Final = sa.text(
     """
 )
 _PAYMENTS: Final = sa.text(
-    "SELECT case_id, paid_on FROM payments WHERE case_id = ANY(CAST(:ids AS uuid[])) AND paid_on >= :first"
+    """
+    SELECT case_id, paid_on FROM payments
+    WHERE case_id = ANY(CAST(:ids AS uuid[])) AND paid_on >= :first
+      AND confirmed_by IS NULL AND voided_at IS NULL
+    """
 )
 
 
@@ -171,8 +177,8 @@ def _load_holds(session: Session, around: _Around, about: Mapping[str, Any], *, 
 
 _CALLS: Final = sa.text(
     """
-    SELECT debtor_id, count(*) FILTER (WHERE at >= :today AND effective),
-           count(*) FILTER (WHERE at >= :today AND NOT effective), max(at)
+    SELECT debtor_id, count(*) FILTER (WHERE at >= :today AND (effective OR connected)),
+           count(*) FILTER (WHERE at >= :today AND NOT (effective OR coalesce(connected, false))), max(at)
     FROM ledger_entries
     WHERE debtor_id = ANY(CAST(:debtors AS uuid[])) AND channel = 'call' AND at >= :recently
     GROUP BY debtor_id
@@ -197,6 +203,7 @@ def _situation(row: Any, around: _Around, *, has_batch: bool) -> CaseSituation:
     return CaseSituation(
         hand=row.hand,
         status_code=row.status_code,
+        code_meaning=row.code_meaning,
         flags=tuple(row.special_flags),
         outstanding_fen=row.outstanding_fen,
         allocated_on=row.allocated_on,

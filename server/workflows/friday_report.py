@@ -2,7 +2,7 @@
 
 Due every Friday. Totals per client and team (the branch of who wrote the money or the promise down; imports
 have none), and one line a case in which something moved: amount, days overdue, measures, promises. Identities
-stay masked: whoever needs them unmasks the case. Read from payments, promises and the contact ledger.
+stay masked: whoever needs them unmasks the case. Read from payments that count, promises and the ledger.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,8 @@ _TOTALS: Final = sa.text(
     FROM (
         SELECT p.client_id, coalesce(s.branch, '') AS team, 1 AS paid, p.amount_fen AS paid_fen,
                0 AS promised, 0 AS promised_fen, 0 AS kept, 0 AS broken
-        FROM payments p LEFT JOIN staff s ON s.id = p.recorded_by WHERE p.paid_on BETWEEN :first AND :last
+        FROM payments p LEFT JOIN staff s ON s.id = p.recorded_by
+        WHERE p.paid_on BETWEEN :first AND :last AND p.confirmed_by IS NULL AND p.voided_at IS NULL
         UNION ALL
         SELECT p.client_id, coalesce(s.branch, ''), 0, 0, 1, p.amount_fen, 0, 0
         FROM promises p LEFT JOIN staff s ON s.id = p.recorded_by
@@ -94,7 +95,8 @@ _LINES: Final = sa.text(
     SELECT c.id AS case_id, c.reference AS case_reference, clients.reference AS client, d.name AS debtor_name,
            c.outstanding_fen, greatest(0, CAST(:today AS date) - c.overdue_since) AS days_overdue,
            (SELECT coalesce(sum(amount_fen), 0)::bigint FROM payments
-             WHERE case_id = c.id AND paid_on BETWEEN :first AND :last) AS paid_fen,
+             WHERE case_id = c.id AND paid_on BETWEEN :first AND :last
+               AND confirmed_by IS NULL AND voided_at IS NULL) AS paid_fen,
            (SELECT coalesce(sum(amount_fen), 0)::bigint FROM promises
              WHERE case_id = c.id AND made_at >= :since AND made_at < :until) AS promised_fen,
            (SELECT min(due_on) FROM promises WHERE case_id = c.id AND state = 'open') AS next_promised_on,
@@ -110,7 +112,8 @@ _LINES: Final = sa.text(
         FROM ledger_entries WHERE case_id = c.id AND at >= :since AND at < :until
     ) did ON true
     WHERE c.id IN (
-        SELECT case_id FROM payments WHERE paid_on BETWEEN :first AND :last
+        SELECT case_id FROM payments
+        WHERE paid_on BETWEEN :first AND :last AND confirmed_by IS NULL AND voided_at IS NULL
         UNION SELECT case_id FROM promises WHERE made_at >= :since AND made_at < :until
         UNION SELECT case_id FROM promises WHERE due_on BETWEEN :first AND :last
     )

@@ -24,6 +24,7 @@ CALENDAR = Calendar(
 OLD = CaseSituation(
     hand="first",
     status_code="",
+    code_meaning="",
     flags=(),
     outstanding_fen=1_234_500,
     allocated_on=date(2026, 1, 15),

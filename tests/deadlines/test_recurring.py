@@ -24,6 +24,9 @@ PROMISE = (a_promise("10-12 10:05", "10-20"),)
         pytest.param({"touches": SPOKEN, "flags": ("资金周转",)}, "F19", "10-12 16:00", id="F19 cash flow"),
         pytest.param({"touches": SPOKEN, "status_code": "PTP"}, "F5", "10-13 21:00", id="F5 every day"),
         pytest.param({"touches": SPOKEN, "status_code": "ptp2"}, "F5", "10-13 21:00", id="F5 PTP2"),
+        pytest.param({"touches": SPOKEN, "code_meaning": "promise"}, "F5", "10-13 21:00", id="F5 client"),
+        pytest.param({"touches": SPOKEN, "code_meaning": "tracing"}, "F11", "10-21 21:00", id="F11 client's"),
+        pytest.param({"touches": SPOKEN, "code_meaning": "other"}, "F11", "10-15 21:00", id="another code"),
         pytest.param({"touches": SPOKEN, "promises": PROMISE}, "F5", "10-20 21:00", id="F5 dated"),
     ],
 )  # fmt: skip
