@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("judge", "imports", "push", "upload")
+BENCHES = ("judge", "imports", "push", "upload", "deadlines")
 
 
 def main() -> int:
