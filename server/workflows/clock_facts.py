@@ -5,7 +5,7 @@ index. Reads only. Nothing that identifies a person is loaded.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from typing import Any, Final, NamedTuple
@@ -46,9 +46,9 @@ def load_situations(
 ) -> Iterator[LoadedCase]:
     """Return the open ones of these cases. `batches`: clients that allocated new cases this month."""
     first = days.today - LOOK_BACK * ONE_DAY
-    about = {"ids": list(case_ids), "since": days.end_of(first, time.min), "first": first}
+    about = {"ids": _array(case_ids), "since": days.end_of(first, time.min), "first": first}
     rows = session.execute(_CASES, about).all()
-    debtors = {"debtors": list({row.debtor_id for row in rows}), **about}
+    debtors = {"debtors": _array({row.debtor_id for row in rows}), **about}
     around = _Around()
     _load_touches(session, around, about, days=days, table=table)
     _load_money(session, around, about, days=days)
@@ -56,6 +56,11 @@ def load_situations(
     _load_calls(session, around, debtors, days=days, table=table)
     for row in rows:
         yield LoadedCase(row.id, row.client_id, _situation(row, around, has_batch=row.client_id in batches))
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    """Write ids as PostgreSQL writes an array: once for all statements, and not element by element."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def clients_with_batch(session: Session, today: date) -> frozenset[UUID]:
@@ -124,10 +129,10 @@ def _load_touches(
     session: Session, around: _Around, about: Mapping[str, Any], *, days: Days, table: Timetable
 ) -> None:
     """Load what was done on the cases, ledger and visits together, in the order of time."""
-    for case_id, at, channel, is_effective, result in session.execute(_ENTRIES, about):
+    for case_id, at, channel, is_effective, result in session.execute(_ENTRIES, about).all():
         touch = Touch(at, days.day_of(at), channel, is_effective, table.meaning_of(result))
         around.touches[case_id].append(touch)
-    for case_id, received_on in session.execute(_RECEIVED, about):
+    for case_id, received_on in session.execute(_RECEIVED, about).all():
         around.received[case_id].append(received_on)
 
 
@@ -149,10 +154,10 @@ _PAYMENTS: Final = sa.text(
 
 
 def _load_money(session: Session, around: _Around, about: Mapping[str, Any], *, days: Days) -> None:
-    for case_id, made_at, due_on, follow_up_on, state in session.execute(_PROMISES, about):
+    for case_id, made_at, due_on, follow_up_on, state in session.execute(_PROMISES, about).all():
         promised = Promised(made_at, days.day_of(made_at), due_on, follow_up_on, state == "open")
         around.promises[case_id].append(promised)
-    for case_id, paid_on in session.execute(_PAYMENTS, about):
+    for case_id, paid_on in session.execute(_PAYMENTS, about).all():
         around.paid[case_id].append(paid_on)
 
 
@@ -166,7 +171,7 @@ _HOLDS: Final = sa.text(
 
 
 def _load_holds(session: Session, around: _Around, about: Mapping[str, Any], *, days: Days) -> None:
-    for scope, debtor_id, case_id, reason, raised_at, released_at in session.execute(_HOLDS, about):
+    for scope, debtor_id, case_id, reason, raised_at, released_at in session.execute(_HOLDS, about).all():
         last = None if released_at is None else days.day_of(released_at)
         held = Held(reason, days.day_of(raised_at), last)
         if scope == "debtor":
@@ -192,9 +197,8 @@ def _load_calls(
     """Count the calls that the caps are about: of the debtor, on whichever case (AMB3)."""
     today = days.end_of(days.today, time.min)
     recently = today - timedelta(days=table.hardship_call_days)
-    for debtor_id, answered, unanswered, last in session.execute(
-        _CALLS, {**about, "today": today, "recently": recently}
-    ):
+    counted = session.execute(_CALLS, {**about, "today": today, "recently": recently}).all()
+    for debtor_id, answered, unanswered, last in counted:
         around.calls[debtor_id] = Calls(answered, unanswered, days.day_of(last))
 
 

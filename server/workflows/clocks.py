@@ -5,7 +5,7 @@
 flat memory; a second run changes nothing. Never touches assignments: clocks ask, the rules decide.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from server.database import db, transaction
 from server.deadlines.days import Days
 from server.deadlines.engine import CASE_RULES as CASE_RULES
 from server.deadlines.engine import clocks_of
+from server.deadlines.facts import Clock
 from server.deadlines.timetable import timetable
 from server.jobs import task
 from server.models.cases import Case
@@ -31,9 +32,6 @@ log = structlog.get_logger()
 CHUNK: Final = 4_000
 YEARS_BACK: Final = 10
 AFTER_MIDNIGHT_IN_CHINA: Final = "10 16 * * *"
-COLUMNS: Final = (
-    "case_id", "client_id", "rule", "opened_on", "opened_by", "due_at", "state", "because", "is_provisional",
-)  # fmt: skip
 
 
 @task("clocks.recount")
@@ -105,23 +103,27 @@ class Counting:
         with transaction() as session:
             session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.clocks'))"))
             batches = clients_with_batch(session, house.today)
-            loaded = load_situations(session, case_ids, days=house, table=self._table, batches=batches)
-            rows = [row for case in loaded for row in self._clocks(case)]
-            return _store(session, case_ids, rows, now=self._now)
+            found = load_situations(session, case_ids, days=house, table=self._table, batches=batches)
+            return _store(session, case_ids, self._clocks(found), now=self._now)
 
-    def _clocks(self, case: LoadedCase) -> Iterator[tuple[Any, ...]]:
-        for clock in clocks_of(case.situation, self._days_for(case.client_id), self._table):
-            yield case.id, case.client_id, *clock
+    def _clocks(self, found: Iterable[LoadedCase]) -> Iterator[tuple[UUID, list[Clock]]]:
+        for case in found:
+            yield case.id, clocks_of(case.situation, self._days_for(case.client_id), self._table)
 
 
 _STORE: Final = sa.text(
     """
-    WITH wanted AS MATERIALIZED (
+    WITH kinds AS MATERIALIZED (
         SELECT * FROM unnest(
-            CAST(:case_id AS uuid[]), CAST(:client_id AS uuid[]), CAST(:rule AS text[]),
-            CAST(:opened_on AS date[]), CAST(:opened_by AS text[]), CAST(:due_at AS timestamptz[]),
-            CAST(:state AS text[]), CAST(:because AS text[]), CAST(:is_provisional AS boolean[])
-        ) AS w (case_id, client_id, rule, opened_on, opened_by, due_at, state, because, is_provisional)
+            CAST(:rule AS text[]), CAST(:opened_on AS date[]), CAST(:opened_by AS text[]),
+            CAST(:due_at AS timestamptz[]), CAST(:state AS text[]), CAST(:because AS text[]),
+            CAST(:is_provisional AS boolean[])
+        ) WITH ORDINALITY AS k (rule, opened_on, opened_by, due_at, state, because, is_provisional, kind)
+    ), wanted AS MATERIALIZED (
+        SELECT w.case_id, cases.client_id, kinds.*
+        FROM ROWS FROM (unnest(CAST(:cases AS uuid[])), unnest(CAST(:kinds AS int[]))) AS w (case_id, kind)
+        JOIN kinds ON kinds.kind = w.kind
+        JOIN cases ON cases.id = w.case_id
     ), stored AS MATERIALIZED (
         SELECT * FROM case_clocks WHERE case_id = ANY(CAST(:ids AS uuid[]))
     ), gone AS (
@@ -150,13 +152,33 @@ _STORE: Final = sa.text(
 
 
 def _store(
-    session: Session, case_ids: Sequence[UUID], rows: Sequence[tuple[Any, ...]], *, now: datetime
+    session: Session,
+    case_ids: Sequence[UUID],
+    counted: Iterable[tuple[UUID, list[Clock]]],
+    *,
+    now: datetime,
 ) -> int:
-    """Write what differs from what is stored, and remove what is no more; nothing else is touched."""
-    columns: dict[str, Any] = (
-        {name: list(values) for name, values in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
-        if rows
-        else {name: [] for name in COLUMNS}
-    )
-    changed = session.scalar(_STORE, columns | {"ids": list(case_ids), "now": now})
-    return changed or 0
+    """Write what differs from what is stored, and remove what is no more; nothing else is touched.
+
+    Thousands of cases share a few hundred different clocks: each travels once, and is referred to by number.
+    """
+    kinds: dict[Clock, int] = {}
+    cases: list[str] = []
+    numbers: list[str] = []
+    for case_id, clocks in counted:
+        cases += [str(case_id)] * len(clocks)
+        numbers += [str(kinds.setdefault(clock, len(kinds) + 1)) for clock in clocks]
+    columns = zip(*kinds, strict=True) if kinds else ((),) * len(Clock._fields)
+    values: dict[str, Any] = dict(zip(Clock._fields, map(list, columns), strict=True))
+    values |= {
+        "cases": _array(cases),
+        "kinds": _array(numbers),
+        "ids": _array(map(str, case_ids)),
+        "now": now,
+    }
+    return session.scalar(_STORE, values) or 0
+
+
+def _array(words: Iterable[str]) -> str:
+    """Write ids or numbers as PostgreSQL writes an array: in one piece, not element by element."""
+    return f"{{{','.join(words)}}}"

@@ -41,7 +41,7 @@ def rules(page: dict[str, Any]) -> list[str]:
 
 def at(office: Office, now: datetime) -> None:
     """Stop the office's clock at another moment and let the night's job run."""
-    office.app.extensions["clock"] = Stopped(now)
+    office.app.extensions["clock"] = Stopped(at=now)
     clocks.recount_all(now=now)
 
 
@@ -76,7 +76,7 @@ def test_a_deadline_that_passed_is_overdue_before_any_job_runs(office: Office):
     a_bare_case()
     clocks.recount_all(now=NOW)
 
-    office.app.extensions["clock"] = Stopped(china("2026-11-23 21:01"))
+    office.app.extensions["clock"] = Stopped(at=china("2026-11-23 21:01"))
 
     assert rules(listed(office, list="overdue")) == ["F4"]
     assert rules(listed(office, list="due")) == []

@@ -188,7 +188,7 @@ def test_a_visit_that_met_the_debtor_follows_up(app: Flask, office: Office):
 
 def test_a_published_calendar_is_counted_again(app: Flask, office: Office):
     late = NOW.replace(month=12, day=29)
-    app.extensions["clock"] = Stopped(late)
+    app.extensions["clock"] = Stopped(at=late)
     case = a_quiet_case(allocated_on=date(2026, 12, 29))
     clocks.recount_all(now=late)
     before = stored()[case.id, "F6"]
@@ -316,7 +316,7 @@ class Stage:
 
     def _later(self, *, days: int) -> None:
         self.now += timedelta(days=days)
-        self.app.extensions["clock"] = Stopped(self.now)
+        self.app.extensions["clock"] = Stopped(at=self.now)
         clocks.recount_all(now=self.now)
 
 
