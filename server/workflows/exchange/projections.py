@@ -329,7 +329,7 @@ def reconcile_visits(*, now: datetime, visit_ids: list[str]) -> None:
     del now
     with transaction() as session:
         query = sa.select(Assignment.case_id).join(Visit, Visit.assignment_id == Assignment.id)
-        recount_later(cases=session.scalars(query.where(Visit.id.in_(visit_ids))).all())
+        recount_later(cases=session.scalars(query.where(Visit.id.in_(map(UUID, visit_ids)))).all())
         for visit_id in visit_ids:
             enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 
