@@ -9,7 +9,7 @@ from flask import Flask
 from server.cli import COMMANDS
 
 CHECKOUT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "sync/README.md")
 FOLDERS = ("server/", "sync/", "tests/", "bench/")
 
 

@@ -28,6 +28,7 @@ class Street:
     key: DeviceKey = field(default_factory=DeviceKey.generate)
     offices: dict[str, FakeOffice] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    enrolment: dict[str, Any] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def at(self, name: str) -> FakeOffice:
@@ -42,6 +43,8 @@ class Street:
         request = httpx.Request(
             method, f"http://office/{rest}", headers=list(headers.items()), content=content
         )
+        if rest == "api/v1/devices":
+            return httpx.Response(201, json=self.enrolment)
         answer = self.at(name).answer(request)
         if "Location" in answer.headers:
             answer.headers["Location"] = f"/{name}{httpx.URL(answer.headers['Location']).path}"

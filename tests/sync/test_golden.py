@@ -33,7 +33,8 @@ from sync.envelope import DeviceKey, PublicKey, digest
 from sync.feed import digest_of, read_cursor
 from sync.outbox import Outbox, Sealed
 from sync.phone import Clocks, Phone
-from sync.protocol import ITEM
+from sync.protocol import ITEM, PushedItem
+from sync.rescue import FileStream, open_bundle
 from sync.wire import Reader, parse, read_batch, read_envelope, read_item, write_envelope, write_item
 from tests.sync.made import a_clock
 
@@ -74,6 +75,8 @@ def test_every_golden_message_has_its_test() -> None:
         "permit.json",
         "anchor.json",
         "report_bodies.json",
+        "bundle.fvrescue",
+        "conversation_2026.json",  # tests/api/test_year_old_phone.py
     }
 
 
@@ -206,3 +209,15 @@ def test_the_office_seals_the_same_permit() -> None:
 
     assert OFFICE_KEY.has_sealed(envelope)
     assert SIGNER.seal(PERMIT, parse(envelope.payload)) == sealed
+
+
+def test_a_rescue_bundle_of_then_opens_and_holds_what_it_held(payload: bytes) -> None:
+    with (GOLDEN / "bundle.fvrescue").open("rb") as source:
+        bundle = open_bundle(source, openers=[SIGNER.rescue], key_of=lambda device_id: PHONE_KEY)
+        found = [one.read() if isinstance(one, FileStream) else one for one in bundle.contents()]
+
+    manifest = bundle.manifest
+    assert (manifest.device_id, manifest.staff_id, manifest.volumes) == (DEVICE, VISITOR, 1)
+    assert [(one.evidence_id, one.start, one.length) for one in manifest.files] == [(VISIT, 0, 9)]
+    assert [one.why for one in manifest.absent] == ["the file on this phone is gone or was cut"]
+    assert found == [PushedItem(ITEM_ID, 1, None, PHONE.seal(ITEM, payload)), b"\xff\xd8 a jpeg"]
