@@ -30,6 +30,11 @@ def configured() -> tuple[PackFile, ...]:
     return named(current_app.extensions["config"].rule_pack)
 
 
+def local_zone() -> ZoneInfo:
+    """Return where the local days of this agency begin and end."""
+    return ZoneInfo(configured()[0].timezone)
+
+
 def active_pack(at: datetime, client_id: UUID | None = None) -> RulePack:
     """Return the values for a client's cases on the local day of `at`; no client: those for everybody."""
     return _active(at, EnteredPack.client_id == client_id)
@@ -75,7 +80,7 @@ def _active(at: datetime, of_client: sa.ColumnElement[bool]) -> RulePack:
 
 def _combined_at(at: datetime, overlays: tuple[str, ...]) -> RulePack:
     names = current_app.extensions["config"].rule_pack
-    return _combined(names, overlays, local_day(at, ZoneInfo(configured()[0].timezone)))
+    return _combined(names, overlays, local_day(at, local_zone()))
 
 
 @lru_cache(maxsize=512)
