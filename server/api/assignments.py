@@ -121,6 +121,10 @@ class AssignmentSchema(ma.Schema):
     ground = ma.fields.String()
     state = ma.fields.String(validate=validate.OneOf(STATES))
     decision_id = ma.fields.UUID()
+    approved_by = ma.fields.UUID(allow_none=True)
+    approval_reason = ma.fields.String(
+        metadata={"description": "why a supervisor let it pass, if it needed it"}
+    )
     permit_id = ma.fields.UUID()
     permit = ma.fields.Dict(keys=ma.fields.String())
     issued_by = ma.fields.UUID()
@@ -186,7 +190,8 @@ def _shown(view: assignments.AssignmentView) -> dict[str, Any]:
     one = view.assignment
     window = {"start": one.window_start, "end": one.window_end}
     named = {name: getattr(one, name) for name in AssignmentSchema().fields if hasattr(one, name)}
-    return {**named, "window": window, "team": view.team, "lead": one.lead_id}
+    approval = {"approved_by": view.approved_by, "approval_reason": view.approval_reason}
+    return {**named, **approval, "window": window, "team": view.team, "lead": one.lead_id}
 
 
 @blueprint.post("/assignments/check")

@@ -18,7 +18,7 @@ from server.errors import Conflict, NotFound
 from server.jobs import task
 from server.models.assignments import end_early
 from server.models.cases import Case
-from server.models.dispatch import Assignment, AssignmentMember
+from server.models.dispatch import Assignment, AssignmentMember, Decision
 from server.rules.evidence import REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts
 from server.rules.local_time import ONE_DAY, at_local, local_day
@@ -32,10 +32,12 @@ GRACE_WHERE_NO_CALENDAR: Final = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class AssignmentView:
-    """An assignment with its team."""
+    """An assignment with its team, and who approved what it needed approval for, and why (A14-A17)."""
 
     assignment: Assignment
     team: tuple[UUID, ...]
+    approved_by: UUID | None
+    approval_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,22 @@ def find_assignment(assignment_id: UUID) -> Assignment:
 
 
 def with_teams(assignments: Sequence[Assignment]) -> list[AssignmentView]:
-    """Add the teams, leads first; one query for any number of assignments."""
+    """Add the teams, leads first, and the approvals; two queries for any number of assignments."""
     members = db.session.execute(
         sa.select(AssignmentMember.assignment_id, AssignmentMember.staff_id)
         .where(AssignmentMember.assignment_id.in_([assignment.id for assignment in assignments]))
         .order_by(AssignmentMember.is_lead.desc(), AssignmentMember.staff_no)
     ).all()
+    decisions = sa.select(Decision.id, Decision.approved_by, Decision.approval_reason).where(
+        Decision.id.in_([assignment.decision_id for assignment in assignments])
+    )
+    approvals = {row.id: (row.approved_by, row.approval_reason) for row in db.session.execute(decisions)}
     return [
-        AssignmentView(one, tuple(row.staff_id for row in members if row.assignment_id == one.id))
+        AssignmentView(
+            one,
+            tuple(row.staff_id for row in members if row.assignment_id == one.id),
+            *approvals[one.decision_id],
+        )
         for one in assignments
     ]
 

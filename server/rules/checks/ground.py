@@ -26,7 +26,12 @@ RULE_OF_GROUND = {
 }
 RECORDED = frozenset({"evasive", "bad_faith"})
 """Grounds that rest on what the office wrote down and handed to the field, before anybody goes."""
-RULES = tuple(RULE_OF_GROUND.values())
+RULES_BEHIND = {ground: (rule,) for ground, rule in RULE_OF_GROUND.items()} | {
+    "unpaid": ("A15", "F18"),
+    "unreachable": ("A16", "F18"),
+}
+"""Every rule that a ground rests on: F18 gives the letter its seven working days."""
+RULES = tuple(dict.fromkeys(rule for rules in RULES_BEHIND.values() for rule in rules))
 
 
 def first_day_after_letter(received_on: date, facts: CaseFacts, pack: RulePack) -> date | None:
@@ -56,6 +61,7 @@ def _judge_ground(ground: str, day: date, facts: CaseFacts, pack: RulePack, **mo
         "approval",
         allowed_from=_start_of(first, pack) if enough_calls else None,
         ground=ground,
+        rules=RULES_BEHIND.get(ground, RULES_BEHIND["unpaid"]),
         call_days=call_days,
         call_days_needed=pack.ground_call_days,
         letters_received_on=facts.letters_received_on,
