@@ -139,6 +139,7 @@ class LedgerEntrySchema(ma.Schema):
     channel = ma.fields.String(required=True, validate=validate.OneOf(["call", "letter", "visit", "inbound"]))
     at = ma.fields.AwareDateTime(required=True)
     effective = ma.fields.Boolean()
+    connected = ma.fields.Boolean(allow_none=True, metadata={"description": "of a call: somebody answered"})
     counterpart = ma.fields.String(validate=validate.Length(max=200))
     result = ma.fields.String(validate=validate.Length(max=4000))
     received_on = ma.fields.Date(allow_none=True)

@@ -18,7 +18,10 @@ from server.models.cases import ImportRun
 from server.workflows.imports import running
 
 blueprint = Blueprint("imports", __name__, url_prefix="/imports", description="The clients' files")
-KINDS = ["clients", "debtors", "cases", "contacts", "addresses", "ledger"]
+KINDS = [
+    *("clients", "status_codes", "debtors", "cases", "contacts", "addresses", "ledger"),
+    *("promises", "payments"),
+]
 FORMS: dict[str, running.Form] = {
     "text/csv": "csv",
     "application/x-ndjson": "jsonl",
@@ -60,6 +63,11 @@ class ImportReportSchema(ma.Schema):
     error_count = ma.fields.Integer(metadata={"description": "all faults, also those not listed"})
     errors = ma.fields.List(
         ma.fields.Nested(RowErrorSchema), metadata={"description": "the first 1000 faults"}
+    )
+    note_count = ma.fields.Integer()
+    notes = ma.fields.List(
+        ma.fields.Nested(RowErrorSchema),
+        metadata={"description": "what was kept otherwise than the file says, e.g. an older balance"},
     )
     encoding = ma.fields.String()
     ignored_columns = ma.fields.List(

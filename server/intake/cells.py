@@ -109,6 +109,14 @@ def amount_fen(text: str) -> int:
     return int(fen)
 
 
+def amount_paid_fen(text: str) -> int:
+    """Read an amount that is promised or paid: above zero."""
+    fen = amount_fen(text)
+    if fen <= 0:
+        raise CellFault("Must be above zero. Correct an earlier row under that row's own reference.")
+    return fen
+
+
 def day(text: str) -> date:
     """Read 2026-01-05, 2026/1/5, 2026.1.5, 20260105 or 2026年1月5日; a midnight behind it is dropped."""
     plain = re.sub(r"[ T]0{1,2}:00(:00)?(\.0+)?$", "", narrow(text))
@@ -141,6 +149,13 @@ def instant(text: str) -> datetime:
         return datetime.combine(on, at).astimezone(UTC)
     except ValueError:
         raise CellFault("Is a time that does not exist. Correct it.") from None
+
+
+def moment(text: str) -> datetime:
+    """Read a date with a time of day, or a date alone: then the beginning of that day in China."""
+    if ":" in narrow(text):
+        return instant(text)
+    return datetime.combine(day(text), time(0), CHINA).astimezone(UTC)
 
 
 def yes_or_no(text: str) -> bool:

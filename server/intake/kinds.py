@@ -10,7 +10,9 @@ from typing import Final
 from server.intake import cells
 from server.intake.cells import Reader
 
-KINDS: Final = ("clients", "debtors", "cases", "contacts", "addresses", "ledger")
+KINDS: Final = (
+    "clients", "status_codes", "debtors", "cases", "contacts", "addresses", "ledger", "promises", "payments",
+)  # fmt: skip
 HARDSHIPS: Final = {
     "serious_illness": "serious_illness", "重大疾病": "serious_illness", "重病": "serious_illness",
     "financial_hardship": "financial_hardship", "经济困难": "financial_hardship",
@@ -31,6 +33,10 @@ STATUSES: Final = {
 STATES: Final = {
     "open": "open", "在催": "open", "closed": "closed", "结案": "closed",
     "已结案": "closed", "退案": "closed",
+}  # fmt: skip
+MEANINGS: Final = {
+    "promise": "promise", "承诺": "promise", "跟票": "promise", "tracing": "tracing", "寻人": "tracing",
+    "other": "other", "其他": "other",
 }  # fmt: skip
 DATUMS: Final = {"wgs-84": "WGS-84", "wgs84": "WGS-84", "gcj-02": "GCJ-02", "gcj02": "GCJ-02"}
 
@@ -71,6 +77,14 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _reference("委托机构编号", "委托方编号", "银行代码"),
         _column("name", _SHORT, "委托机构", "委托方", "银行名称", "名称", required=True),
         _column("instructions", _LONG, "委托要求", "要求"),
+    ),
+    "status_codes": (
+        _CLIENT,
+        _column(
+            "code", cells.code_of(64), "状态码", "案件状态码", "行动代码", target="reference", required=True
+        ),
+        _column("title", _SHORT, "名称", "说明", "含义说明"),
+        _column("meaning", cells.one_of(MEANINGS), "类别", "含义"),
     ),
     "debtors": (
         _CLIENT,
@@ -130,11 +144,32 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _column("channel", cells.one_of(CHANNELS), "催收方式", "联系方式", "渠道", required=True),
         _column("at", cells.instant, "时间", "催收时间", "联系时间", required=True, is_past=True),
         _column("effective", cells.yes_or_no, "有效联系", "是否有效"),
+        _column("connected", cells.yes_or_no, "是否接通", "接通"),
         _column("counterpart", _SHORT, "联系对象", "对象"),
         _column("result", _LONG, "结果", "催收结果"),
         _column("received_on", cells.day, "签收日期", "收到日期", is_past=True),
         _column("asks_for_visit", cells.yes_or_no, "要求上门", "约定上门"),
         _column("visit_on", cells.day, "约定上门日期"),
+    ),
+    "promises": (
+        _CLIENT,
+        _reference("承诺编号", "记录编号"),
+        _OF_CASE,
+        _column(
+            "amount", cells.amount_paid_fen, "承诺金额", "承诺还款金额", target="amount_fen", required=True
+        ),
+        _column("due_on", cells.day, "承诺还款日", "承诺还款日期", required=True),
+        _column("made_at", cells.moment, "承诺日期", "承诺时间", "登记日期", required=True, is_past=True),
+        _column("follow_up_on", cells.day, "跟进日期", "下次跟进日期"),
+    ),
+    "payments": (
+        _CLIENT,
+        _reference("还款编号", "还款流水号", "交易流水号"),
+        _OF_CASE,
+        _column(
+            "amount", cells.amount_paid_fen, "还款金额", "缴款金额", target="amount_fen", required=True
+        ),
+        _column("paid_on", cells.day, "还款日期", "缴款日期", "入账日期", required=True, is_past=True),
     ),
 }  # fmt: skip
 
@@ -142,6 +177,11 @@ ORDERED_DAYS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "ledger": (
         ("received_on", "at", "Lies before the letter was sent (at). Correct one of them."),
         ("visit_on", "at", "Lies before the day on which it was asked for (at). Correct one of them."),
+    ),
+    "promises": (
+        ("due_on", "made_at", "Lies before the promise was made (made_at). Correct one of them."),
+        ("follow_up_on", "made_at", "Lies before the promise was made (made_at). Correct one of them."),
+        ("due_on", "follow_up_on", "Lies before its follow-up (follow_up_on). Correct one of them."),
     ),
 }
 """Kind -> (a day, the day it cannot lie before, what to say)."""

@@ -156,10 +156,10 @@ def _row(line: int, kind: str, cells: Mapping[Column, str | None], *, today: dat
     return Rejected(line, tuple(faults)) if faults else Row(line, kind, values)
 
 
-def _refuse_future(value: Any, today: date) -> None:
-    """A day of grace: files are written in zones and by clocks of their own."""
-    on = value.astimezone(CHINA).date() if isinstance(value, datetime) else value
-    if on > today + timedelta(days=1):
+def _refuse_future(value: date | datetime, today: date) -> None:
+    """Times have a day of grace: files are written in zones and by clocks of their own. Days are China's."""
+    latest = today + timedelta(days=1) if isinstance(value, datetime) else today
+    if (_as_day(value) or latest) > latest:
         raise CellFault("Lies in the future. Correct it.")
 
 
@@ -169,6 +169,8 @@ def _as_day(value: date | datetime | None) -> date | None:
 
 def _contradictions(line: int, kind: str, values: dict[str, Any]) -> Iterator[RowFault]:
     """Find what no single cell shows: days in an impossible order, halves of a point, a source left out."""
+    if values.get("effective") and values.get("connected") is False:
+        yield RowFault(line, "connected", "Nobody answered, and yet it was effective. Correct one of them.")
     for column, earlier, reason in ORDERED_DAYS.get(kind, ()):
         on, since = _as_day(values.get(column)), _as_day(values.get(earlier))
         if on is not None and since is not None and on < since:

@@ -55,6 +55,7 @@ class NewEntry:
     channel: str
     at: datetime
     effective: bool = False
+    connected: bool | None = None
     counterpart: str = ""
     result: str = ""
     received_on: date | None = None
@@ -210,6 +211,8 @@ def _check_entry(entry: NewEntry, *, now: datetime) -> None:
         faults.append(Fault("/at", "Lies before the year 2000. Correct it."))
     if entry.at > now:
         faults.append(Fault("/at", "Lies in the future; the ledger holds what happened."))
+    if entry.effective and entry.connected is False:
+        faults.append(Fault("/connected", "Nobody answered, and yet it was effective. Correct one of them."))
     if entry.asks_for_visit and entry.channel == "letter":
         faults.append(Fault("/asks_for_visit", "Only an inbound contact, call or visit can ask for a visit."))
     if entry.received_on is not None and entry.channel != "letter":

@@ -334,7 +334,10 @@ def test_a_file_may_be_larger_than_any_other_request(dispatcher: Person) -> None
 def test_the_format_says_what_a_file_may_hold(dispatcher: Person) -> None:
     kinds = dispatcher.get("/api/v1/imports/format").get_json()["kinds"]
 
-    assert list(kinds) == ["clients", "debtors", "cases", "contacts", "addresses", "ledger"]
+    assert list(kinds) == [
+        *("clients", "status_codes", "debtors", "cases", "contacts", "addresses", "ledger"),
+        *("promises", "payments"),
+    ]
     names = {column["name"]: column for column in kinds["debtors"]}
     assert names["name"]["required"] and "姓名" in names["name"]["headings"]
 

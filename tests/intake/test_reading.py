@@ -150,7 +150,7 @@ def test_a_shifted_row_is_refused_whole(row: str) -> None:
         ("reference,outstanding\nC1,1\n", "cases", "client_reference, debtor_reference"),
         ("reference,reference,name\n", "clients", "twice: reference"),
         ("reference,name\n", None, "kind"),
-        ("reference,name\n", "planets", "clients, debtors"),
+        ("reference,name\n", "planets", "clients, status_codes, debtors"),
     ],
     ids=["empty", "old line ends", "columns missing", "column twice", "no kind", "unknown kind"],
 )

@@ -23,6 +23,7 @@ from server.models.visits import Account, FieldReport, Visit
 from server.workflows.exchange import parents
 from server.workflows.exchange.arrived import Arrived, place
 from server.workflows.exchange.checkins import known_assignments
+from server.workflows.exchange.promised import arrived_of, keep_promises
 from sync.bodies import (
     AccountWritten,
     AssignmentAnswered,
@@ -155,7 +156,10 @@ def end_visits(session: Session, items: Sequence[Arrived], now: datetime) -> Non
 
 
 def write_accounts(session: Session, items: Sequence[Arrived], now: datetime) -> None:
-    """visit.account: a revision of the written account. Parents stand before their children in `items`."""
+    """visit.account: a revision of the written account, and what it promises.
+
+    Parents stand before their children in `items`.
+    """
     bodies = [(arrived, arrived.body) for arrived in items if isinstance(arrived.body, AccountWritten)]
     rows = {body.account_id: _account_row(arrived, body) for arrived, body in reversed(bodies)}
     # Reversed twice: of two items with one account id the first counts, and parents stay before children.
@@ -167,6 +171,7 @@ def write_accounts(session: Session, items: Sequence[Arrived], now: datetime) ->
     visits = {body.visit_id for _, body in bodies}
     awaited = session.scalars(_REPORTED, {"visits": list(visits), "written": list(written)}).all()
     parents.link_amendments(session, awaited)
+    keep_promises(session, visits, arrived_of(items), now)
 
 
 _REPORTED: Final = sa.text(

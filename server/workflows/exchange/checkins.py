@@ -20,6 +20,7 @@ from server.models.feed import FeedRow, staff_scope
 from server.models.visits import Item, Visit
 from server.workflows.exchange import parents
 from server.workflows.exchange.arrived import Arrived
+from server.workflows.exchange.promised import keep_promises
 from server.workflows.rejudging import rejudge_later
 from sync.bodies import VisitStarted
 from sync.clock import Interval
@@ -67,6 +68,7 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
         elif body.visit_id in awaited:
             arrived.flag("check_in_late")
     parents.explain_items(session, Item.visit_id.in_(awaited))
+    keep_promises(session, awaited, {}, now)
     started = [body.assignment_id for arrived, body in bodies if _is_theirs(arrived, body, known)]
     session.execute(
         sa.update(Assignment)

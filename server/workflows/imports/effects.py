@@ -2,7 +2,8 @@
 
 In the import's transaction: a case that the client closed, or that owes nothing any more, loses its visits
 (D18). Visits of other changed cases are sent to the phones again and judged anew after the commit (C4, D24,
-A1, A2, A9, A18): what the change forbids is taken back.
+A1, A2, A9, A18): what the change forbids is taken back. Promises are settled anew when promises or
+payments came (F13, F16).
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from server.models.dispatch import Assignment
 from server.workflows.imports.merging import Values
 from server.workflows.recounting import recount_client_later, recount_later
 from server.workflows.rejudging import rejudge_later
+from server.workflows.settling import settle_later
 from server.workflows.stopping import close_cases
 
 NOBODY: Final = Actor(staff_id=None, roles=frozenset())
@@ -52,6 +54,8 @@ def lock_debtors(session: Session, rows: Sequence[Values]) -> None:
 def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
     """Act on what one kind of row changed, in the import's transaction."""
     _recount(kind, changes, now=now)
+    if kind in ("promises", "payments"):
+        settle_later(change.after["case_id"] for change in changes)
     if kind not in CONCERNS:
         return
     if kind == "cases":

@@ -22,8 +22,9 @@ from server.intake.reading import Rejected, Row
 from server.models.cases import Client
 from server.pii import Encrypted
 from server.workflows.imports.effects import Change, follow, lock_debtors
-from server.workflows.imports.merging import Values, merge
+from server.workflows.imports.merging import Values, is_older_balance, merge, refusal
 from server.workflows.imports.tables import TARGETS, Target
+from server.workflows.status_codes import unknown_codes
 
 Key = tuple[UUID | None, str]
 PARENT_IDS: Final = {
@@ -31,6 +32,8 @@ PARENT_IDS: Final = {
     "case_id": "case_reference",
     "contact_id": "contact_reference",
 }
+OF_DEBTOR: Final = ("ledger", "promises")
+OLDER_BALANCE: Final = "Is older than the balance that is known; amounts and day were left as they are (C4)."
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Outcome:
 
     counts: Counter[str] = field(default_factory=Counter)
     rejected: list[Rejected] = field(default_factory=list)
+    notes: list[RowFault] = field(default_factory=list)
 
     def reject(self, row: Row, column: str, reason: str) -> None:
         """Give a row back with the reason."""
@@ -63,6 +67,7 @@ def _load_kind(
 ) -> None:
     resolved = list(_resolve(session, kind, target, rows, outcome=outcome))
     if kind == "cases":
+        resolved = list(_with_known_status(session, resolved, outcome=outcome))
         lock_debtors(session, [said for _, said in resolved])
     stored = _stored(session, target, [_key(said) for _, said in resolved])
     current: dict[Key, Values] = {}
@@ -75,12 +80,31 @@ def _load_kind(
             outcome.reject(row, other, reason)
             continue
         said = {name: target.defaults.get(name) if value is None else value for name, value in said.items()}
+        if refused := refusal(kind, before, said):
+            outcome.reject(row, *refused)
+            continue
+        if is_older_balance(kind, before, said):
+            outcome.notes.append(RowFault(row.line, "balance_as_of", OLDER_BALANCE))
         after = merge(kind, before, said if before else target.blank_row() | said, now=now)
         outcome.counts["created" if before is None else "unchanged" if after == before else "updated"] += 1
         current[key] = after
     changes = [Change(stored.get(key), after) for key, after in current.items() if after != stored.get(key)]
     _write(session, target, [change.after for change in changes])
     follow(kind, changes, now=now)
+
+
+def _with_known_status(
+    session: Session, resolved: Sequence[tuple[Row, Values]], *, outcome: Outcome
+) -> Iterator[tuple[Row, Values]]:
+    """Give back the rows whose status code their client does not have (D1, AMB16)."""
+    carried = {(said["client_id"], said.get("status_code") or "") for _, said in resolved}
+    unknown = unknown_codes(session, carried)
+    for row, said in resolved:
+        if (said["client_id"], said.get("status_code")) in unknown:
+            reason = "Is not in the client's table of codes. Import or enter it there first (status_codes)."
+            outcome.reject(row, "status_code", reason)
+        else:
+            yield row, said
 
 
 def _changed_parent(before: Values | None, said: Values) -> str | None:
@@ -118,7 +142,7 @@ def _resolve(
         if client_id is None:
             outcome.reject(row, "client_reference", f"There is no client {reference!r}. Import it first.")
         elif _name_parents(row, said | {"client_id": client_id}, parents, outcome=outcome, into=said):
-            if kind == "ledger":
+            if kind in OF_DEBTOR:
                 said["debtor_id"] = parents["case_reference"][
                     client_id, row.values["case_reference"]
                 ].debtor_id

@@ -1,7 +1,7 @@
 """How is a whole file imported with flat memory, and what is reported of it?"""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Final
@@ -13,7 +13,7 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Fault, Invalid, NotFound
 from server.intake.cells import CHINA
-from server.intake.faults import FileFault
+from server.intake.faults import FileFault, RowFault
 from server.intake.kinds import COLUMNS
 from server.intake.reading import Form, Reading, Rejected, Row, read
 from server.models.cases import ImportRun
@@ -34,13 +34,20 @@ class Report:
     rejected: int = 0
     error_count: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
+    note_count: int = 0
+    notes: list[dict[str, Any]] = field(default_factory=list)
 
     def reject(self, rejected: Rejected) -> None:
         """Count a row that was given back; the first thousand faults are told one by one."""
         self.rejected += 1
         self.error_count += len(rejected.faults)
         for fault in rejected.faults[: max(0, FAULTS_REPORTED - len(self.errors))]:
-            self.errors.append({"line": fault.line, "column": fault.column, "reason": fault.reason})
+            self.errors.append(_told(fault))
+
+    def note(self, notes: Sequence[RowFault]) -> None:
+        """Count what was kept otherwise than the file says; the first thousand are told one by one."""
+        self.note_count += len(notes)
+        self.notes += map(_told, notes[: max(0, FAULTS_REPORTED - len(self.notes))])
 
     def as_json(self, reading: Reading) -> dict[str, Any]:
         """Return the report as it is stored and answered, faults in the order of the file."""
@@ -51,9 +58,15 @@ class Report:
             "rejected": self.rejected,
             "error_count": self.error_count,
             "errors": sorted(self.errors, key=lambda error: error["line"]),
+            "note_count": self.note_count,
+            "notes": sorted(self.notes, key=lambda note: note["line"]),
             "encoding": reading.encoding,
             "ignored_columns": sorted(reading.ignored),
         }
+
+
+def _told(fault: RowFault) -> dict[str, Any]:
+    return {"line": fault.line, "column": fault.column, "reason": fault.reason}
 
 
 def run_import(file: BinaryIO, *, form: Form, kind: str | None, actor: Actor, now: datetime) -> ImportRun:
@@ -86,6 +99,7 @@ def _take(chunk: list[Row | Rejected], report: Report, *, now: datetime) -> None
     report.created += outcome.counts["created"]
     report.updated += outcome.counts["updated"]
     report.unchanged += outcome.counts["unchanged"]
+    report.note(outcome.notes)
     for rejected in (*(row for row in chunk if isinstance(row, Rejected)), *outcome.rejected):
         report.reject(rejected)
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from server.models.cases import Address, Case, Client, Contact, Debtor, LedgerEntry
+from server.models.cases import Address, Case, Client, Contact, Debtor, LedgerEntry, StatusCode
+from server.models.deadlines import Payment, Promise
 from sync.protocol import uuid7
 
 
@@ -33,6 +34,7 @@ def _table(model: type[Any]) -> sa.Table:
 
 TARGETS: Final[dict[str, Target]] = {
     "clients": Target(_table(Client), defaults={"instructions": ""}),
+    "status_codes": Target(_table(StatusCode), defaults={"title": "", "meaning": "other"}),
     "debtors": Target(_table(Debtor), defaults={"hardship": []}),
     "cases": Target(
         _table(Case),
@@ -68,4 +70,15 @@ TARGETS: Final[dict[str, Target]] = {
         parents={"case_reference": "cases"},
         defaults={"effective": False, "counterpart": "", "result": "", "asks_for_visit": False},
     ),
+    "promises": Target(
+        _table(Promise),
+        parents={"case_reference": "cases"},
+        defaults={
+            "source": "import",
+            "state": "open",
+            "paid_fen": 0,
+            "accepted_by_client_authorisation": "",
+        },
+    ),
+    "payments": Target(_table(Payment), parents={"case_reference": "cases"}, defaults={"source": "import"}),
 }
