@@ -24,7 +24,8 @@ from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
 from tests import phones
 from tests.api.test_promises import a_line, imported, of_case
-from tests.builders import a_visitor
+from tests.builders import a_visitor, an_assignment
+from tests.dispatch.test_stopping import a_push, at_once
 from tests.office import NOW, Office, Stopped, a_door, a_wish
 from tests.phones import Watch, a_phone
 
@@ -172,6 +173,22 @@ def test_what_the_office_withdrew_stays_withdrawn_while_the_account_says_the_sam
     outing.account(amount=30_000, amends=first)
 
     assert on_file() == [(30_000, "withdrawn")]
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_two_phones_that_tell_of_one_visit_at_once_leave_one_promise(
+    app: Flask, outing: Outing, attempt: int
+):
+    for phone, amount in ((outing.lead, 30_000), (outing.mate, 40_000)):
+        promise = {"amount_fen": amount, "due_on": "2026-11-27"}
+        at_the_door = {"arrived_at": NOW, "left_at": NOW, "met": "debtor", "outcome": "promise"}
+        claims = claims_of(team=[phone.staff_id], promise=promise, **at_the_door)
+        phone.write_account(outing.visit, claims=claims, narrative="")
+
+    at_once(app, [a_push(outing.lead), a_push(outing.mate)][:: 1 if attempt % 2 else -1])
+
+    assert [state for _, state in on_file()].count("open") == 1
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Account)) == 2
 
 
 @pytest.mark.parametrize(
