@@ -110,7 +110,7 @@ class TakenBackSchema(ma.Schema):
     reason = ma.fields.String(required=True, validate=REASON)
 
 
-class AcceptanceSchema(ma.Schema):
+class ClientAcceptanceSchema(ma.Schema):
     """The client's letter that accepts what was promised."""
 
     authorisation = ma.fields.String(required=True, validate=REASON)

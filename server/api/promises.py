@@ -9,8 +9,8 @@ from flask import Response, stream_with_context
 from server.api import spreadsheet
 from server.api.auth import current_actor, current_time, requires
 from server.api.promise_forms import (
-    AcceptanceSchema,
     CasePromisesSchema,
+    ClientAcceptanceSchema,
     DiscrepancyPageSchema,
     NewPaymentSchema,
     NewPromiseOnCaseSchema,
@@ -97,7 +97,7 @@ def withdraw(body: dict[str, Any], promise_id: UUID) -> dict[str, Any]:
 
 @blueprint.post("/promises/<uuid:promise_id>/acceptance")
 @requires(Role.SUPERVISOR)
-@blueprint.arguments(AcceptanceSchema)
+@blueprint.arguments(ClientAcceptanceSchema)
 @blueprint.response(200, PromiseSchema)
 def accept(body: dict[str, Any], promise_id: UUID) -> dict[str, Any]:
     """Note the client's letter that accepts what was promised (D28)."""
