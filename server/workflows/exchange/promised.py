@@ -20,10 +20,11 @@ from server.bulk import any_of
 from server.models.cases import Case
 from server.models.deadlines import Promise, PromiseEvent
 from server.models.dispatch import Assignment, AssignmentMember
+from server.models.quarantine import Correction
 from server.models.visits import Account, Item, Visit
 from server.rules.local_time import local_day
 from server.workflows.exchange.arrived import Arrived
-from server.workflows.exchange.parents import BY_THE_OFFICE
+from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.settling import settle_later
 from server.workflows.standing_packs import local_zone
 from sync.bodies import AccountWritten
@@ -77,8 +78,8 @@ def keep_promises(
 def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UUID, Arrived]) -> list[_Said]:
     """Return for each visit what its newest revision that nothing amends says, as reconciliation reads it.
 
-    Of accounts whose author was not sent there, and that no supervisor let through, nothing counts: what a
-    stranger says about a door is no debtor's promise.
+    Of accounts whose author was not sent there, and that no supervisor let through or wrote, nothing counts:
+    what a stranger says about a door is no debtor's promise.
     """
     of_visit: dict[UUID, list[Any]] = defaultdict(list)
     for row in session.execute(_ACCOUNTS, {"visits": list(visits)}):
@@ -92,11 +93,10 @@ def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UU
 _MEMBER: Final = sa.exists().where(
     AssignmentMember.assignment_id == Visit.assignment_id, AssignmentMember.staff_id == Account.author_id
 )
-_JUDGED: Final = sa.exists().where(
-    Item.device_id == Account.device_id,
-    Item.item_id == Account.item_id,
-    Item.flags.overlap(sorted(BY_THE_OFFICE)),
+_ACCEPTED: Final = sa.exists().where(
+    Item.device_id == Account.device_id, Item.item_id == Account.item_id, Item.flags.contains([ACCEPTED])
 )
+_CORRECTED: Final = sa.exists().where(Correction.id == Account.item_id)
 _ACCOUNTS: Final = (
     sa.select(
         Account.id,
@@ -109,7 +109,7 @@ _ACCOUNTS: Final = (
         Case.id.label("case_id"),
         Case.client_id,
         Case.debtor_id,
-        sa.or_(_MEMBER, _JUDGED).label("is_theirs"),
+        sa.or_(_MEMBER, _ACCEPTED, _CORRECTED).label("is_theirs"),
     )
     .join(Visit, Visit.id == Account.visit_id)
     .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
