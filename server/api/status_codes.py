@@ -53,7 +53,6 @@ class CallCapSchema(ma.Schema):
     made = ma.fields.Integer()
     is_reached = ma.fields.Boolean()
     free_on = ma.fields.Date(metadata={"description": "the first day on which a call is below this cap"})
-    article = ma.fields.String()
 
 
 class CallCountsSchema(ma.Schema):
@@ -118,7 +117,6 @@ def counts(case_id: UUID) -> dict[str, Any]:
             "made": state.made,
             "is_reached": state.is_reached,
             "free_on": state.free_on,
-            "article": state.cap.article,
         }
         for state in found.caps
     ]

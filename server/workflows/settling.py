@@ -24,6 +24,7 @@ from server.jobs import enqueue, task
 from server.models.cases import Case
 from server.models.deadlines import Payment, Promise, PromiseEvent
 from server.rules.local_time import at_local, local_day
+from server.workflows.recounting import recount_later
 from server.workflows.standing_packs import local_zone
 
 CASES_AT_ONCE: Final = 500
@@ -96,7 +97,7 @@ def lapses_before(now: datetime) -> datetime:
 
 
 def settle(session: Session, case_ids: Sequence[UUID], *, now: datetime) -> None:
-    """Settle the promises of some cases in the caller's transaction."""
+    """Settle the promises of some cases in the caller's transaction, and have their clocks counted again."""
     zone = local_zone()
     today, limits = local_day(now, zone), statement_limits()
     confirmed: dict[UUID, UUID | None] = {}
@@ -113,6 +114,7 @@ def settle(session: Session, case_ids: Sequence[UUID], *, now: datetime) -> None
         changed += [(one, fates[one.id]) for one in case.promises if _differs(one, fates[one.id])]
     _write_confirmations(session, confirmed)
     _write_fates(session, changed, now=now)
+    recount_later(cases=case_ids)
 
 
 def _load(session: Session, case_ids: Sequence[UUID]) -> Iterator[_OfCase]:

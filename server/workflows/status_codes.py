@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.models.cases import Case, Client, StatusCode
+from server.workflows.recounting import recount_client_later, recount_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def enter(client_id: UUID, codes: Sequence[Code]) -> list[Code]:
             row = standing.get(one.code) or StatusCode(client_id=client_id, reference=one.code)
             row.title, row.meaning = one.title, one.meaning
             session.add(row)
+        recount_client_later(client_id)
     return table_of(client_id)
 
 
@@ -122,4 +124,5 @@ def set_status(case_id: UUID, code: str) -> Case:
             fault = Fault("/status_code", "Is not in the client's table of codes; enter it there first.")
             raise Invalid("status-code-unknown", "Use a code of the client's table.", faults=[fault])
         case.status_code = code
+        recount_later(cases=[case_id])
     return case

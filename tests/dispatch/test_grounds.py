@@ -11,7 +11,7 @@ from server.database import db, transaction
 from server.models.cases import LedgerEntry
 from server.models.dispatch import Decision
 from server.rules.catalogue import catalogue
-from server.rules.checks.ground import RULE_OF_GROUND, RULES, RULES_BEHIND
+from server.rules.checks.ground import RECORDED, RULE_OF_GROUND, RULES, RULES_BEHIND
 from server.rules.facts import GROUNDS
 from tests.builders import a_case, an_address
 from tests.office import Door, Office, a_body, a_door, a_team
@@ -41,6 +41,9 @@ def test_a_visit_before_its_time_needs_a_supervisors_reason_which_is_kept_and_sh
     office: Office, ground: str
 ):
     door, team = untried(), a_team()
+    if ground in RECORDED:
+        noted = office.ask(f"/cases/{door.case.id}/escalations", {"ground": ground, "words": "he hides"})
+        assert noted.status_code == 201
     body = a_body(door, *team, start="2026-11-24 10:00", ground=ground)
 
     refused = office.ask("/assignments", body)

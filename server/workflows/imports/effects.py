@@ -70,6 +70,9 @@ def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
 
 def _recount(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
     """Have clocks counted again: of what changed, or of all cases of a client with a new batch (F3)."""
+    if kind == "status_codes":
+        for client_id in {change.after["client_id"] for change in changes}:
+            recount_client_later(client_id)
     if kind == "debtors":
         recount_later(debtors=[change.after["id"] for change in changes if change.before])
     if kind in ("cases", "ledger"):
