@@ -94,6 +94,18 @@ def requires(*roles: Role) -> Callable[[View], View]:
     return door
 
 
+def requires_anybody(view: View) -> View:
+    """Let in whoever is known, revoked phones too: for handing in what others have sealed."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        g.actor = identify(bearer_token(), now=current_time())
+        return view(*args, **kwargs)
+
+    guarded.__dict__["door"] = ()
+    return guarded
+
+
 def requires_device(view: View) -> View:
     """Let in enrolled phones that were not revoked."""
     return _device_door(view, accepts_revoked=False)

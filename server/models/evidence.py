@@ -25,6 +25,11 @@ class Evidence(Model):
         one_of("kind", "photo", "audio", "video", "signature", "scan"),
         sa.CheckConstraint("octet_length(sha256) = 32", name="sha256_whole"),
         sa.CheckConstraint("size_bytes >= 0", name="size_not_negative"),
+        sa.Index(
+            "ix_evidence_owed",
+            "device_id",
+            postgresql_where=sa.text("state IN ('expected', 'uploading', 'mismatched', 'missing')"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

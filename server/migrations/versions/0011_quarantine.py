@@ -13,6 +13,7 @@ KINDS = "'item', 'held', 'fork', 'conflict', 'raw'"
 def upgrade() -> None:
     _let_the_office_settle_items()
     _let_children_come_without_parents()
+    _find_owed_files_fast()
     op.create_table(
         "corrections",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -109,6 +110,15 @@ def _let_the_office_settle_items() -> None:
         op.create_index(
             f"ix_{table}_open", table, ["received_at"], postgresql_where=sa.text("settled IS NULL")
         )
+
+
+def _find_owed_files_fast() -> None:
+    op.create_index(
+        "ix_evidence_owed",
+        "evidence",
+        ["device_id"],
+        postgresql_where=sa.text("state IN ('expected', 'uploading', 'mismatched', 'missing')"),
+    )
 
 
 def _let_children_come_without_parents() -> None:
