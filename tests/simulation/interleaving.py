@@ -1,0 +1,138 @@
+"""How do statements of several requests come to run in an order that a seed chose?
+
+Every statement and every commit asks for its turn here. Whoever acts alone goes straight on, or dies there if
+its process is to be killed. What acts together stops before each statement until it is chosen; one that waits
+for another's lock in PostgreSQL is passed over until the lock is free. So the locks are real, and the order
+is the same each time.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy as sa
+
+GLANCE_SECONDS: Final = 0.002
+_BLOCKED = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+
+
+class ServerDied(BaseException):
+    """The server's process was killed here. No handler of the product may catch it, as none could."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One of the things that happen together."""
+
+    act: Callable[[], None]
+    is_parked: bool = False
+    is_done: bool = False
+    is_blocked: bool = False
+    may_go: bool = False
+    backend: int = 0
+    failure: BaseException | None = None
+
+
+@dataclass(slots=True)
+class Turns:
+    """Gives out turns; `monitor` is a connection that looks at who waits for whom."""
+
+    monitor: psycopg.Connection[Any]
+    _listeners: list[Callable[[], None]] = field(default_factory=list)
+    _parts: threading.local = field(default_factory=threading.local)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def listen_to(self, engine: sa.Engine) -> None:
+        """Be asked before every statement and commit on this engine."""
+        before: Any = lambda connection, *_: self._ask(connection)  # noqa: E731
+        for name, listener in (("before_cursor_execute", before), ("commit", self._ask)):
+            sa.event.listen(engine, name, listener)
+            self._listeners.append(partial(sa.event.remove, engine, name, listener))
+
+    def forget(self) -> None:
+        """Be asked no more."""
+        while self._listeners:
+            self._listeners.pop()()
+
+    def die_at(self, statement: int | None) -> None:
+        """Have the process of this thread's next request killed at its n-th statement (None: live)."""
+        self._parts.deadline = statement
+
+    def _ask(self, connection: sa.Connection) -> None:
+        raw: Any = connection.connection.driver_connection
+        deadline = getattr(self._parts, "deadline", None)
+        if deadline is not None:
+            self._parts.deadline = deadline - 1
+            if deadline <= 1:
+                self._parts.deadline = None
+                raw.rollback()  # what PostgreSQL does when the process at the other end is gone
+                raise ServerDied
+        part: Part | None = getattr(self._parts, "part", None)
+        if part is not None:
+            part.backend = raw.info.backend_pid
+            self._park(part)
+
+    def _park(self, part: Part) -> None:
+        with self._changed:
+            part.is_parked = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: part.may_go)
+            part.may_go = part.is_parked = part.is_blocked = False
+
+    def together(self, acts: Sequence[Callable[[], None]], *, seed: int) -> None:
+        """Run these at the same time, interleaved by the seed; raise the first failure once all ended."""
+        dice = random.Random(seed)
+        parts = [Part(act) for act in acts]
+        threads = [threading.Thread(target=self._run, args=(part,), daemon=True) for part in parts]
+        for thread in threads:
+            thread.start()
+        while not all(part.is_done for part in parts):
+            self._settle(parts)
+            if ready := [part for part in parts if part.is_parked and not part.is_done]:
+                chosen = dice.choice(ready)
+                with self._changed:
+                    chosen.may_go, chosen.is_parked = True, False
+                    self._changed.notify_all()
+        for thread in threads:
+            thread.join()
+        for part in parts:
+            if part.failure is not None:
+                raise part.failure
+
+    def _run(self, part: Part) -> None:
+        self._parts.part = part
+        try:
+            self._park(part)
+            part.act()
+        except BaseException as failure:  # handed to the thread that waits for all of them
+            part.failure = failure
+        finally:
+            with self._changed:
+                part.is_done = True
+                self._changed.notify_all()
+
+    def _settle(self, parts: Sequence[Part]) -> None:
+        """Wait until everybody is at a statement, at the end, or waits for a lock."""
+        while moving := [part for part in parts if not (part.is_parked or part.is_done)]:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._are_still(moving), GLANCE_SECONDS):
+                    continue
+            waiting = [part for part in moving if not (part.is_parked or part.is_done)]
+            if all(self._waits_for_a_lock(part) for part in waiting) and self._somebody_can_go(parts):
+                return
+
+    @staticmethod
+    def _are_still(parts: Sequence[Part]) -> bool:
+        return all(part.is_parked or part.is_done for part in parts)
+
+    @staticmethod
+    def _somebody_can_go(parts: Sequence[Part]) -> bool:
+        return any(part.is_parked for part in parts)
+
+    def _waits_for_a_lock(self, part: Part) -> bool:
+        row = self.monitor.execute(_BLOCKED, [part.backend]).fetchone()
+        return row is not None and row[0]
