@@ -64,6 +64,7 @@ class SyncClient:
     cancel: CancelToken = field(default_factory=CancelToken)
     office: Connection = field(init=False)
     page_size: int = field(default=PAGE, init=False)
+    offers_again: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.office = Connection(self.http, token=self.token, cancel=self.cancel)
@@ -72,8 +73,10 @@ class SyncClient:
         """Push, pull, send media. Raises SyncFault or Cancelled; what was done before it stays done."""
         report = Report()
         self.push(report)
-        if self.pull(report):
-            self.push(report)  # a reset offers items again
+        self.pull(report)
+        if self.offers_again:
+            self.offers_again = False
+            self.push(report)
         self.send_media(report)
         self.tidy()
         return report
@@ -111,6 +114,7 @@ class SyncClient:
             name = digest(item.envelope.payload_type, item.envelope.payload)
             require_receipt(one.receipt, name, server_key=self.server_key)
         self._take_anchor(told.value.get("anchor"), sent)
+        self._hear_ack(told.optional_integer("ack_seq"))
         return outcomes
 
     def _take_anchor(self, anchor: Any, sent: int) -> None:
@@ -159,7 +163,9 @@ class SyncClient:
             sent = self.monotonic_ms()
             answer = self._ask_page(cursor)
             if answer.status_code == 403 and answer.is_problem:
-                return was_reset  # submit-only: a revoked phone hands in what it holds, learns nothing new
+                # Submit-only: a revoked phone hands in what it holds, learns nothing new.
+                self._ask_what_is_kept()
+                return was_reset
             if answer.status_code == 410 and answer.is_problem:
                 if not cursor or was_reset:
                     raise SyncFault("the server refuses a pull from the beginning", is_transient=True)
@@ -168,12 +174,23 @@ class SyncClient:
                 continue
             page = self.office.expect(answer, 200, read_page)
             self._apply(page, sent, report)
+            self._hear_ack(page.ack_seq)
             if page.has_more:
                 continue
             if was_reset or not self._differs(page):
                 return was_reset
             self._start_over("differs", digest_in_vain=page.scope_digest)
             was_reset = True
+
+    def _ask_what_is_kept(self) -> None:
+        """Ask what a phone may always ask: what of mine is stored?"""
+        answer = self.office.send("GET", "/api/v1/sync/status")
+        if not (answer.status_code in (403, 404) and answer.is_problem):
+            self._hear_ack(self.office.expect(answer, 200, lambda told: told.integer("acked_seq")))
+
+    def _hear_ack(self, ack_seq: int | None) -> None:
+        if ack_seq is not None and self.outbox.hear_ack(ack_seq):
+            self.offers_again = True
 
     def _ask_page(self, cursor: str | None) -> Answer:
         while True:
@@ -214,6 +231,7 @@ class SyncClient:
 
     def _start_over(self, why: Any, **facts: Any) -> None:
         self.outbox.start_over(**facts)
+        self.offers_again = True
         self.on_event(FeedReset(why))
 
     # Media.

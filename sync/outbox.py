@@ -161,6 +161,20 @@ class Outbox:
         with self.store.atomically():
             return self._offer_again(above)
 
+    def hear_ack(self, ack_seq: int) -> bool:
+        """Note up to which number the office has everything. True if it once said more.
+
+        Then it was restored from a backup: what it forgot, and is still here, is offered again.
+        """
+        heard = self.fact("ack_seq") or 0
+        if ack_seq == heard:
+            return False
+        with self.store.atomically():
+            self.store.note({"ack_seq": ack_seq})
+            if ack_seq < heard:
+                self._offer_again(ack_seq)
+        return ack_seq < heard
+
     def _offer_again(self, above: int) -> int:
         changed = self._db.execute(
             "UPDATE items SET state = 'waiting' WHERE state = 'receipted' AND envelope != '' AND seq > ?",

@@ -252,6 +252,25 @@ def test_a_reset_starts_the_feed_over_and_offers_what_was_receipted_again(
     assert list(office.items) == [str(sealed.item_id)]
 
 
+@pytest.mark.parametrize("is_revoked", [False, True])
+def test_an_office_that_knows_less_than_it_said_is_offered_it_again(
+    outbox: Outbox, office: FakeOffice, is_revoked: bool
+) -> None:
+    sealed = [append(outbox, KEY) for _ in range(3)]
+    office.acked = 3
+    refused = answering(403, "device-revoked") if is_revoked else well
+    office.faults = [well, refused]
+    client(outbox, office).session()
+    office.items.clear()  # restored from a backup that has the first item; its feed looks the same
+    office.acked = 1
+    office.faults = [refused]
+
+    client(outbox, office).session()
+
+    assert list(office.items) == [str(one.item_id) for one in sealed[1:]]
+    assert outbox.count_waiting() == (0, 0)
+
+
 def test_a_revoked_phone_hands_in_and_learns_nothing(outbox: Outbox, office: FakeOffice) -> None:
     append(outbox, KEY)
     office.faults = [well, answering(403, "device-revoked")]
