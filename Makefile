@@ -9,6 +9,8 @@ PYTHON ?= python3
 TEST_WORKERS ?= 2
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
+NIGHTLY_RUNS ?= 10000
+NIGHTLY_SEED ?= $(shell date +%Y%m%d)00000
 PYTEST_FLAGS ?=
 
 VENV := .venv
@@ -18,7 +20,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench serve clean
+.PHONY: help demo test lint bench nightly serve clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -39,6 +41,9 @@ lint: $(INSTALLED) ## Run the checks that need no database
 	@basedpyright
 	@echo "== import-linter"
 	@lint-imports
+
+nightly: $(INSTALLED) ## Play NIGHTLY_RUNS seeded simulations of phones and office (a few hours)
+	@python -m tests.simulation --runs $(NIGHTLY_RUNS) --seed $(NIGHTLY_SEED) --workers $(TEST_WORKERS)
 
 bench: $(INSTALLED) ## Measure, each figure beside a peer's or a physical limit
 	@python -m bench $(BENCH_FLAGS)

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, LiteralString
+from typing import Any, Final, Literal
 
 import psycopg
 
 KEY: Final = 730_211
 PATIENCE_SECONDS: Final = 60
-_MAKE: Final[LiteralString] = """
+_MAKE: Final = """
     CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $body$
     BEGIN PERFORM pg_advisory_xact_lock(730211); RETURN NEW; END $body$;
     CREATE CONSTRAINT TRIGGER gate AFTER INSERT OR UPDATE ON {table} {when}
@@ -61,10 +61,10 @@ def gate(
         condition=f"WHEN ({only})" if only else "",
     )
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(make)  # pyright: ignore[reportArgumentType]
+        connection.execute(make.encode())
         connection.execute("SELECT pg_advisory_lock(%s)", [KEY])
         try:
             yield Gate(connection)
         finally:
             connection.execute("SELECT pg_advisory_unlock_all()")
-            connection.execute(f"DROP TRIGGER IF EXISTS gate ON {table}")  # pyright: ignore[reportArgumentType]
+            connection.execute(f"DROP TRIGGER IF EXISTS gate ON {table}".encode())

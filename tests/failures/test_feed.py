@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from server.authority import SYSTEM
 from server.config import Config
@@ -132,7 +133,7 @@ def test_a_rollback_leaves_no_gap(app: Flask, config: Config, visitor: Staff) ->
 
 
 def _announce_in_vain(app: Flask, scope: str, entity_id: UUID) -> None:
-    with pytest.raises(sa.exc.OperationalError):
+    with pytest.raises(OperationalError):
         announce(app, scope, entity_id)
 
 
@@ -260,12 +261,11 @@ def test_a_stale_cursor_starts_over_and_ends_in_the_same_state(
     with transaction() as session:
         session.execute(sa.delete(FeedRow).where(FeedRow.op == "remove"))
         session.execute(sa.update(FeedHead).values(oldest_tombstone=FeedHead.seq))
-    events: list[str] = []
 
     with office(app) as http:
-        phone.connect(http, progress=lambda event, facts: events.append(event)).pull(Report())
+        was_reset = phone.connect(http).pull(Report())
 
-    assert "reset" in events
+    assert was_reset
     assert held(phone) == {kept.id}
 
 
@@ -322,20 +322,21 @@ def restored_after(url: str) -> Iterator[None]:
     db.session.remove()
     db.engine.dispose()
     with psycopg.connect(f"{base}/postgres", autocommit=True) as outside:
-        outside.execute(f'CREATE DATABASE "{name}_backup" TEMPLATE "{name}"')  # pyright: ignore[reportArgumentType]
+        outside.execute(f'CREATE DATABASE "{name}_backup" TEMPLATE "{name}"'.encode())
         yield
-        outside.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # pyright: ignore[reportArgumentType]
-        outside.execute(f'ALTER DATABASE "{name}_backup" RENAME TO "{name}"')  # pyright: ignore[reportArgumentType]
+        outside.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+        outside.execute(f'ALTER DATABASE "{name}_backup" RENAME TO "{name}"'.encode())
 
 
 def test_writers_and_readers_at_once_miss_no_row(app: Flask, phone: Phone, visitor: Staff) -> None:
     scope, seen, cursor = staff_scope(visitor.id), set[UUID](), None
     written = [[uuid7() for _ in range(10)] for _ in range(WRITERS)]
 
-    def write(mine: list[UUID]) -> Callable[[], None]:
-        return lambda: [announce(app, scope, one, "remove") for one in mine] and None
+    def write(mine: list[UUID]) -> None:
+        for one in mine:
+            announce(app, scope, one, "remove")
 
-    threads = [threading.Thread(target=write(mine)) for mine in written]
+    threads = [threading.Thread(target=write, args=(mine,)) for mine in written]
     for thread in threads:
         thread.start()
     is_over = False

@@ -19,6 +19,7 @@ from server.models.dispatch import Assignment
 from server.models.people import Token
 from server.models.visits import Account, Item, Visit
 from sync.client import Report, SyncFault
+from sync.events import ItemsReceipted
 from sync.phone import Phone
 from sync.protocol import PushedItem
 from sync.wire import write_pushed
@@ -180,14 +181,14 @@ def test_the_token_expires_mid_batch(app: Flask, phone: Phone, assignment: Assig
     for _ in range(60):
         phone.record("visit.account", account_body(phone, visit_id))
 
-    def expire(event: str, facts: dict[str, int]) -> None:
-        if facts["items"] == 25:
+    def expire(event: object) -> None:
+        if isinstance(event, ItemsReceipted) and event.receipted == 25:
             with transaction() as session:
                 session.execute(sa.update(Token).values(expires_at=now() - timedelta(seconds=1)))
 
     with office(app) as http:
         with pytest.raises(SyncFault) as cut_off:
-            phone.connect(http, progress=expire).push(Report())
+            phone.connect(http, on_event=expire).push(Report())
         left = phone.outbox.count_waiting()[0]
         phone.outbox.remember(token=a_token(phone.staff_id, device_id=phone.device_id))
         phone.connect(http).push(Report())
@@ -250,9 +251,9 @@ def no_connections_to(url: str) -> Iterator[None]:
     name = name.partition("?")[0]
     with psycopg.connect(f"{base}/postgres", autocommit=True) as outside:
         try:
-            outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')  # pyright: ignore[reportArgumentType]
+            outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
             end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
             outside.execute(end, [name])
             yield
         finally:
-            outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')  # pyright: ignore[reportArgumentType]
+            outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())

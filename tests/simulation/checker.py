@@ -14,8 +14,11 @@ from uuid import UUID
 
 from psycopg.rows import namedtuple_row
 
+from server.workflows.transparency.checking import alterations
+from server.workflows.transparency.sequencing import sequence
 from sync.chain import FORK
 from sync.envelope import PublicKey, digest, pae
+from sync.feed import digest_of
 from sync.protocol import RECEIPT, Envelope, Signature
 from tests.simulation.network import Broken
 from tests.simulation.world import World
@@ -96,6 +99,7 @@ class Checker:
             self.no_budget_is_exceeded,
             self.trusted_times_contain_the_true_one,
             self.nothing_waits_without_reason,
+            self.the_log_holds_everything_unaltered,
         )
         for check in checks:
             check()
@@ -149,8 +153,8 @@ class Checker:
                     raise Broken(f"the item before {one.item_id} (number {seq}) is missing")
             is_forked = len(here) > 1
             flagged = [one for one in here if FORK in one.flags]
-            if is_forked and len(flagged) < len(here) - 1:
-                raise Broken(f"a fork at number {seq} is not flagged")
+            if is_forked and len(flagged) < len(here):
+                raise Broken(f"a fork at number {seq} is not flagged on both sides")
             if flagged and len(self.world.handsets) == 3 and not forgotten:
                 raise Broken(f"a fork is seen where none is: {flagged[0].item_id}")
 
@@ -191,9 +195,19 @@ class Checker:
                 shown = {id: body["permit"] for id, _, body in phone.outbox.entities("assignment")}
                 years = {body["year"] for _, _, body in phone.outbox.entities("calendar")}
                 held = {row.id: row.permit for row in self._rows(_HELD_BY, [phone.staff_id])}
+                digests = {
+                    scope: digest_of(phone.outbox.held(scope))
+                    for scope in ("everyone", f"staff:{phone.staff_id}")
+                }
             if shown != held:
                 difference = [str(one) for one in shown.keys() ^ held.keys()]
                 raise Broken(f"{handset.folder.name} does not show what the office holds: {difference}")
+            told = {
+                row.scope: int(row.digest, 2).to_bytes(32).hex()
+                for row in self._rows("SELECT scope, digest::text FROM feed_heads")
+            }
+            if any(digest != told.get(scope, "0" * 64) for scope, digest in digests.items()):
+                raise Broken(f"{handset.folder.name} and the office have other digests of the feed")
             published = {row.year for row in self._rows("SELECT DISTINCT year FROM calendar_years")}
             if years != published:
                 raise Broken(f"{handset.folder.name} shows the calendars {years}, not {published}")
@@ -244,6 +258,15 @@ class Checker:
             is_waited_for = one.outcome == "held" and bool(self.world.forgotten)
             if one.outcome != "applied" and not is_waited_for:
                 raise Broken(f"{one.type} {one.item_id} is {one.outcome}: {one.problem}")
+
+    def the_log_holds_everything_unaltered(self) -> None:
+        stage = self.world.stage
+        with stage.app.app_context():
+            while sequence(now=stage.server_now()):
+                pass
+            found = list(alterations())
+        if found:
+            raise Broken(f"the log names an alteration: {found[0]}")
 
     @staticmethod
     def _device_of(handset: Any) -> UUID:

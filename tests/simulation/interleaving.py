@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy import event
 
 GLANCE_SECONDS: Final = 0.002
 _BLOCKED = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
@@ -50,8 +51,8 @@ class Turns:
         """Be asked before every statement and commit on this engine."""
         before: Any = lambda connection, *_: self._ask(connection)  # noqa: E731
         for name, listener in (("before_cursor_execute", before), ("commit", self._ask)):
-            sa.event.listen(engine, name, listener)
-            self._listeners.append(partial(sa.event.remove, engine, name, listener))
+            event.listen(engine, name, listener)
+            self._listeners.append(partial(event.remove, engine, name, listener))
 
     def forget(self) -> None:
         """Be asked no more."""

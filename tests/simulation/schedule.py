@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-Arg = "int | str | Step"
-
 FAULTS: Final = (
     "lose_request",
     "lose_answer",
@@ -25,7 +23,6 @@ FAULTS: Final = (
     "die_after",
 )
 DEEDS: Final = ("start", "account", "amend", "end", "evidence", "answer", "report", "complaint", "hold")
-PHONES: Final = 3
 LONGEST: Final = 16
 
 
@@ -69,7 +66,7 @@ def draw(seed: int) -> Schedule:
 
 def _put_a_restore_in(dice: random.Random, steps: list[Step]) -> None:
     kept = dice.randrange(len(steps))
-    steps.insert(dice.randint(kept, len(steps)), Step("restore"))
+    steps.insert(dice.randint(kept, len(steps)), Step("restore", (dice.choice(("told", "silent")),)))
     steps.insert(kept, Step("backup"))
 
 
@@ -144,7 +141,7 @@ _MAKERS: Final[tuple[tuple[Callable[[random.Random], Step], int], ...]] = (
     (_cancel, 4),
     (_hold, 3),
     (_release, 2),
-    (_watch, 3),
+    (_watch, 5),
     (_server_clock, 2),
     (_plain("deliver", 4), 4),
     (_plain("jobs"), 2),

@@ -197,14 +197,15 @@ class World:
         self.stage.copy("public", "backup")
         self.has_backup = True
 
-    def restore(self) -> None:
-        """The database is lost and its backup is put back, as the operator is told to do it."""
+    def restore(self, how: str) -> None:
+        """The database is lost and its backup put back; `told`: the operator says so to the phones."""
         if not self.has_backup:
             return
         stored = self._stored_items()
         self.stage.copy("backup", "public")
         self.excused |= {one for one in self.forgotten & stored if one not in self._stored_items()}
-        self.stage.sql.execute("UPDATE feed_heads SET epoch = gen_random_uuid()")
+        if how == "told":
+            self.stage.sql.execute("UPDATE feed_heads SET epoch = gen_random_uuid()")
         self.wire.witness.history += 1
 
     def _stored_items(self) -> set[UUID]:
