@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.simulation.checker import Checker
@@ -68,23 +68,31 @@ def shrink(schedule: Schedule, fails: Callable[[Schedule], bool], *, seconds: fl
         if not is_smaller:
             length //= 2
     for at in range(len(schedule)):
-        for simpler in _simpler(schedule[at]):
-            candidate = (*schedule[:at], simpler, *schedule[at + 1 :])
-            if time.monotonic() < deadline and fails(candidate):
-                schedule = candidate
+        simpler: Step | None = schedule[at]
+        while simpler is not None and time.monotonic() < deadline:
+            schedule = (*schedule[:at], simpler, *schedule[at + 1 :])
+            simpler = next(
+                (one for one in _simpler(simpler) if fails((*schedule[:at], one, *schedule[at + 1 :]))), None
+            )
     return schedule
 
 
-def _simpler(step: Step) -> list[Step]:
-    """Offer a step with fewer faults: each one taken out by itself."""
-    if step.kind != "sync":
-        return []
-    head, *faults = step.args
-    calm = [
-        Step("sync", (head, *("ok" if n == at else f for n, f in enumerate(faults))))
-        for at in range(len(faults))
-    ]
-    return [Step("sync", (head,)), *reversed(calm)]
+def _simpler(step: Step) -> Iterator[Step]:
+    """Offer simpler steps: fewer faults on the way, fewer things at once."""
+    if step.kind == "sync":
+        head, *faults = step.args
+        if faults:
+            yield Step("sync", (head,))
+            yield Step("sync", (head, *faults[:-1]))
+        for at, fault in enumerate(faults):
+            if fault != "ok":
+                yield Step("sync", (head, *faults[:at], "ok", *faults[at + 1 :]))
+    if step.kind == "together":
+        seed, *acts = step.args
+        yield from acts
+        if len(acts) > 2:
+            for at in range(len(acts)):
+                yield Step("together", (seed, *acts[:at], *acts[at + 1 :]))
 
 
 __all__ = ["Broken", "Failure", "run", "run_seed", "shrink"]
