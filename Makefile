@@ -9,6 +9,9 @@ PYTHON ?= python3
 TEST_WORKERS ?= 2
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
+CRASH_KILLS ?= 200
+CRASH_PHONES ?= 50
+CRASH_FLAGS ?=
 NIGHTLY_RUNS ?= 10000
 NIGHTLY_SEED ?= $(shell date +%Y%m%d)00000
 PYTEST_FLAGS ?=
@@ -20,7 +23,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench nightly serve clean
+.PHONY: help demo test lint bench nightly crash serve clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -44,6 +47,9 @@ lint: $(INSTALLED) ## Run the checks that need no database
 
 nightly: $(INSTALLED) ## Play NIGHTLY_RUNS seeded simulations of phones and office (a few hours)
 	@python -m tests.simulation --runs $(NIGHTLY_RUNS) --seed $(NIGHTLY_SEED) --workers $(TEST_WORKERS)
+
+crash: $(INSTALLED) ## Kill the real processes CRASH_KILLS times while CRASH_PHONES phones sync
+	@python -m tests.crash --kills $(CRASH_KILLS) --phones $(CRASH_PHONES) $(CRASH_FLAGS)
 
 bench: $(INSTALLED) ## Measure, each figure beside a peer's or a physical limit
 	@python -m bench $(BENCH_FLAGS)

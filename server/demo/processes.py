@@ -109,6 +109,10 @@ class Processes:
                 self.check()
                 time.sleep(1)
 
+    def pid(self, name: str) -> int:
+        """Return the process id of one that runs."""
+        return self._running[name].pid
+
     def kill(self, name: str) -> None:
         """Kill one process and its children outright, as a power cut would."""
         process = self._running.pop(name)

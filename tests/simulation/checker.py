@@ -4,7 +4,6 @@ Written against the tables and the phones' folders, not against the product's ow
 sentence; the first that does not hold fails the run.
 """
 
-import base64
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -17,11 +16,10 @@ from psycopg.rows import namedtuple_row
 from server.workflows.transparency.checking import alterations
 from server.workflows.transparency.sequencing import sequence
 from sync.chain import FORK
-from sync.envelope import PublicKey, digest, pae
 from sync.feed import digest_of
-from sync.protocol import RECEIPT, Envelope, Signature
 from tests.simulation.network import Broken
 from tests.simulation.world import World
+from tests.stored import Server, verify_item
 
 _ITEMS: Final = """
     SELECT items.*, devices.public_key, devices.algorithm, devices.revoked_at IS NOT NULL AS is_revoked
@@ -72,13 +70,12 @@ class Checker:
     """Looks at one finished run."""
 
     world: World
-    key: PublicKey
+    server: Server
     items: dict[tuple[UUID, UUID], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, world: World) -> "Checker":
-        spki = world.stage.app.extensions["signer"].public_spki
-        checker = cls(world, PublicKey.from_spki(spki, algorithm="ed25519"))
+        checker = cls(world, Server.of(world.stage.app))
         checker.items = {(one.device_id, one.item_id): one for one in checker._rows(_ITEMS)}
         return checker
 
@@ -129,17 +126,8 @@ class Checker:
 
     def signatures_and_receipts_verify(self) -> None:
         for one in self.items.values():
-            signatures = tuple(Signature(s["keyid"], base64.b64decode(s["sig"])) for s in one.signatures)
-            envelope = Envelope(one.payload_type, one.payload, signatures)
-            key = PublicKey.from_spki(one.public_key, algorithm=one.algorithm)
-            signed = {name: one.receipt[name] for name in ("item_id", "item_sha256", "received_at")}
-            payload = json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()
-            if one.sha256 != digest(one.payload_type, one.payload) or not key.has_sealed(envelope):
-                raise Broken(f"stored bytes are not those that were signed: {one.item_id}")
-            if not self.key.has_signed(pae(RECEIPT, payload), base64.b64decode(one.receipt["sig"])):
-                raise Broken(f"a stored receipt does not verify: {one.item_id}")
-            if (signed["item_id"], signed["item_sha256"]) != (str(one.item_id), one.sha256.hex()):
-                raise Broken(f"a stored receipt is for something else: {one.item_id}")
+            if fault := next(verify_item(one, self.server), None):
+                raise Broken(fault)
 
     def chains_are_whole_and_forks_are_flagged(self) -> None:
         by_seq: dict[tuple[UUID, int], list[Any]] = defaultdict(list)
