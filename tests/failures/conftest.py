@@ -33,19 +33,18 @@ def assignment(app: Flask, visitor: Staff) -> Assignment:
     return an_assignment(case, an_address(case), visitor)
 
 
-@pytest.fixture
-def server(app: Flask, config: Config, tmp_path: Path) -> Iterator[Server]:
-    """The real server on this worker's database, running."""
-    running = Server(config, tmp_path)
-    running.start()
-    yield running
-    running.kill()
-
-
 @pytest.fixture(scope="module")
 def two_processes(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The real server with two worker processes, for a whole module."""
+    """The real server on this worker's database, with two processes that serve, for a whole module."""
     running = Server(config, tmp_path_factory.mktemp("two"), processes=2)
     running.start()
     yield running
     running.kill()
+
+
+@pytest.fixture
+def server(app: Flask, two_processes: Server) -> Server:
+    """The same server, running again if a test before killed it."""
+    if two_processes.process is None:
+        two_processes.start()
+    return two_processes

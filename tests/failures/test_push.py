@@ -98,7 +98,7 @@ def test_response_lost(app: Flask, phone: Phone, assignment: Assignment) -> None
 
 @pytest.mark.parametrize("ways", [2, 3, 5, 10, 30])
 def test_identical_batches_at_once_over_real_processes(
-    app: Flask, phone: Phone, assignment: Assignment, two_processes: Server, ways: int
+    app: Flask, phone: Phone, assignment: Assignment, server: Server, ways: int
 ) -> None:
     visit_id = begin(phone, assignment.id)
     phone.record("visit.account", account_body(phone, visit_id))
@@ -107,7 +107,7 @@ def test_identical_batches_at_once_over_real_processes(
 
     def one(_: int) -> httpx.Response | None:
         barrier.wait()
-        return send(two_processes.url, raw, told)
+        return send(server.url, raw, told)
 
     with ThreadPoolExecutor(ways) as pool:
         answers = list(pool.map(one, range(ways)))
