@@ -6,7 +6,7 @@ Never guesses: a year that nobody published stays unpublished.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -20,10 +20,12 @@ from server.database import db, transaction
 from server.errors import Fault, Invalid
 from server.models.calendar import CalendarDay, CalendarYear
 from server.models.feed import EVERYONE, publish
+from server.rules.calendar import SATURDAY
 from server.workflows.recounting import recount_everything_later
 
 Kind = Literal["holiday", "makeup"]
 Days = Mapping[date, tuple[Kind, str]]
+ONE_DAY: Final = timedelta(days=1)
 NOTICE: Final = "State Council notice, as shipped by the package chinesecalendar"
 
 
@@ -37,7 +39,7 @@ def seed_calendar(*, now: datetime, region: str = "CN") -> list[int]:
 
     `region` is the rule pack's calendar: one deployment judges by one country's holidays.
     """
-    shipped = list(_published_days() if region == "CN" else _public_holidays(region, now=now))
+    shipped = list(published_days() if region == "CN" else _public_holidays(region, now=now))
     notice = NOTICE if region == "CN" else f"Public holidays of {region}, as computed by the package holidays"
     years = sorted({day.year for day, _, _ in shipped})
     with transaction() as session:
@@ -65,11 +67,31 @@ def seed_calendar(*, now: datetime, region: str = "CN") -> list[int]:
     return sorted(added)
 
 
-def _published_days() -> Iterable[tuple[date, Kind, str]]:
-    for day, name in constants.holidays.items():
-        yield day, "holiday", str(name)
+def published_days() -> Iterable[tuple[date, Kind, str]]:
+    """Give out the days of every shipped notice, each break with the weekends it is joined to.
+
+    The package knows which days are off in lieu and which are worked, and leaves weekends out that a notice
+    joins to a break (与周末连休), even between two of its days. The whole break is banned (AMB2).
+    """
+    known = {day: str(name) for day, name in constants.holidays.items()}
+    joined = {
+        weekend: name
+        for day, name in known.items()
+        for step in (-ONE_DAY, ONE_DAY)
+        for weekend in _weekend_beside(day, step)
+        if weekend not in known
+    }
+    for day, name in (known | joined).items():
+        yield day, "holiday", name
     for day, name in constants.workdays.items():
         yield day, "makeup", str(name)
+
+
+def _weekend_beside(day: date, step: timedelta) -> Iterable[date]:
+    day += step
+    while day.weekday() >= SATURDAY and day not in constants.workdays:
+        yield day
+        day += step
 
 
 def _public_holidays(region: str, *, now: datetime) -> Iterable[tuple[date, Kind, str]]:
