@@ -27,6 +27,7 @@ from server.models.packs import EnteredPack
 from server.rules.local_time import local_day
 from server.rules.pack import available, require_usable
 from server.rules.pack_file import PackError, PackFile, read_pack
+from server.workflows.recounting import recount_client_later, recount_everything_later
 from server.workflows.rejudging import rejudge_later
 from server.workflows.standing_packs import configured, read_entered, standing
 
@@ -126,6 +127,7 @@ def enter(new: NewOverlay, *, actor: Actor, now: datetime) -> EnteredPack:
         )
         session.add(row)
         _sweep(new.client_id)
+        _recount(new.client_id)
     return row
 
 
@@ -160,6 +162,7 @@ def withdraw(overlay_id: str, *, reason: str, actor: Actor, now: datetime) -> En
             .where(EnteredPack.id == overlay_id, EnteredPack.withdrawn_at.is_(None))
             .values(withdrawn_at=now, withdrawn_by=actor.staff_id, withdrawn_because=reason)
         )
+        _recount(newest.client_id)
     return newest
 
 
@@ -195,6 +198,14 @@ def _sweep(client_id: UUID | None) -> None:
     named = None if client_id is None else str(client_id)
     enqueue("overlays.sweep", client_id=named)
     enqueue("overlays.sweep", schedule_in=SWEEP_AGAIN_SECONDS, client_id=named)
+
+
+def _recount(client_id: UUID | None) -> None:
+    """Have deadlines counted again: a day ends when the client's window closes."""
+    if client_id is None:
+        recount_everything_later()
+    else:
+        recount_client_later(client_id)
 
 
 @task("overlays.sweep")
