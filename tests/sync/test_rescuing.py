@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -403,3 +404,26 @@ def test_captures_cut_off_before_their_promise_are_kept_for_a_person(phone: Phon
     (phone.media / "0190.part").write_bytes(b"half a video")
 
     assert [path.name for path in phone.shelf.unclaimed()] == ["0190.part"]
+
+
+def test_bytes_then_name_then_promise_reach_the_disk_in_this_order(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A power cut cannot be had in a test; what is asked of the kernel, and when, can be seen.
+    forced: list[tuple[str, int]] = []
+    really = os.fsync
+
+    def fsync(handle: int) -> None:
+        really(handle)
+        forced.append((Path(os.readlink(f"/proc/self/fd/{handle}")).name, phone.outbox.count_waiting()[0]))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    name = capture(phone, b"jpeg")
+
+    assert forced == [(f"{name}.part", 0), ("media", 0)]
+    asked = [phone.outbox.store.db.execute(f"PRAGMA {what}").fetchone()[0] for what in PRAGMAS]
+    assert (asked, phone.outbox.count_waiting()) == (["wal", 2], (1, 1))
+
+
+PRAGMAS = ("journal_mode", "synchronous")
