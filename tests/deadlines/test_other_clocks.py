@@ -178,6 +178,17 @@ def test_a_broken_promise_leads_to_the_last_stage():
     assert (said(clocks["F16"]), clocks["F16"].opened_by) == (("10-15 21:00", "running"), "promise")
 
 
+def test_what_came_on_the_promised_day_was_too_little_and_ends_nothing():
+    broken = (a_promise("10-09 10:00", "10-12", is_open=False),)
+
+    on_the_day, after = (
+        all_clocks(a_case(promises=broken, paid_on=(day(paid),)), "10-14 12:00")["F16"].state
+        for paid in ("10-12", "10-13")
+    )
+
+    assert (on_the_day, after) == ("running", "met")
+
+
 @pytest.mark.parametrize(
     ("calls", "due_on", "now", "expected"),
     [

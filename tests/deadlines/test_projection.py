@@ -23,13 +23,16 @@ from server.models.visits import Account, Visit
 from server.workflows import clocks, holds
 from server.workflows.calendar import publish_year
 from server.workflows.cases import NewEntry, add_ledger_entry, set_hardship
+from server.workflows.exchange.projections import reconcile_visits
 from server.workflows.holds import Word
 from server.workflows.recounting import recount_later
 from sync.protocol import uuid7
 from tests import cluster
 from tests.api.files import send
-from tests.builders import a_case, a_handset, a_visitor, add, an_address, an_assignment
-from tests.office import NOW, Office, Stopped, an_office
+from tests.api.test_letters import a_letter, seal
+from tests.builders import a_case, a_handset, a_ledger_entry, a_visitor, add, an_address, an_assignment
+from tests.letters.standing import a_standing_template
+from tests.office import NOW, Office, Stopped, a_door, an_office
 
 Row = tuple[Any, ...]
 
@@ -48,6 +51,12 @@ def from_scratch(now: datetime) -> dict[tuple[UUID, str], Row]:
         session.execute(sa.delete(CaseClock))
     clocks.recount_all(now=now)
     return stored()
+
+
+def settled(app: Flask, now: datetime = NOW) -> None:
+    """Count everything and leave no job behind, so that only what comes next can change a clock."""
+    run_worker(app, until_idle=True)
+    clocks.recount_all(now=now)
 
 
 def rules_of(case: Case) -> dict[str, str]:
@@ -93,7 +102,7 @@ def test_a_call_counts_at_once_and_for_the_debtors_other_case_too(app: Flask, of
     other = a_case(debtor=db.session.get_one(Debtor, case.debtor_id), allocated_on=date(2026, 11, 20))
     with transaction() as session:
         session.execute(sa.text("DELETE FROM ledger_entries"))
-    clocks.recount_all(now=NOW)
+    settled(app)
     assert rules_of(other)["F4"] == "running"
 
     add_ledger_entry(case.id, NewEntry("call", NOW), actor=office.actor(), now=NOW)
@@ -106,7 +115,7 @@ def test_a_call_counts_at_once_and_for_the_debtors_other_case_too(app: Flask, of
 
 def test_a_hold_suspends_and_its_release_lets_run(app: Flask, office: Office):
     case = a_quiet_case()
-    clocks.recount_all(now=NOW)
+    settled(app)
 
     held = holds.raise_on_case(case.id, reason="other", note="", actor=office.actor(), now=NOW)
     run_worker(app, until_idle=True)
@@ -120,7 +129,7 @@ def test_a_hold_suspends_and_its_release_lets_run(app: Flask, office: Office):
 
 def test_a_closed_case_has_no_clocks(app: Flask, office: Office):
     case = a_quiet_case()
-    clocks.recount_all(now=NOW)
+    settled(app)
     assert rules_of(case)
 
     imports(office, of_file(case, outstanding="0", balance_as_of="2026-11-22"))
@@ -129,9 +138,24 @@ def test_a_closed_case_has_no_clocks(app: Flask, office: Office):
     assert rules_of(case) == {}
 
 
-def test_hardship_and_a_new_balance_are_counted(app: Flask, office: Office):
+def test_hardship_tightens_what_may_still_be_asked_for(app: Flask, office: Office):
     case = a_quiet_case()
-    clocks.recount_all(now=NOW)
+    other = a_case(debtor=db.session.get_one(Debtor, case.debtor_id), state="closed")
+    with transaction() as session:
+        session.execute(sa.text("DELETE FROM ledger_entries"))
+    a_ledger_entry(other, channel="call", at=NOW)
+    settled(app)
+    before = rules_of(case)["F4"]
+
+    set_hardship(case.debtor_id, hardship=["pregnancy"])
+    run_worker(app, until_idle=True)
+
+    assert (before, rules_of(case)["F4"]) == ("running", "capped")
+
+
+def test_a_new_balance_is_counted(app: Flask, office: Office):
+    case = a_quiet_case()
+    settled(app)
 
     imports(office, of_file(case, outstanding="499.99", balance_as_of="2026-11-22"))
     run_worker(app, until_idle=True)
@@ -141,7 +165,7 @@ def test_hardship_and_a_new_balance_are_counted(app: Flask, office: Office):
 
 def test_the_first_case_of_a_months_batch_ends_the_clocks_of_f3(app: Flask, office: Office):
     old = a_quiet_case(allocated_on=date(2026, 5, 6))
-    clocks.recount_all(now=NOW)
+    settled(app)
     assert "F1" in rules_of(old)
     bank = reference_of(Client, old.client_id)
 
@@ -171,7 +195,7 @@ def test_a_visit_that_met_the_debtor_follows_up(app: Flask, office: Office):
             arrived_method="anchored", started_item=uuid7(), first_received_at=NOW, evidence_due_at=NOW,
         )
     )  # fmt: skip
-    clocks.recount_all(now=NOW)
+    settled(app)
     assert "F6" in rules_of(case)
 
     add(
@@ -181,16 +205,38 @@ def test_a_visit_that_met_the_debtor_follows_up(app: Flask, office: Office):
             written_latest=NOW, received_at=NOW,
         )
     )  # fmt: skip
-    clocks.recount(now=NOW, cases=[str(case.id)])
+    reconcile_visits(now=NOW, visit_ids=[str(visit.id)])  # what a push enqueues
+    run_worker(app, until_idle=True)
 
     assert "F11" in rules_of(case)  # somebody who was met is reachable
+
+
+def test_a_letter_that_was_posted_starts_its_clock_and_its_receipt_another(app: Flask, office: Office):
+    door = a_door()
+    a_standing_template(door.case)
+    with transaction() as session:
+        session.execute(sa.text("DELETE FROM ledger_entries"))
+    letter = a_letter(office, door)
+    seal(office, letter)
+    settled(app)
+    before = set(rules_of(door.case))
+    path, posted = f"/letters/{letter['id']}/deliveries", {"posted_on": "2026-11-23"}
+
+    assert office.ask(path, posted).status_code == 200
+    run_worker(app, until_idle=True)
+    on_its_way = set(rules_of(door.case)) - before
+    office.ask(path, {**posted, "received_on": "2026-11-23"})
+    run_worker(app, until_idle=True)
+
+    assert on_its_way == {"F17"}
+    assert set(rules_of(door.case)) - before == {"F17", "F18"}
 
 
 def test_a_published_calendar_is_counted_again(app: Flask, office: Office):
     late = NOW.replace(month=12, day=29)
     app.extensions["clock"] = Stopped(at=late)
     case = a_quiet_case(allocated_on=date(2026, 12, 29))
-    clocks.recount_all(now=late)
+    settled(app, late)
     before = stored()[case.id, "F6"]
 
     publish_year(
@@ -334,7 +380,7 @@ def test_after_any_events_the_projection_is_what_counting_from_scratch_gives(
     first = a_quiet_case()
     second = a_case(debtor=db.session.get_one(Debtor, first.debtor_id), allocated_on=date(2026, 5, 6))
     stage.cases = [first, second, a_quiet_case(allocated_on=date(2026, 5, 6), hand="second")]
-    clocks.recount_all(now=NOW)
+    settled(app)
 
     for event, which in events:
         stage.happen(event, which)
@@ -347,7 +393,7 @@ def test_after_any_events_the_projection_is_what_counting_from_scratch_gives(
 def test_every_event_of_the_property_can_happen(app: Flask, event: str):
     stage = Stage(app, an_office(app))
     stage.cases = [a_quiet_case()]
-    clocks.recount_all(now=NOW)
+    settled(app)
 
     stage.happen(event, 0)
     run_worker(app, until_idle=True)

@@ -197,6 +197,12 @@ def test_after_a_release_the_days_that_were_left_run_on():
     assert said(all_clocks(case, "10-22 09:00")["F6"]) == ("10-23 21:00", "running")
 
 
+def test_days_of_a_hold_are_no_calendar_days_either():
+    case = a_case(touches=IN_VAIN, outstanding_fen=100, holds=(a_hold("10-15", "10-17"),))
+
+    assert said(all_clocks(case, "10-18 09:00")["F7"]) == ("10-25 21:00", "running")
+
+
 def test_a_hold_that_stands_leaves_the_deadline_where_it_was():
     held: CaseSituation = a_case(touches=IN_VAIN, holds=(a_hold("10-15"),))
 
