@@ -62,6 +62,15 @@ def test_a_client_that_loosens_is_refused(parameter: str):
         combine([house(), an_overlay(parameter)], on=DAY)
 
 
+def test_an_overlay_that_a_stricter_release_overtook_changes_nothing_and_stops_nobody():
+    """It was entered when it still tightened; judging goes on with the strictest value."""
+    overlay = an_overlay('window_closes = { value = 22:00:00, rule = "A11", article = "3", grade = "P" }')
+
+    pack = combine([house(), overlay], on=DAY, may_loosen=True)
+
+    assert (pack.window_closes, pack.source_of("window_closes")["pack"]) == (time(21), "cn.house@2")
+
+
 def test_a_looser_law_changes_nothing():
     law = an_overlay(
         'window_closes = { value = 22:00:00, rule = "T1", article = "1", grade = "S" }',
@@ -110,6 +119,23 @@ def test_a_faulty_pack_is_refused_with_its_place(parameters: str, message: str):
 def test_a_pack_alone_that_sets_too_little_is_refused():
     with pytest.raises(PackError, match="no pack sets"):
         combine([an_overlay("")], on=DAY)
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ('key = "x"\nrule = "Z9"', "rule 'Z9' is not in the catalogue"),
+        ('key = "x"\nrule = "B1"\nalso = ["Z9"]', "rule 'Z9' is not in the catalogue"),
+        ('key = "x"\nrule = "B1"\nwhen = "later"', "it is before or inside"),
+        ('key = ""\nrule = "B1"', "key must be a text"),
+        ('rule = "B1"', "'key' is missing"),
+    ],
+)
+def test_a_faulty_checklist_is_refused(item: str, message: str):
+    with pytest.raises(PackError, match=r"overlay\.toml") as refusal:
+        an_overlay(f"[[checklist]]\n{item}")
+
+    assert message in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["cn.nowhere", "cn.house@1"])
