@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("judge", "imports", "push", "upload", "deadlines")
+BENCHES = ("judge", "imports", "push", "pull", "upload", "deadlines")
 
 
 def main() -> int:

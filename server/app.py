@@ -23,11 +23,11 @@ from server.config import Config
 from server.database import db
 from server.media.opening import open_store
 from server.signing import Signer
-from server.workflows import reconciliation
-from server.workflows.exchange import overdue
+from server.workflows import backups, reconciliation
+from server.workflows.exchange import forgetting, overdue
 from sync.protocol import uuid7
 
-__all__ = ["create_app", "models", "overdue", "reconciliation"]
+__all__ = ["backups", "create_app", "forgetting", "models", "overdue", "reconciliation"]
 
 API = "/api/v1"
 
@@ -78,7 +78,6 @@ def _flask_settings(config: Config) -> dict[str, Any]:
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_size": config.pool_size,
             "max_overflow": config.pool_size,
-            "pool_pre_ping": True,
             "pool_timeout": 30,
             "hide_parameters": True,  # an exception's text goes to the log, and parameters are people's data
         },

@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "check-config": "server.commands.settings:check_config",
     "verify": "server.commands.proof:verify_bundle",
     "check-log": "server.commands.check_log:check_log",
+    "backup": "server.commands.backups:backup",
+    "restored": "server.commands.backups:restored",
     "demo": "server.commands.demo:demo",
 }
 

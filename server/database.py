@@ -5,6 +5,7 @@ must write last (the change feed locks its counters as the final statement) regi
 PostgreSQL is the only dialect; the embedded server lives in `embedded.py`.
 """
 
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -13,7 +14,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event, pool
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 
 NAMING = {
@@ -107,6 +110,23 @@ def release_connection() -> None:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("unsaved changes outside transaction()")
     session.commit()
+
+
+@event.listens_for(pool.QueuePool, "checkout")
+def _notice_the_dead(connection: Any, _record: Any, _pooled: Any) -> None:
+    """Replace a pooled connection whose server has gone, without asking it.
+
+    PostgreSQL says nothing unasked to an idle client but good-bye. A question instead (pool_pre_ping) costs a
+    round trip on every request.
+    """
+    if connection.closed or _has_something_to_read(connection.fileno()):
+        raise DisconnectionError("the server has closed this connection")
+
+
+def _has_something_to_read(descriptor: int) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def one_of(column: str, *values: str) -> sa.CheckConstraint:

@@ -9,19 +9,19 @@ Arguments are ids and plain values, never personal data: they stand in the queue
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import procrastinate
 import sqlalchemy as sa
 from flask import Flask
-from procrastinate import exceptions, jobs, tasks
+from procrastinate import jobs, tasks
 from procrastinate.schema import SchemaManager
 from psycopg import Connection
-from psycopg.pq import TransactionStatus
 
 from server.database import db
+from server.driver import documents, run, texts
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ LONGEST_WAIT_SECONDS: Final = 600
 KEEP_DONE_HOURS: Final = 72
 POLL_SECONDS: Final = 1.0
 """Notifications wake the worker at once; this is for those it misses while it connects."""
+QUEUE: Final = "default"
 TABLE_PREFIX: Final = "procrastinate_"
 STALLED_EVERY: Final = "* * * * *"
 
@@ -78,39 +79,51 @@ def enqueue(
 ) -> bool:
     """Defer a task inside the caller's transaction; False when its `queueing_lock` is already waiting.
 
-    Jobs of the same `lock` never run at the same time. `schedule_in` is in seconds. The raw connection is
-    fetched inside the savepoint on purpose: caught outside, AlreadyEnqueued leaves the whole transaction
-    aborted, yet SQLAlchemy's commit returns normally and every row of the caller is lost.
+    Jobs of the same `lock` never run at the same time. `schedule_in` is in seconds.
+    """
+    return bool(_defer(name, [(queueing_lock, args)], lock=lock, schedule_in=schedule_in))
+
+
+def enqueue_each(name: str, jobs_by_lock: Mapping[str, Mapping[str, Any]]) -> int:
+    """Defer a task once per queueing lock, in one statement; return how many were not waiting already."""
+    return _defer(name, list(jobs_by_lock.items())) if jobs_by_lock else 0
+
+
+def _defer(
+    name: str,
+    wanted: Sequence[tuple[str | None, Mapping[str, Any]]],
+    *,
+    lock: str | None = None,
+    schedule_in: int | None = None,
+) -> int:
+    """Write jobs as procrastinate's own function does, but leave out what waits already.
+
+    Its function raises instead, and the savepoint which that needs costs more than the job.
     """
     session = db.session()
     if not session.info.get("in_transaction"):
         raise RuntimeError(f"enqueue({name!r}) outside transaction(): the job would never be committed")
     if name not in _registry:
         raise RuntimeError(f"no task is named {name!r}; the worker would not know what to do")
-    try:
-        with session.begin_nested():
-            connection = _raw_connection(session.connection())
-            deferrer = _queue.configure_task(
-                name,
-                lock=lock,
-                queueing_lock=queueing_lock,
-                schedule_in={"seconds": schedule_in} if schedule_in else None,
-                connection=connection,
-            )
-            deferrer.defer(**args)
-    except exceptions.AlreadyEnqueued:
-        _raw_connection(session.connection())
-        return False
-    return True
+    values = {
+        "queue": QUEUE,
+        "task": name,
+        "lock": lock,
+        "seconds": schedule_in,
+        "queueing_locks": texts(queueing_lock for queueing_lock, _ in wanted),
+        "args": documents(dict(args) for _, args in wanted),
+    }
+    return len(run(session, _DEFER, values))
 
 
-def _raw_connection(connection: sa.Connection) -> Connection[Any]:
-    """Return psycopg's connection, which must be in a transaction that can still be committed."""
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, Connection)
-    if raw.info.transaction_status != TransactionStatus.INTRANS:
-        raise RuntimeError(f"the transaction cannot be committed: {raw.info.transaction_status.name}")
-    return raw
+_DEFER: Final = """
+    INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args, scheduled_at)
+    SELECT %(queue)s, %(task)s, %(lock)s, job.queueing_lock, job.args,
+           clock_timestamp() + make_interval(secs => %(seconds)s)
+    FROM unnest(%(queueing_locks)s, %(args)s) AS job (queueing_lock, args)
+    ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
+    RETURNING id
+"""
 
 
 def apply_schema(connection: sa.Connection) -> None:
@@ -219,7 +232,3 @@ async def rescue_stalled(queue: procrastinate.App) -> int:
         await queue.job_manager.retry_job(job)
         rescued += 1
     return rescued
-
-
-_queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
-"""Used to defer on the caller's connection only; it never opens one of its own."""

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,6 +38,7 @@ class Signer:
     keyid: str
     public_spki: bytes
     rescue: BoxOpener
+    _made: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_seed(cls, seed: bytes, *, secret: bytes) -> "Signer":
@@ -50,7 +51,9 @@ class Signer:
     @property
     def rescue_key(self) -> dict[str, Any]:
         """What phones get to lock rescue bundles with, signed: nobody else can slip his own key in."""
-        return self.seal(RESCUE_KEY, rescue_key_body(self.rescue.public))
+        if RESCUE_KEY not in self._made:
+            self._made[RESCUE_KEY] = self.seal(RESCUE_KEY, rescue_key_body(self.rescue.public))
+        return self._made[RESCUE_KEY]
 
     def sign(self, payload_type: str, payload: bytes) -> bytes:
         """Sign the payload's PAE; 64 bytes."""

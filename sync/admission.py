@@ -6,14 +6,22 @@ else about admission; what an item *means* is a later matter (store first, judge
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from sync.envelope import PublicKey, digest
-from sync.protocol import ITEM, Item, PushedItem
+from sync.envelope import digest
+from sync.protocol import ITEM, Envelope, Item, PushedItem
 from sync.wire import WireFault, read_item
 
 Admission = Literal["new", "duplicate", "conflicting"]
+
+
+class Seal(Protocol):
+    """A phone's key, as far as it is needed here."""
+
+    def has_sealed(self, envelope: Envelope) -> bool:
+        """Whether one of the envelope's signatures is by this key."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Candidate:
     flags: tuple[str, ...] = ()
 
 
-def examine(pushed: PushedItem, *, device_id: UUID, key: PublicKey) -> Candidate:
+def examine(pushed: PushedItem, *, device_id: UUID, key: Seal) -> Candidate:
     """Check signature and form of one item. Whatever is wrong becomes a `problem`, never an exception."""
     name = digest(pushed.envelope.payload_type, pushed.envelope.payload)
     if pushed.envelope.payload_type != ITEM:

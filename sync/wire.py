@@ -17,6 +17,7 @@ from sync.protocol import Clock, Envelope, Item, PushBatch, PushedItem, Signatur
 
 MAX_DEPTH: Final = 64
 MAX_INTEGER: Final = 2**53
+NESTING: Final = frozenset({dict, list})
 MAX_ITEMS: Final = 500
 
 
@@ -40,9 +41,10 @@ def parse(raw: bytes) -> Any:
         raise WireFault("", f"not valid JSON: {error}") from None
     # Escapes are the only way a NUL or half a surrogate pair gets past the UTF-8 decoder, and nothing
     # nests deeper than it has brackets: most texts need no second look.
-    has_escapes = "\\u" in text
-    if has_escapes or text.count("{") + text.count("[") > MAX_DEPTH:
-        _check_shape(value, has_escapes=has_escapes)
+    if "\\u" in text:
+        _check_texts(value)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(value)
     return value
 
 
@@ -64,21 +66,33 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_shape(value: Any, *, has_escapes: bool) -> None:
-    looked_at = (str, dict, list) if has_escapes else (dict, list)
-    waiting = [(value, 0)] if isinstance(value, looked_at) else []
+def _check_depth(value: Any) -> None:
+    """Go down level by level, over lists and objects only."""
+    level = [value] if type(value) in NESTING else []
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            part
+            for one in level
+            for part in (one.values() if type(one) is dict else one)
+            if type(part) in NESTING
+        ]
+        if not level:
+            return
+    raise WireFault("", f"nests deeper than {MAX_DEPTH} levels")
+
+
+def _check_texts(value: Any) -> None:
+    waiting = [value]
     while waiting:
-        current, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise WireFault("", f"nests deeper than {MAX_DEPTH} levels")
+        current = waiting.pop()
         if isinstance(current, str):
             if not is_storable(current):
                 raise WireFault("", "has text with a NUL or half of a surrogate pair")
-            continue
-        parts = current.values() if isinstance(current, dict) else current
-        waiting.extend((part, depth + 1) for part in parts if isinstance(part, looked_at))
-        if has_escapes and isinstance(current, dict):
-            waiting.extend((key, depth + 1) for key in current)
+        elif isinstance(current, dict):
+            waiting.extend(current)
+            waiting.extend(current.values())
+        elif isinstance(current, list):
+            waiting.extend(current)
 
 
 def is_storable(text: str) -> bool:
@@ -89,11 +103,20 @@ def is_storable(text: str) -> bool:
 class Reader:
     """Reads members of one JSON object, naming the pointer of whatever is not as it should be."""
 
-    def __init__(self, value: Any, pointer: str = "") -> None:
+    __slots__ = ("_above", "_name", "value")
+
+    def __init__(self, value: Any, pointer: str = "", *, above: "Reader | None" = None) -> None:
+        """`pointer` names the object, or with `above` its member there; it is spelt out for a fault only."""
+        self._above = above
+        self._name = pointer
         if not isinstance(value, dict):
-            raise WireFault(pointer, "must be an object")
+            raise WireFault(self.pointer, "must be an object")
         self.value: dict[str, Any] = value
-        self.pointer = pointer
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer of the object."""
+        return self._name if self._above is None else self._above.at(self._name)
 
     def at(self, key: str) -> str:
         """Return the pointer of a member."""
@@ -197,7 +220,7 @@ class Reader:
 
     def within(self, key: str) -> "Reader":
         """Return a reader of a member that is an object."""
-        return Reader(self.required(key), self.at(key))
+        return Reader(self.required(key), key, above=self)
 
 
 def _uuid(value: Any, pointer: str) -> UUID:
@@ -244,9 +267,8 @@ def write_instant(instant: datetime) -> str:
 
 def read_envelope(reader: Reader) -> Envelope:
     """Read a DSSE envelope; the payload is kept as the exact bytes."""
-    signatures = [
-        Reader(value, f"{reader.at('signatures')}/{n}") for n, value in enumerate(reader.array("signatures"))
-    ]
+    listed = reader.array("signatures")
+    signatures = [Reader(value, f"{reader.at('signatures')}/{n}") for n, value in enumerate(listed)]
     return Envelope(
         payload_type=reader.text("payloadType", most=256),
         payload=reader.base64("payload"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, json
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException
 
 from server.errors import (
@@ -112,9 +112,9 @@ def _input_error(slug: str, faults: list[Fault]) -> DomainError:
     return Invalid(slug, "Correct the fields listed in `errors` and send the request again.", faults=faults)
 
 
-def from_database(error: OperationalError) -> Response:
-    """Render a database that is away, full or shutting down: nothing was stored, try again."""
-    log.error("database.unavailable", error=type(error.orig).__name__)
+def from_database(error: OperationalError | InterfaceError | TimeoutError) -> Response:
+    """Render a database that is away, full, busy or shutting down: nothing was stored, try again."""
+    log.error("database.unavailable", error=type(getattr(error, "orig", error)).__name__)
     return from_domain(
         Unavailable(
             "database-unavailable",
@@ -142,6 +142,7 @@ def register(app: Flask) -> None:
     """Make every error of the app leave as a problem."""
     app.register_error_handler(DomainError, from_domain)
     app.register_error_handler(HTTPException, from_http)
-    app.register_error_handler(OperationalError, from_database)
+    for kind in (OperationalError, InterfaceError, TimeoutError):
+        app.register_error_handler(kind, from_database)
     app.register_error_handler(DataError, from_unstorable)
     app.register_error_handler(Exception, from_fault)

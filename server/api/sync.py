@@ -1,9 +1,15 @@
-"""A phone's two doors: push what it recorded, pull what changed."""
+"""A phone's two doors: push what it recorded, pull what changed.
 
-from typing import Any
+Their answers are large and made by us from end to end: they are written as they are, not checked member by
+member against their schema, and packed for phones that say they can unpack.
+"""
+
+import json
+import zlib
+from typing import Any, Final
 
 import marshmallow as ma
-from flask import request
+from flask import Response, request
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires_device, requires_submitter
@@ -13,6 +19,9 @@ from server.workflows.exchange import answers, inbox, pulling
 blueprint = Blueprint("sync", __name__, url_prefix="/sync", description="Offline sync of phones")
 
 MAX_RAW_BYTES = 64 * 1024 * 1024
+WORTH_PACKING: Final = 1400
+"""Bytes: what fits one packet is sent as it is."""
+GZIP: Final = 31
 
 
 class PullQuerySchema(ma.Schema):
@@ -66,9 +75,15 @@ class StatusSchema(ma.Schema):
     settled = ma.fields.List(ma.fields.Nested(SettledSchema))
 
     acked_seq = ma.fields.Integer()
+    highest_seq = ma.fields.Integer()
+    durable_through = ma.fields.Integer()
     missing = ma.fields.List(ma.fields.List(ma.fields.Integer()))
-    quarantined = ma.fields.List(ma.fields.UUID())
+    stored = ma.fields.Integer()
+    waiting = ma.fields.List(ma.fields.UUID())
     held = ma.fields.List(ma.fields.UUID())
+    quarantined = ma.fields.List(ma.fields.UUID())
+    conflicting = ma.fields.List(ma.fields.UUID())
+    raw = ma.fields.Integer()
 
 
 _BATCH = {
@@ -91,10 +106,10 @@ _RAW = {
 @requires_device
 @blueprint.arguments(PullQuerySchema, location="query")
 @blueprint.response(200, PullPageSchema)
-def pull(query: dict[str, Any]) -> dict[str, Any]:
+def pull(query: dict[str, Any]) -> Response:
     """Return what changed since the cursor. 410 `feed-reset`: start over without one."""
-    return pulling.pull(
-        cursor=query["cursor"], limit=query["limit"], actor=current_actor(), now=current_time()
+    return _written(
+        pulling.pull(cursor=query["cursor"], limit=query["limit"], actor=current_actor(), now=current_time())
     )
 
 
@@ -102,9 +117,9 @@ def pull(query: dict[str, Any]) -> dict[str, Any]:
 @requires_submitter
 @blueprint.doc(**_BATCH)
 @blueprint.response(200, PushAnswerSchema)
-def push() -> dict[str, Any]:
+def push() -> Response:
     """Store signed items. Repeating a batch returns the same receipts."""
-    return inbox.push(request.get_data(cache=False), actor=current_actor(), now=current_time())
+    return _written(inbox.push(request.get_data(cache=False), actor=current_actor(), now=current_time()))
 
 
 @blueprint.post("/quarantine")
@@ -123,3 +138,14 @@ def quarantine() -> dict[str, Any]:
 def status() -> answers.Status:
     """Say what of this phone is stored, missing, held or quarantined."""
     return answers.status(actor=current_actor())
+
+
+def _written(answer: dict[str, Any]) -> Response:
+    """Write an answer as JSON, gzipped (at the quickest level) where that pays and the phone accepts it."""
+    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {"Vary": "Accept-Encoding"}
+    if len(body) > WORTH_PACKING and request.accept_encodings["gzip"] > 0:
+        packer = zlib.compressobj(level=1, wbits=GZIP)
+        body = packer.compress(body) + packer.flush()
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, mimetype="application/json", headers=headers)

@@ -5,6 +5,7 @@ Every invariant the database can hold is a constraint here; ARCHITECTURE.md list
 
 from server.models import (
     access,
+    backups,
     calendar,
     cases,
     dispatch,
@@ -20,6 +21,7 @@ from server.models import (
 
 __all__ = [
     "access",
+    "backups",
     "calendar",
     "cases",
     "dispatch",

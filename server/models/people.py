@@ -78,7 +78,8 @@ class SignInCounter(Model):
 class Device(Model):
     """An enrolled phone. Never deleted: its signatures must stay verifiable.
 
-    `acked_seq`: every item up to this number is stored here.
+    `acked_seq`: every item up to this number is stored here; `highest_seq`: none above it is.
+    `durable_seq`: every item up to this number is in a completed backup (`models.backups`).
     """
 
     __tablename__ = "devices"
@@ -92,6 +93,8 @@ class Device(Model):
     enrolled_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     acked_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+    highest_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+    durable_seq: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Token(Model):

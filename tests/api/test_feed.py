@@ -1,5 +1,7 @@
 """The feed's own books: digests that say what a phone must hold, whatever was published in which order."""
 
+import gzip
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from server.database import db, transaction
 from server.models.dispatch import Assignment
 from server.models.feed import FeedHead, FeedRow, Op, hex_digest, publish, staff_scope
 from server.models.people import Staff
+from server.workflows.exchange.forgetting import AT_ONCE, forget_removals
 from sync.feed import digest_of
 from sync.phone import Phone
 from sync.protocol import uuid7
@@ -139,3 +142,125 @@ def test_a_row_whose_entity_is_gone_is_taken_off_phones_and_out_of_the_digest(
     assert [(one["id"], one["op"]) for one in second["changes"]] == [(str(lost), "remove")]
     assert second["scope_digest"][own] == digest_of(holdings(first, own))
     assert third["changes"] == []
+
+
+def age(scope: str, entity_id: UUID, *, days: int) -> None:
+    with transaction() as session:
+        old = sa.update(FeedRow).where(FeedRow.scope == scope, FeedRow.entity_id == entity_id)
+        session.execute(old.values(changed_at=sa.func.now() - timedelta(days=days)))
+
+
+def removals(scope: str) -> list[UUID]:
+    db.session.rollback()
+    rows = sa.select(FeedRow.entity_id).where(FeedRow.scope == scope, FeedRow.op == "remove")
+    return list(db.session.scalars(rows.order_by(FeedRow.seq)))
+
+
+def published(scope: str, op: Op, *entities: UUID) -> None:
+    for entity_id in entities:
+        with transaction():
+            publish(scope, kind="assignment", entity_id=entity_id, op=op)
+
+
+def test_old_removals_are_forgotten_and_who_missed_them_starts_over(
+    app: Flask, phone: Phone, visitor: Staff
+) -> None:
+    own = staff_scope(visitor.id)
+    kept, gone, recent = give(visitor), uuid7(), uuid7()
+    early = page(app, phone)["cursor"]
+    published(own, "remove", gone, recent)
+    late = page(app, phone)["cursor"]
+    age(own, gone, days=91)
+    age(own, recent, days=89)
+    before = digests()
+
+    forget_removals(now=now())
+
+    assert (removals(own), digests()) == ([recent], before)
+    with office(app) as http:
+        headers = {"Authorization": f"Bearer {phone.outbox.fact('token')}"}
+        missed = http.get("/api/v1/sync/pull", params={"cursor": early}, headers=headers)
+    assert (missed.status_code, missed.json()["type"]) == (410, "/problems/feed-reset")
+    assert page(app, phone, cursor=late)["changes"] == []
+    assert [one["id"] for one in page(app, phone)["changes"]] == [str(kept.id), str(recent)]
+
+
+def test_a_first_sync_of_many_pages_is_not_sent_back_by_what_was_forgotten_before(
+    app: Flask, phone: Phone, visitor: Staff
+) -> None:
+    own = staff_scope(visitor.id)
+    held = {str(give(visitor, after_days=day).id) for day in range(4)}
+    gone = uuid7()
+    published(own, "remove", gone)
+    age(own, gone, days=91)
+    forget_removals(now=now())
+
+    pages = [page(app, phone, limit=1)]
+    while pages[-1]["has_more"]:
+        pages.append(page(app, phone, limit=1, cursor=pages[-1]["cursor"]))
+
+    assert {change["id"] for one in pages for change in one["changes"]} == held
+    assert len(pages) == 4
+
+
+def test_whoever_publishes_is_not_waited_for_and_does_not_wait(app: Flask, visitor: Staff) -> None:
+    own, other = staff_scope(visitor.id), staff_scope(uuid7())
+    gone = uuid7()
+    for scope in (own, other):
+        published(scope, "remove", gone)
+        age(scope, gone, days=91)
+    with db.engine.connect() as writer:
+        writer.execute(sa.text("SELECT FROM feed_heads WHERE scope = :own FOR UPDATE"), {"own": own})
+
+        forget_removals(now=now())
+
+        assert (removals(own), removals(other)) == ([gone], [])
+    forget_removals(now=now())
+    assert removals(own) == []
+
+
+def test_forgetting_takes_small_bites_until_nothing_is_left(app: Flask, visitor: Staff) -> None:
+    own, kept = staff_scope(visitor.id), uuid7()
+    with transaction():
+        publish(own, kind="assignment", entity_id=kept, op="put")
+        for _ in range(2 * AT_ONCE + 1):
+            publish(own, kind="assignment", entity_id=uuid7(), op="remove")
+    with transaction() as session:
+        session.execute(sa.update(FeedRow).values(changed_at=sa.func.now() - timedelta(days=91)))
+
+    forget_removals(now=now())
+
+    assert removals(own) == []
+    assert db.session.scalars(sa.select(FeedRow.entity_id)).all() == [kept]
+    assert db.session.scalars(sa.select(FeedHead.oldest_tombstone)).one() == 2 * AT_ONCE + 2
+
+
+def test_who_regains_access_gets_the_whole_body_again(app: Flask, phone: Phone, visitor: Staff) -> None:
+    assignment, own = give(visitor), staff_scope(visitor.id)
+    cursor = page(app, phone)["cursor"]
+    published(own, "remove", assignment.id)
+    taken = page(app, phone, cursor=cursor)
+    published(own, "put", assignment.id)
+
+    given = page(app, phone, cursor=taken["cursor"])
+
+    assert [one["op"] for one in taken["changes"]] == ["remove"]
+    (change,) = given["changes"]
+    assert (change["op"], change["rev"], change["body"]["debtor"]["name"]) == ("put", 3, "张小明")
+
+
+def test_a_phone_that_can_unpack_gets_its_page_packed(app: Flask, phone: Phone, visitor: Staff) -> None:
+    for day in range(3):
+        give(visitor, after_days=day)
+    headers = {"Authorization": f"Bearer {phone.outbox.fact('token')}"}
+    client = app.test_client()
+
+    plain = client.get("/api/v1/sync/pull", headers=headers)
+    packed = client.get("/api/v1/sync/pull", headers={**headers, "Accept-Encoding": "br, gzip"})
+    refused = client.get("/api/v1/sync/pull", headers={**headers, "Accept-Encoding": "gzip;q=0"})
+
+    assert (plain.headers.get("Content-Encoding"), refused.headers.get("Content-Encoding")) == (None, None)
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    unpacked = json.loads(gzip.decompress(packed.data))
+    assert unpacked["changes"] == plain.get_json()["changes"]
+    assert len(packed.data) < len(plain.data) / 2

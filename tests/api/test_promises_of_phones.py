@@ -18,7 +18,7 @@ from server.models.people import Staff
 from server.models.visits import Account, Item, Visit
 from server.workflows.dispatch import assign
 from server.workflows.exchange.overdue import apply_overdue_items
-from server.workflows.exchange.projections import project_items
+from server.workflows.exchange.waiting import project_items
 from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7

@@ -212,5 +212,5 @@ def test_a_full_disk_is_no_fault_of_the_items(app: Flask, phone: Phone, assignme
     later = push_raw(app, phone, raw)
 
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/database-unavailable")
-    assert [one["outcome"] for one in later.json()["outcomes"]] == ["duplicate", "duplicate"]
+    assert [one["outcome"] for one in later.json()["outcomes"]] == ["applied", "applied"]
     assert [one["problem"] for one in later.json()["outcomes"]] == [None, None]

@@ -24,7 +24,7 @@ from server.models.feed import FeedHead, FeedRow, publish, staff_scope
 from server.models.people import Device, Staff
 from server.models.visits import Account, ConflictingItem, Item, Visit
 from server.workflows.calendar import seed_calendar
-from server.workflows.exchange.projections import project_items, reconcile_visits
+from server.workflows.exchange.waiting import look_at_held_again, project_items, reconcile_visits
 from sync.client import Report, SyncFault
 from sync.envelope import digest
 from sync.phone import Phone, claims_of
@@ -296,6 +296,28 @@ def test_an_account_before_its_check_in_is_held_and_then_applied(
     assert outcomes(early) == ["held"]
     db.session.rollback()
     assert db.session.get(Account, account) is not None
+
+
+def test_pushes_that_cross_do_not_leave_an_item_waiting(
+    app: Flask, phone: Phone, assignment: Assignment, visitor: Staff, tmp_path: Path
+) -> None:
+    other = a_phone(visitor, tmp_path / "other")
+    visit_id = start(phone, assignment.id)
+    account = an_account(other, visit_id)
+    held = push(app, other)
+    with transaction() as session:  # as if the check-in's push had not seen it
+        session.execute(sa.update(Item).values(outcome="applied"))
+    push(app, phone)
+    with transaction() as session:
+        session.execute(sa.update(Item).where(Item.type == "visit.account").values(outcome="held"))
+
+    waiting = "SELECT args FROM procrastinate_jobs WHERE task_name = 'look_at_held_again'"
+    (asked,) = db.session.scalars(sa.text(waiting)).all()
+    look_at_held_again(now=now(), **asked)
+
+    other.close()
+    assert outcomes(held) == ["held"]
+    assert db.session.get_one(Account, account).visit_id == visit_id
 
 
 def test_a_cloned_phone_shows_as_a_fork(app: Flask, phone: Phone, assignment: Assignment) -> None:

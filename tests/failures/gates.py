@@ -45,6 +45,14 @@ class Gate:
         """Let everybody through."""
         self.connection.execute("SELECT pg_advisory_unlock_all()")
 
+    def left(self, session: int) -> None:
+        """Wait until a database session is over: what its commit had to do is done."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        still_there = "SELECT FROM pg_stat_activity WHERE pid = %s"
+        while self.connection.execute(still_there, [session]).fetchone() is not None:
+            assert time.monotonic() < deadline, "the session does not end"
+            self.connection.execute("SELECT pg_sleep(0.005)")
+
     def end(self, session: int) -> None:
         """End a database session, as happens when the machine at its other end is gone."""
         self.connection.execute("SELECT pg_terminate_backend(%s, 10000)", [session])

@@ -52,7 +52,10 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
         f"{PUSH}::test_killed_after_the_inbox_commit",
         f"{SYNC}::test_items_left_in_the_inbox_by_a_crash_are_applied_by_the_periodic_job",
     ),
-    "kill -9 before it": (f"{PUSH}::test_killed_before_the_inbox_commit",),
+    "kill -9 before it": (
+        f"{PUSH}::test_killed_before_the_inbox_commit",
+        f"{PUSH}::test_killed_while_the_items_are_applied",
+    ),
     "one poison item of 50": (f"{SYNC}::test_one_poison_item_of_fifty_does_not_hold_up_the_others",),
     "same id, other bytes": (f"{SYNC}::test_same_id_with_other_bytes_keeps_both",),
     "seq 7 before 6": (f"{SYNC}::test_a_later_number_before_an_earlier_one_is_applied_and_the_gap_is_named",),

@@ -125,21 +125,40 @@ def test_killed_after_the_inbox_commit(
     begin(phone, assignment.id)
     raw, told = written(phone), headers(phone)
 
+    with gate(config.libpq_url, "items", at="commit") as in_commit, in_flight(server.url, raw, told):
+        session = in_commit.reached()
+        server.kill()
+        in_commit.open()  # the commit that was asked for takes place, and nobody is left to say so
+        in_commit.left(session)
+    db.session.rollback()
+    kept = db.session.execute(sa.select(Item.outcome, Item.receipt)).one()
+    server.start()
+    answer = send(server.url, raw, told)
+
+    assert answer is not None
+    (outcome,) = answer.json()["outcomes"]
+    assert (kept.outcome, outcome["outcome"], outcome["receipt"]) == ("applied", "duplicate", kept.receipt)
+    assert (stored(Item), stored(Visit)) == (1, 1)
+
+
+def test_killed_while_the_items_are_applied(
+    app: Flask, config: Config, phone: Phone, assignment: Assignment, server: Server
+) -> None:
+    begin(phone, assignment.id)
+    raw, told = written(phone), headers(phone)
+
     with gate(config.libpq_url, "visits", at="statement") as at_projection, in_flight(server.url, raw, told):
         session = at_projection.reached()
         server.kill()
         at_projection.end(session)
-    kept = db.session.execute(sa.select(Item.outcome, Item.receipt)).one()
-    visits_then = stored(Visit)
+    stored_then = (stored(Item), stored(Visit))
     server.start()
     answer = send(server.url, raw, told)
 
-    assert (kept.outcome, visits_then) == ("received", 0)
+    assert stored_then == (0, 0)  # nothing was acknowledged, and nothing of it is there
     assert answer is not None
-    assert answer.json()["outcomes"][0]["receipt"] == kept.receipt
-    db.session.rollback()
-    assert db.session.scalars(sa.select(Item.outcome)).all() == ["applied"]
-    assert stored(Visit) == 1
+    assert [one["outcome"] for one in answer.json()["outcomes"]] == ["applied"]
+    assert (stored(Item), stored(Visit)) == (1, 1)
 
 
 def test_killed_before_the_inbox_commit(

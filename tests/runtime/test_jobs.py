@@ -13,7 +13,6 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from procrastinate.exceptions import AlreadyEnqueued
 
 from server import jobs
 from server.clock import Clock
@@ -104,19 +103,38 @@ def test_job_that_already_waits_leaves_everything_else_committed(queue_app: Flas
     assert len(waiting()) == 2
 
 
-def test_the_naive_way_loses_the_rows_without_a_word(queue_app: Flask):
-    """Why `enqueue` is as it is: should this ever fail, the savepoint is no longer needed."""
+def test_many_jobs_are_deferred_at_once_but_for_those_that_wait_already(queue_app: Flask):
     with transaction():
-        jobs.enqueue("test_note", queueing_lock="visit-1")
+        jobs.enqueue("test_note", queueing_lock="visit-1", visit_id="v-1")
 
-    with transaction() as session:
+    with transaction():
         write(1)
-        raw = session.connection().connection.driver_connection
-        naive = jobs._queue.configure_task("test_note", queueing_lock="visit-1", connection=raw)
-        with pytest.raises(AlreadyEnqueued):
-            naive.defer()
+        wanted = {f"visit-{n}": {"visit_id": f"v-{n}"} for n in (1, 2, 3)}
+        added = jobs.enqueue_each("test_note", wanted)
+        nothing = jobs.enqueue_each("test_note", {})
 
-    assert rows() == []
+    assert (added, nothing, rows()) == (2, 0, [1])
+    assert sorted(args["visit_id"] for _, args in waiting()) == ["v-1", "v-2", "v-3"]
+
+
+def test_a_job_that_runs_leaves_room_for_the_next_of_its_queueing_lock(queue_app: Flask):
+    for _ in range(2):
+        with transaction():
+            assert jobs.enqueue("test_note", queueing_lock="visit-1")
+        jobs.run_worker(queue_app, until_idle=True)
+
+    assert len(RUNS) == 2
+
+
+def test_a_worker_at_rest_hears_of_a_job_at_once(queue_app: Flask, queue_url: str):
+    with psycopg.connect(queue_url, autocommit=True) as listening:
+        listening.execute('LISTEN "procrastinate_any_queue_v1"')
+
+        with transaction():
+            jobs.enqueue("test_note")
+
+        (heard,) = listening.notifies(timeout=30, stop_after=1)
+    assert "job_inserted" in heard.payload
 
 
 def test_enqueue_outside_a_transaction_is_a_fault(queue_app: Flask):

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from server.bulk import insert_rows
+from server.database import db
 from server.models import assignments
 from server.models.visits import Item
 from server.signing import current_signer
@@ -36,9 +38,9 @@ def _then(original: Callable[..., Any], change: Callable[..., Any]) -> Callable[
     return changed
 
 
-def _drop_the_last(told: Any, session: Any, candidates: Any, **_: Any) -> Any:
-    if len(candidates) > 1:
-        session.execute(sa.delete(Item).where(Item.item_id == candidates[-1].pushed.id))
+def _drop_the_last(told: Any, *_: Any, **__: Any) -> Any:
+    if len(told) > 1:
+        db.session.execute(sa.delete(Item).where(Item.item_id == UUID(told[-1]["id"])))
     return told
 
 
@@ -77,7 +79,7 @@ def _never(*_: Any, **__: Any) -> bool:
     return False
 
 
-def _no_flags(new: Any, known: Any) -> list[tuple[str, ...]]:
+def _no_flags(new: Any, known: Any, **_: Any) -> list[tuple[str, ...]]:
     return [() for _ in new]
 
 
@@ -100,7 +102,10 @@ class Mutation:
 
 MUTATIONS: Final[dict[str, Mutation]] = {
     "the office drops an item after its receipt": Mutation(
-        {(inbox, "outcomes_of"): _then(inbox.outcomes_of, _drop_the_last)}
+        {
+            (inbox, "answers_of"): _then(inbox.answers_of, _drop_the_last),
+            (inbox, "outcomes_of"): _then(inbox.outcomes_of, _drop_the_last),
+        }
     ),
     "a repeat gets a new receipt": Mutation(
         {(inbox, "outcomes_of"): _then(inbox.outcomes_of, _sign_again)}, ("twice",)

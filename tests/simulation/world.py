@@ -11,7 +11,7 @@ import httpx
 
 from server.authority import Role
 from server.workflows.assignments import expire_overdue
-from server.workflows.exchange.projections import project_items
+from server.workflows.exchange.waiting import project_items
 from sync.connection import SyncFault
 from tests.office import a_body
 from tests.simulation.handset import Handset

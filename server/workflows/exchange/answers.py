@@ -3,7 +3,7 @@
 Everything is read back from the inbox, so that a repeat hears what the first one heard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.bulk import any_of
 from server.database import transaction
-from server.models.people import Device
+from server.driver import run
 from server.models.visits import ConflictingItem, Item
+from server.workflows.exchange.arrived import Result, Sender
+from server.workflows.exchange.senders import lock_sender
 from sync.admission import Candidate
 from sync.chain import missing_ranges
 
@@ -25,6 +27,21 @@ SET_ASIDE: Final = {"slug": "set-aside", "detail": "The office has looked at it 
 SETTLED: Final = ("corrected", "set_aside")
 MOST_ABOVE: Final = 5000
 MOST_RANGES: Final = 200
+MOST_NAMED: Final = 1000
+
+
+def answers_of(results: Sequence[Result], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the outcomes of a push all of whose items are new, without reading them back."""
+    return [
+        {
+            "id": str(row["item_id"]),
+            "outcome": ANSWERED.get(one.outcome, one.outcome),
+            "flags": one.flags,
+            "problem": one.problem,
+            "receipt": row["receipt"],
+        }
+        for one, row in zip(results, rows, strict=True)
+    ]
 
 
 def outcomes_of(
@@ -93,61 +110,101 @@ def _conflict_receipts(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The number up to which nothing of a phone is missing, and the first 200 ranges missing above it."""
+    """The number up to which nothing of a phone is missing, and the first 200 ranges missing above it.
+
+    `highest_seq` is the highest number there is; `durable_seq` what outlives a lost database (`backups`).
+    """
 
     acked_seq: int
     missing: list[tuple[int, int]]
+    highest_seq: int
+    durable_seq: int
 
 
-def progress_of(session: Session, device_id: UUID, *, acked: int) -> Progress:
-    """Go on from the number that was complete before, over at most 5,000 numbers at a time."""
-    above = session.scalars(_ABOVE, {"device_id": device_id, "acked": acked}).all()
-    reached = acked
-    for seq in above:
-        if seq != reached + 1:
-            break
-        reached = seq
-    beyond = [seq - reached for seq in above if seq > reached]
+def progress_of(session: Session, sender: Sender, new: Set[int] = frozenset()) -> Progress:
+    """Go on from the number that was complete before, over at most 5,000 stored numbers at a time.
+
+    `new` are the numbers about to be stored.
+    """
+    known = {seq for seq in new if seq > sender.acked_seq}
+    if sender.highest_seq > sender.acked_seq:
+        wanted = {"device_id": sender.device_id, "acked": sender.acked_seq, "most": MOST_ABOVE}
+        known |= {row.seq for row in run(session, _ABOVE, wanted)}
+    reached = sender.acked_seq
+    while reached + 1 in known:
+        reached += 1
+    beyond = sorted(seq - reached for seq in known if seq > reached)
     gaps = missing_ranges(beyond, highest=beyond[-1]) if beyond else []
-    missing = [(first + reached, last + reached) for first, last in gaps[:MOST_RANGES]]
-    return Progress(acked_seq=reached, missing=missing)
+    return Progress(
+        acked_seq=reached,
+        missing=[(first + reached, last + reached) for first, last in gaps[:MOST_RANGES]],
+        highest_seq=max(sender.highest_seq, reached, *new),
+        durable_seq=reached if sender.durable_seq is None else min(sender.durable_seq, reached),
+    )
 
 
-_ABOVE: Final = (
-    sa.select(Item.seq)
-    .where(Item.device_id == sa.bindparam("device_id"), Item.seq > sa.bindparam("acked"))
-    .distinct()
-    .order_by(Item.seq)
-    .limit(MOST_ABOVE)
-)
+_ABOVE: Final = """
+    SELECT DISTINCT seq FROM items WHERE device_id = %(device_id)s AND seq > %(acked)s
+    ORDER BY seq LIMIT %(most)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a phone's submissions stand."""
+    """Where a phone's submissions stand. Lists name at most the newest 1,000 items of their kind.
+
+    `waiting`: stored, about to be applied. `raw`: how many submissions could not be read as items at all.
+    """
 
     acked_seq: int
+    highest_seq: int
+    durable_through: int
     missing: list[tuple[int, int]]
-    quarantined: list[UUID]
+    stored: int
+    waiting: list[UUID]
     held: list[UUID]
+    quarantined: list[UUID]
+    conflicting: list[UUID]
     settled: list[dict[str, Any]]
+    raw: int
 
 
 def status(*, actor: Actor) -> Status:
-    """Say what of this phone is stored, missing, held or quarantined."""
+    """Say what of this phone is stored, missing, waiting, held or quarantined, and what is in a backup."""
     assert actor.device_id is not None
     with transaction() as session:
-        acked = session.scalar(sa.select(Device.acked_seq).where(Device.id == actor.device_id)) or 0
-        progress = progress_of(session, actor.device_id, acked=acked)
-        rows = session.execute(
-            sa.select(Item.item_id, Item.outcome).where(
-                Item.device_id == actor.device_id, Item.outcome.in_(["held", "quarantined", *SETTLED])
-            )
-        ).all()
+        sender = lock_sender(session, actor.device_id)
+        progress = progress_of(session, sender)
+        wanted = {"device_id": actor.device_id, "most": MOST_NAMED}
+        named = {row.outcome: row for row in run(session, _NAMED, wanted)}
+        (counts,) = run(session, _COUNTS, wanted)
+    lists = {name: named[name].item_ids if name in named else [] for name in NAMED}
     return Status(
         acked_seq=progress.acked_seq,
+        highest_seq=progress.highest_seq,
+        durable_through=progress.durable_seq,
         missing=progress.missing,
-        quarantined=[row.item_id for row in rows if row.outcome == "quarantined"],
-        held=[row.item_id for row in rows if row.outcome == "held"],
-        settled=[{"id": row.item_id, "outcome": row.outcome} for row in rows if row.outcome in SETTLED],
+        stored=counts.stored,
+        waiting=lists["received"],
+        held=lists["held"],
+        quarantined=lists["quarantined"],
+        conflicting=lists["conflicting"],
+        settled=[{"id": item_id, "outcome": name} for name in SETTLED for item_id in lists[name]],
+        raw=counts.raw,
     )
+
+
+NAMED: Final = ("received", "held", "quarantined", "conflicting", *SETTLED)
+_NAMED: Final = """
+    SELECT outcome, (array_agg(item_id ORDER BY received_at DESC, item_id))[:%(most)s] AS item_ids
+    FROM (SELECT item_id, outcome, received_at FROM items
+          WHERE device_id = %(device_id)s AND outcome <> 'applied'
+          UNION ALL
+          SELECT DISTINCT ON (item_id) item_id, 'conflicting', received_at FROM conflicting_items
+          WHERE device_id = %(device_id)s) AS told
+    GROUP BY outcome
+"""
+_COUNTS: Final = """
+    SELECT (SELECT count(*) FROM items WHERE device_id = %(device_id)s) AS stored,
+           (SELECT count(*) FROM raw_submissions WHERE device_id = %(device_id)s) AS raw
+"""

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
 from server.bulk import insert_rows
+from server.driver import run, uuids
 from server.jobs import enqueue
 from server.models.assignments import end_early
 from server.models.dispatch import Assignment
@@ -169,24 +170,21 @@ def write_accounts(session: Session, items: Sequence[Arrived], now: datetime) ->
         if body.account_id not in written or rows[body.account_id]["item_id"] != arrived.row.item_id:
             arrived.flag("account_written_twice")
     visits = {body.visit_id for _, body in bodies}
-    awaited = session.scalars(_REPORTED, {"visits": list(visits), "written": list(written)}).all()
-    parents.link_amendments(session, awaited)
+    awaited = run(session, _REPORTED, {"visits": uuids(visits), "written": uuids(written)})
+    parents.link_amendments(session, [row.id for row in awaited])
     keep_promises(session, visits, arrived_of(items), now)
 
 
-_REPORTED: Final = sa.text(
-    """
+_REPORTED: Final = """
     WITH told AS (
-        UPDATE visits SET state = 'reported' WHERE id = ANY(CAST(:visits AS uuid[]))
-        RETURNING assignment_id, staff_id
+        UPDATE visits SET state = 'reported' WHERE id = ANY(%(visits)s) RETURNING assignment_id, staff_id
     ), moved AS (
         UPDATE assignments SET state = 'reported'
         FROM told JOIN assignment_members member USING (assignment_id, staff_id)
         WHERE assignments.id = member.assignment_id AND assignments.state = 'started'
     )
-    SELECT id FROM accounts WHERE missing_parent_id = ANY(CAST(:written AS uuid[])) ORDER BY id
-    """
-)
+    SELECT id FROM accounts WHERE missing_parent_id = ANY(%(written)s) ORDER BY id
+"""
 
 
 def _account_row(arrived: Arrived, body: AccountWritten) -> dict[str, Any]:

@@ -27,11 +27,20 @@ from sync.protocol import ITEM_TYPES
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The phone an item came from, and whose it is. `left_at`: when that person left the agency."""
+    """The phone an item came from, and whose it is. `left_at`: when that person left the agency.
+
+    The rest says how far the phone's record goes, for a push: `durable_seq` is None while no backups are
+    declared, `has_waiting` whether stored items were not applied yet.
+    """
 
     device_id: UUID
     staff_id: UUID
     left_at: datetime | None
+    revoked_at: datetime | None = None
+    acked_seq: int = 0
+    highest_seq: int = 0
+    durable_seq: int | None = None
+    has_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

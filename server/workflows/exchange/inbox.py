@@ -1,13 +1,14 @@
-"""How is every item a phone sends stored, exactly once, before anybody judges it?
+"""How is every item a phone sends stored, exactly once, and applied?
 
-First the exact bytes go into the inbox and are committed with their receipts; only then are they
-projected (`projections`). Same id and same bytes: the first receipt again, for ever, at any concurrency.
-Same id and other bytes: both kept. One statement per batch, whatever its length.
+Exact bytes, receipts and what they tell of become durable in one commit, before the phone hears anything.
+A batch is applied as a whole; if that fails, nothing of it happened, and it is done again item by item, each
+in its own savepoint: whatever cannot be applied is stored all the same. Same id and same bytes: the first
+receipt again, for ever, at any concurrency. Same id and other bytes: both kept.
 """
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,26 +16,42 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
+from psycopg import errors as pg
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.bulk import any_of, insert_rows
 from server.database import db, release_connection, transaction
+from server.driver import blobs, documents, longs, run, texts, uuids
 from server.errors import Fault, Invalid, Malformed
 from server.models.people import Device
-from server.models.visits import ConflictingItem, Item, RawSubmission
-from server.signing import RECEIPT, Signer, canonical, current_signer
+from server.models.visits import ConflictingItem, RawSubmission
+from server.seals import seal_of
+from server.signing import RECEIPT, Signer, current_signer
 from server.workflows.exchange.anchors import make_anchor
-from server.workflows.exchange.answers import Progress, outcomes_of, progress_of
+from server.workflows.exchange.answers import Progress, answers_of, outcomes_of, progress_of
+from server.workflows.exchange.applying import CannotApply
+from server.workflows.exchange.arrived import Result, Sender, Stored
 from server.workflows.exchange.forks import UNREADABLE, flag_other_sides
-from server.workflows.exchange.projections import project
+from server.workflows.exchange.projections import (
+    How,
+    apply_items,
+    is_no_fault_of_an_item,
+    read_stored,
+)
+from server.workflows.exchange.senders import lock_sender
+from server.workflows.exchange.waiting import project_waiting, wake
 from sync import protocol
-from sync.admission import Candidate, admit, examine
+from sync.admission import Candidate, Seal, admit, examine
 from sync.chain import Link, judge_links
 from sync.envelope import PublicKey
 from sync.protocol import Envelope, PushBatch, PushedItem, uuid7
 from sync.wire import WireFault, read_batch, write_instant
+
+log = structlog.get_logger()
+TRIES: Final = 4
 
 
 def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -50,7 +67,7 @@ def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
         "outcomes": taken.outcomes,
         "ack_seq": taken.progress.acked_seq,
         "missing": taken.progress.missing,
-        "durable_through": taken.progress.acked_seq,
+        "durable_through": taken.progress.durable_seq,
         "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
     }
 
@@ -64,19 +81,69 @@ class Taken:
 
 
 def take_in(items: Sequence[PushedItem], *, device_id: UUID, now: datetime) -> Taken:
-    """Store and apply items of a phone, whichever way they came."""
+    """Store and apply items of a phone, whichever way they came, in one commit: the shortest that works."""
     key = _device_key(device_id)
     release_connection()
     candidates = [examine(pushed, device_id=device_id, key=key) for pushed in items]
-    fresh, progress = _store(candidates, device_id=device_id, now=now)
-    records = {one.digest: one.item for one in candidates if one.item}
-    told = project(
-        device_id,
-        now=now,
-        records=records,
-        then=lambda session: outcomes_of(session, candidates, fresh=fresh, device_id=device_id),
-    )
-    return Taken(told, progress)
+    how, tries = How.TOGETHER, TRIES
+    while True:
+        try:
+            with transaction() as session:
+                return _take_in(session, candidates, device_id=device_id, now=now, how=how)
+        except (DBAPIError, CannotApply) as error:
+            how, tries = _another_way(error, how, tries=tries - 1)
+            log.info("push.again", how=how.value, because=type(error).__name__, device=str(device_id))
+
+
+def _another_way(error: Exception, how: How, *, tries: int) -> tuple[How, int]:
+    """Return how to go on after a failure, or raise it: then nothing was stored.
+
+    A circle of waiting is entered again; when it does not open, the items are stored and applied later.
+    """
+    is_circle = isinstance(error, OperationalError) and isinstance(error.orig, pg.DeadlockDetected)
+    if is_circle and how is not How.LATER:
+        return (how if tries else How.LATER), tries
+    if how is not How.TOGETHER or is_no_fault_of_an_item(error):
+        raise error
+    return How.ONE_BY_ONE, tries
+
+
+def _take_in(
+    session: Session, candidates: Sequence[Candidate], *, device_id: UUID, now: datetime, how: How
+) -> Taken:
+    sender = lock_sender(session, device_id)
+    if sender.has_waiting and how is not How.LATER:
+        project_waiting(session, sender, now=now)
+    neighbours = _neighbours(session, device_id, candidates)
+    admissions = admit(candidates, {row.item_id: row.sha256 for row in neighbours})
+    new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
+    odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
+    rows = [
+        _row(one, chain, sender=sender, signer=current_signer(), now=now)
+        for one, chain in zip(new, _chain_flags(neighbours, new), strict=True)
+    ]
+    results = [_result(row, one, sender=sender, how=how) for row, one in zip(rows, new, strict=True)]
+    apply_items(session, results, now=now, how=how)
+    progress = progress_of(session, sender, {one.pushed.seq for one in new})
+    _keep(session, rows, results, device_id=device_id, progress=progress)
+    if odd:
+        _keep_conflicts(session, odd, device_id=device_id, now=now)
+    flag_other_sides(session, rows)
+    moved = wake(session, results, now=now)
+    if len(new) == len(candidates) and not moved and not any(row["flags"] for row in rows):
+        return Taken(answers_of(results, rows), progress)
+    fresh = {one.pushed.id for one in new}
+    return Taken(outcomes_of(session, candidates, fresh=fresh, device_id=device_id), progress)
+
+
+def _result(row: dict[str, Any], one: Candidate, *, sender: Sender, how: How) -> Result:
+    """Read what a new item tells."""
+    stored = Stored(row["device_id"], row["item_id"], row["sha256"], row["received_at"], tuple(row["flags"]))
+    if one.problem is not None or one.item is None:
+        return Result(stored, None, outcome="quarantined", problem=one.problem)
+    if how is How.LATER:
+        return Result(stored, None, outcome="received")
+    return read_stored(stored, one.item, sender=sender)
 
 
 def _decode(raw: bytes) -> PushBatch:
@@ -92,67 +159,46 @@ def _decode(raw: bytes) -> PushBatch:
 
 
 @lru_cache(maxsize=4096)
-def _device_key(device_id: UUID) -> PublicKey:
+def _device_key(device_id: UUID) -> Seal:
     """Return a phone's key. It never changes: a phone with another key enrols as another device."""
     row = db.session.execute(
         sa.select(Device.public_key, Device.algorithm).where(Device.id == device_id)
     ).one()
-    return PublicKey.from_spki(row.public_key, algorithm=row.algorithm)
-
-
-_LOCK: Final = (
-    sa.select(Device.id, Device.acked_seq, Device.revoked_at)
-    .where(Device.id == sa.bindparam("device_id"))
-    .with_for_update(key_share=True)
-)
+    return seal_of(PublicKey.from_spki(row.public_key, algorithm=row.algorithm))
 
 
 def make_receipt(signer: Signer, *, item_id: UUID, sha256: bytes, now: datetime) -> dict[str, Any]:
-    """Sign the promise that these bytes are stored."""
-    promised = {"item_id": str(item_id), "item_sha256": sha256.hex(), "received_at": write_instant(now)}
-    signature = base64.b64encode(signer.sign(RECEIPT, canonical(promised))).decode()
-    return {**promised, "keyid": signer.keyid, "sig": signature}
+    """Sign the promise that these bytes are stored.
 
-
-def _store(candidates: Sequence[Candidate], *, device_id: UUID, now: datetime) -> tuple[set[UUID], Progress]:
-    """Write what is new into the inbox and commit it; what is known stays as it is.
-
-    Returns the new ids, and how far the phone's record is complete.
+    Members stand as jsonb will give them back, so that a repeat gets the very same text.
     """
-    signer = current_signer()
-    with transaction() as session:
-        device = session.execute(_LOCK, {"device_id": device_id}).one()
-        neighbours = _neighbours(session, device_id, candidates)
-        admissions = admit(candidates, {row.item_id: row.sha256 for row in neighbours})
-        new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
-        odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
-        rows = [
-            _row(one, chain, device=device, signer=signer, now=now)
-            for one, chain in zip(new, _chain_flags(neighbours, new), strict=True)
-        ]
-        insert_rows(session, Item, rows)
-        flag_other_sides(session, rows)
-        if odd:
-            _keep_conflicts(session, odd, device_id=device_id, signer=signer, now=now)
-        progress = progress_of(session, device_id, acked=device.acked_seq)
-        if progress.acked_seq > device.acked_seq:
-            advanced = sa.update(Device).where(Device.id == device_id).values(acked_seq=progress.acked_seq)
-            session.execute(advanced.execution_options(synchronize_session=False))
-    return {one.pushed.id for one in new}, progress
+    return _receipt(signer, str(item_id), sha256.hex(), write_instant(now))
+
+
+def _receipt(signer: Signer, item_id: str, sha256: str, received_at: str) -> dict[str, Any]:
+    # What `canonical` makes of it, without the detour: no member can need an escape.
+    promised = f'{{"item_id":"{item_id}","item_sha256":"{sha256}","received_at":"{received_at}"}}'
+    signature = base64.b64encode(signer.sign(RECEIPT, promised.encode())).decode()
+    return {
+        "sig": signature,
+        "keyid": signer.keyid,
+        "item_id": item_id,
+        "item_sha256": sha256,
+        "received_at": received_at,
+    }
 
 
 def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidate]) -> Sequence[Any]:
     """Return what is stored under the candidates' ids, at their numbers and at those before and after."""
-    ids = {one.pushed.id for one in candidates}
     seqs = {one.pushed.seq + step for one in candidates for step in (-1, 0, 1)}
-    wanted = {"device_id": device_id, "ids": list(ids), "seqs": list(seqs)}
-    return session.execute(_NEIGHBOURS, wanted).all()
+    wanted = {"ids": uuids({one.pushed.id for one in candidates}), "seqs": longs(seqs)}
+    return run(session, _NEIGHBOURS, {"device_id": device_id, **wanted})
 
 
-_NEIGHBOURS: Final = sa.select(Item.item_id, Item.seq, Item.prev, Item.sha256, Item.type).where(
-    Item.device_id == sa.bindparam("device_id"),
-    sa.or_(any_of(Item.item_id, "ids"), any_of(Item.seq, "seqs")),
-)
+_NEIGHBOURS: Final = """
+    SELECT item_id, seq, prev, sha256, type FROM items
+    WHERE device_id = %(device_id)s AND (item_id = ANY(%(ids)s) OR seq = ANY(%(seqs)s))
+"""
 
 
 def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tuple[str, ...]]:
@@ -171,14 +217,14 @@ def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tu
 
 
 def _row(
-    one: Candidate, chain: tuple[str, ...], *, device: Any, signer: Signer, now: datetime
+    one: Candidate, chain: tuple[str, ...], *, sender: Sender, signer: Signer, now: datetime
 ) -> dict[str, Any]:
     envelope = one.pushed.envelope
     flags = [*one.flags, *chain]
-    if device.revoked_at is not None:
+    if sender.revoked_at is not None:
         flags.append("key_revoked")
     return {
-        "device_id": device.id,
+        "device_id": sender.device_id,
         "item_id": one.pushed.id,
         "seq": one.pushed.seq,
         "prev": one.pushed.prev,
@@ -190,9 +236,7 @@ def _row(
         "signatures": _signatures(envelope),
         "received_at": now,
         "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
-        "outcome": "quarantined" if one.problem else "received",
         "flags": flags,
-        "problem": one.problem,
     }
 
 
@@ -209,9 +253,63 @@ def visit_named_by(record: protocol.Item | None) -> UUID | None:
         return None
 
 
-def _keep_conflicts(
-    session: Session, odd: Sequence[Candidate], *, device_id: UUID, signer: Signer, now: datetime
+def _keep(
+    session: Session,
+    rows: Sequence[dict[str, Any]],
+    results: Sequence[Result],
+    *,
+    device_id: UUID,
+    progress: Progress,
 ) -> None:
+    """Write what is new into the inbox, with what became of it, and how far the phone's record goes."""
+    if not rows:
+        return
+    values = {
+        "device_id": device_id,
+        "received_at": rows[0]["received_at"],
+        "acked_seq": progress.acked_seq,
+        "highest_seq": progress.highest_seq,
+        "outcomes": texts(one.outcome for one in results),
+        "flags": documents(one.flags or None for one in results),
+        "problems": documents(one.problem for one in results),
+    }
+    for name, pack in _PACKED.items():
+        values[name] = pack(row[name] for row in rows)
+    run(session, _KEEP, values)
+
+
+_PACKED: Final[dict[str, Callable[[Iterable[Any]], bytes]]] = {
+    "item_id": uuids,
+    "seq": longs,
+    "prev": blobs,
+    "sha256": blobs,
+    "type": texts,
+    "visit_id": uuids,
+    "payload_type": texts,
+    "payload": blobs,
+    "signatures": documents,
+    "receipt": documents,
+}
+_KEEP: Final = """
+    WITH kept AS (
+        INSERT INTO items (device_id, item_id, seq, prev, sha256, type, visit_id, payload_type, payload,
+                           signatures, received_at, receipt, outcome, problem, flags)
+        SELECT %(device_id)s, one.item_id, one.seq, one.prev, one.sha256, one.type, one.visit_id,
+               one.payload_type, one.payload, one.signatures, %(received_at)s, one.receipt, one.outcome,
+               one.problem,
+               CASE WHEN one.flags IS NULL THEN '{}'
+                    ELSE ARRAY(SELECT jsonb_array_elements_text(one.flags)) END
+        FROM unnest(%(item_id)s, %(seq)s, %(prev)s, %(sha256)s, %(type)s, %(visit_id)s, %(payload_type)s,
+                    %(payload)s, %(signatures)s, %(receipt)s, %(outcomes)s, %(problems)s, %(flags)s)
+             AS one (item_id, seq, prev, sha256, type, visit_id, payload_type, payload, signatures, receipt,
+                     outcome, problem, flags)
+    )
+    UPDATE devices SET acked_seq = %(acked_seq)s, highest_seq = %(highest_seq)s WHERE id = %(device_id)s
+"""
+
+
+def _keep_conflicts(session: Session, odd: Sequence[Candidate], *, device_id: UUID, now: datetime) -> None:
+    signer = current_signer()
     rows = [
         {
             "device_id": device_id,

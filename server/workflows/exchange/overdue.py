@@ -14,7 +14,7 @@ from server.database import db, release_connection
 from server.jobs import task
 from server.models.visits import Item
 from server.workflows.exchange import parents
-from server.workflows.exchange.projections import apply_overdue, project
+from server.workflows.exchange.waiting import apply_overdue, project
 
 PHONES_AT_ONCE: Final = 200
 

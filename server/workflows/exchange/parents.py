@@ -15,8 +15,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.bulk import any_of, insert_rows
-from server.models.dispatch import AssignmentMember
+from server.bulk import insert_rows
+from server.driver import run, uuids
 from server.models.visits import Account, Item, Visit
 from server.workflows.exchange.arrived import Arrived, Result
 from sync.bodies import AccountWritten, EvidencePromised, VisitEnded
@@ -78,19 +78,17 @@ def sort_out(session: Session, mine: Sequence[Result], *, now: datetime) -> list
     return ready
 
 
-_MEMBERS: Final = (
-    sa.select(sa.func.array_agg(AssignmentMember.staff_id))
-    .where(AssignmentMember.assignment_id == Visit.assignment_id)
-    .scalar_subquery()
-)
-_VISITS: Final = sa.select(
-    Visit.id, Visit.staff_id, Visit.team, Visit.started_item, _MEMBERS.label("members")
-).where(any_of(Visit.id, "ids"))
-_ACCOUNTS: Final = sa.select(Account.id, Account.visit_id).where(any_of(Account.id, "ids"))
+_VISITS: Final = """
+    SELECT id, staff_id, team, started_item,
+           (SELECT array_agg(member.staff_id) FROM assignment_members AS member
+            WHERE member.assignment_id = visits.assignment_id) AS members
+    FROM visits WHERE id = ANY(%(ids)s)
+"""
+_ACCOUNTS: Final = "SELECT id, visit_id FROM accounts WHERE id = ANY(%(ids)s)"
 
 
 def _visits(session: Session, ids: set[UUID | None]) -> dict[UUID | None, KnownVisit]:
-    rows = session.execute(_VISITS, {"ids": list(ids)}) if ids else ()
+    rows = run(session, _VISITS, {"ids": uuids(ids)}) if ids else ()
     return {
         row.id: KnownVisit(
             people=frozenset({row.staff_id, *row.team, *(row.members or ())}),
@@ -102,7 +100,7 @@ def _visits(session: Session, ids: set[UUID | None]) -> dict[UUID | None, KnownV
 
 def _accounts(session: Session, ids: set[UUID | None]) -> dict[UUID | None, UUID | None]:
     """Return of which visit each of these accounts is; an amendment amends within its own visit only."""
-    rows = session.execute(_ACCOUNTS, {"ids": list(ids)}) if ids else ()
+    rows = run(session, _ACCOUNTS, {"ids": uuids(ids)}) if ids else ()
     return {row.id: row.visit_id for row in rows}
 
 

@@ -12,22 +12,18 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from server.bulk import any_of
-from server.models.cases import Case
+from server.bulk import insert_rows
+from server.driver import run, uuids
 from server.models.deadlines import Promise, PromiseEvent
-from server.models.dispatch import Assignment, AssignmentMember
-from server.models.quarantine import Correction
-from server.models.visits import Account, Item, Visit
 from server.rules.local_time import local_day
 from server.workflows.exchange.arrived import Arrived
 from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.settling import settle_later
 from server.workflows.standing_packs import local_zone
 from sync.bodies import AccountWritten
+from sync.protocol import uuid7
 
 SUPERSEDED: Final = "a later revision of the account says otherwise"
 
@@ -59,20 +55,21 @@ def keep_promises(
     said = _what_counts(session, visits, arrived)
     known = _known(session, visits)
     touched: set[UUID] = set()
+    new: list[_Said] = []
     for one in said:
         last = known.get(one.visit_id)
         if last is not None and (last.amount_fen, last.due_on) == (one.amount_fen, one.due_on):
             continue
         if last is not None and last.state != "withdrawn":
-            _withdraw(session, last, now=now)
+            _withdraw(session, last.id, now=now)
             touched.add(last.case_id)
         if one.due_on is None:
             continue
         if one.due_on >= local_day(one.made_at, local_zone()):
-            touched |= _write(session, one)
+            new.append(one)
         elif one.account_id in arrived:
             arrived[one.account_id].flag("promise_impossible")
-    settle_later(touched)
+    settle_later(touched | _write(session, new))
 
 
 def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UUID, Arrived]) -> list[_Said]:
@@ -82,7 +79,7 @@ def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UU
     what a stranger says about a door is no debtor's promise.
     """
     of_visit: dict[UUID, list[Any]] = defaultdict(list)
-    for row in session.execute(_ACCOUNTS, {"visits": list(visits)}):
+    for row in run(session, _ACCOUNTS, {"visits": uuids(visits), "accepted": ACCEPTED}):
         if row.case_id is not None and row.is_theirs:
             of_visit[row.visit_id].append(row)
         elif row.promise is not None and row.id in arrived:
@@ -90,32 +87,21 @@ def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UU
     return [_said(_live(revisions)) for _, revisions in sorted(of_visit.items())]
 
 
-_MEMBER: Final = sa.exists().where(
-    AssignmentMember.assignment_id == Visit.assignment_id, AssignmentMember.staff_id == Account.author_id
-)
-_ACCEPTED: Final = sa.exists().where(
-    Item.device_id == Account.device_id, Item.item_id == Account.item_id, Item.flags.contains([ACCEPTED])
-)
-_CORRECTED: Final = sa.exists().where(Correction.id == Account.item_id)
-_ACCOUNTS: Final = (
-    sa.select(
-        Account.id,
-        Account.visit_id,
-        Account.parent_id,
-        Account.author_id,
-        Account.received_at,
-        Account.claims["promise"].label("promise"),
-        Visit.arrived_latest,
-        Case.id.label("case_id"),
-        Case.client_id,
-        Case.debtor_id,
-        sa.or_(_MEMBER, _ACCEPTED, _CORRECTED).label("is_theirs"),
-    )
-    .join(Visit, Visit.id == Account.visit_id)
-    .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
-    .outerjoin(Case, Case.id == Assignment.case_id)
-    .where(any_of(Account.visit_id, "visits"))
-)
+_ACCOUNTS: Final = """
+    SELECT accounts.id, accounts.visit_id, accounts.parent_id, accounts.author_id, accounts.received_at,
+           accounts.claims -> 'promise' AS promise, visits.arrived_latest,
+           cases.id AS case_id, cases.client_id, cases.debtor_id,
+           EXISTS (SELECT FROM assignment_members AS member
+                   WHERE member.assignment_id = visits.assignment_id AND member.staff_id = accounts.author_id)
+           OR EXISTS (SELECT FROM items
+                      WHERE items.device_id = accounts.device_id AND items.item_id = accounts.item_id
+                        AND %(accepted)s = ANY(items.flags))
+           OR EXISTS (SELECT FROM corrections WHERE corrections.id = accounts.item_id) AS is_theirs
+    FROM accounts JOIN visits ON visits.id = accounts.visit_id
+    LEFT JOIN assignments ON assignments.id = visits.assignment_id
+    LEFT JOIN cases ON cases.id = assignments.case_id
+    WHERE accounts.visit_id = ANY(%(visits)s)
+"""
 
 
 def _live(revisions: Sequence[Any]) -> Any:
@@ -137,33 +123,42 @@ def _said(row: Any) -> _Said:
     )
 
 
-def _known(session: Session, visits: Collection[UUID]) -> dict[UUID, Promise]:
+def _known(session: Session, visits: Collection[UUID]) -> dict[UUID, Any]:
     """Return the last promise that was written for each visit, also a withdrawn one."""
-    query = sa.select(Promise).where(any_of(Promise.visit_id, "visits")).order_by(Promise.id)
-    found = session.scalars(query, {"visits": list(visits)}, execution_options={"populate_existing": True})
-    return {promise.visit_id: promise for promise in found if promise.visit_id is not None}
+    return {row.visit_id: row for row in run(session, _PROMISES, {"visits": uuids(visits)})}
 
 
-def _withdraw(session: Session, promise: Promise, *, now: datetime) -> None:
+_PROMISES: Final = """
+    SELECT id, visit_id, case_id, amount_fen, due_on, state FROM promises
+    WHERE visit_id = ANY(%(visits)s) ORDER BY id
+"""
+
+
+def _withdraw(session: Session, promise_id: UUID, *, now: datetime) -> None:
+    promise = session.get_one(Promise, promise_id, populate_existing=True)
     promise.state, promise.settled_at = "withdrawn", now
     session.add(PromiseEvent(promise_id=promise.id, at=now, kind="withdrawn", reason=SUPERSEDED))
     session.flush()
 
 
-def _write(session: Session, said: _Said) -> set[UUID]:
-    """Write the promise of one revision once; return its case when it is new."""
-    written = insert(Promise).values(
-        client_id=said.case.client_id,
-        reference=f"account:{said.account_id}",
-        case_id=said.case.case_id,
-        debtor_id=said.case.debtor_id,
-        amount_fen=said.amount_fen,
-        due_on=said.due_on,
-        made_at=said.made_at,
-        source="phone",
-        recorded_by=said.author_id,
-        visit_id=said.visit_id,
-        account_id=said.account_id,
-    )
-    on_file = written.on_conflict_do_nothing(index_elements=["client_id", "reference"])
-    return set(session.scalars(on_file.returning(Promise.case_id)))
+def _write(session: Session, said: Sequence[_Said]) -> set[UUID]:
+    """Write the promise of each revision once; return the cases of those that are new."""
+    rows = [
+        {
+            "id": uuid7(),
+            "client_id": one.case.client_id,
+            "reference": f"account:{one.account_id}",
+            "case_id": one.case.case_id,
+            "debtor_id": one.case.debtor_id,
+            "amount_fen": one.amount_fen,
+            "due_on": one.due_on,
+            "made_at": one.made_at,
+            "source": "phone",
+            "recorded_by": one.author_id,
+            "visit_id": one.visit_id,
+            "account_id": one.account_id,
+        }
+        for one in said
+    ]
+    then = "ON CONFLICT (client_id, reference) DO NOTHING RETURNING case_id"
+    return set(insert_rows(session, Promise, rows, then=then))

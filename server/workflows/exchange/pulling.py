@@ -20,6 +20,7 @@ from server.bulk import insert_rows
 from server.database import snapshot, transaction
 from server.errors import Gone
 from server.models.access import AccessEntry
+from server.models.backups import has_backups
 from server.models.feed import EVERYONE, FeedHead, hex_digest, publish, staff_scope
 from server.models.people import Device
 from server.signing import current_signer
@@ -40,6 +41,7 @@ class Standing:
     heads: Mapping[str, Head]
     digests: Mapping[str, str]
     acked_seq: int
+    durable_seq: int
 
 
 def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict
         "scope_digest": {} if has_more else _digests(standing, lost),
         "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
         "ack_seq": standing.acked_seq,
-        "durable_through": standing.acked_seq,
+        "durable_through": standing.durable_seq,
         "rescue_key": current_signer().rescue_key,
     }
 
@@ -76,12 +78,14 @@ def _standing(session: Session, scopes: Sequence[str], *, device_id: UUID) -> St
         heads={row.scope: Head(row.epoch, row.seq, row.oldest_tombstone) for row in known},
         digests={row.scope: hex_digest(row.digest) for row in known},
         acked_seq=rows[0].acked_seq,
+        durable_seq=min(rows[0].durable_seq, rows[0].acked_seq),
     )
 
 
 _STANDING: Final = (
     sa.select(
         Device.acked_seq,
+        sa.case((has_backups(), Device.durable_seq), else_=Device.acked_seq).label("durable_seq"),
         FeedHead.scope,
         FeedHead.epoch,
         FeedHead.seq,

@@ -25,7 +25,7 @@ from server.signing import canonical, current_signer
 from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Arrived, Result, Sender, Stored, place
 from server.workflows.exchange.parents import CORRECTION as BY_OFFICE
-from server.workflows.exchange.projections import apply_one
+from server.workflows.exchange.waiting import apply_one
 from server.workflows.quarantine_desk.deciding import Became, Ruling, rule
 from server.workflows.quarantine_desk.entries import Ref
 from server.workflows.quarantine_desk.entries import Stored as Found

@@ -21,7 +21,8 @@ from server.models.quarantine import DeskDecision
 from server.models.visits import Item, RawSubmission, Visit
 from server.workflows.exchange import inbox
 from server.workflows.exchange.parents import ACCEPTED
-from server.workflows.exchange.projections import lock_sender, project, project_waiting
+from server.workflows.exchange.senders import lock_sender
+from server.workflows.exchange.waiting import project, project_waiting
 from server.workflows.quarantine_desk.entries import FORK_SEEN, Ref, Stored, decisions_about, find
 from server.workflows.quarantine_desk.looking import outcome_of, pushed_of
 from sync.admission import examine

@@ -1,0 +1,188 @@
+"""How do the statements of every push reach PostgreSQL by the shortest way?
+
+`run` hands constant SQL text to the driver on the session's own connection: SQLAlchemy's compiler and result
+layers cost several times what such a statement costs itself. Many values of one column travel as one array,
+packed here into PostgreSQL's binary form, so that neither side parses text. Errors come out as SQLAlchemy's.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+NULL: Final = b"\xff\xff\xff\xff"
+
+_HEAD: Final = struct.Struct(">iiIii")
+_LENGTH: Final = struct.Struct(">i")
+_INT: Final = struct.Struct(">ii")
+_LONG: Final = struct.Struct(">iq")
+_dialect: Final = PGDialect_psycopg()
+
+
+def run(session: Session, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run constant SQL (`%(name)s`) in the session's transaction; return its rows, as named tuples."""
+    raw = session.connection().connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return run_on(raw, statement, values)
+
+
+def look_up(engine: Engine, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run one reading statement on a pooled connection, in no transaction: one round trip, nothing held."""
+    with _as_sqlalchemy(statement):
+        pooled = engine.raw_connection()
+    raw = pooled.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    try:
+        raw.autocommit = True
+        rows = run_on(raw, statement, values)
+        raw.autocommit = False
+    except BaseException:
+        pooled.invalidate()
+        raise
+    finally:
+        pooled.close()
+    return rows
+
+
+def run_on(raw: psycopg.Connection[Any], statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run a statement on the driver's connection; failures are the exceptions SQLAlchemy would raise."""
+    with _as_sqlalchemy(statement):
+        cursor = raw.cursor(row_factory=namedtuple_row)
+        cursor.execute(statement.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def _as_sqlalchemy(statement: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True, dialect=_dialect
+        ) from error
+
+
+class Uuids(bytes):
+    """uuid[]"""
+
+
+class Longs(bytes):
+    """int8[]"""
+
+
+class Blobs(bytes):
+    """bytea[]"""
+
+
+class Dates(bytes):
+    """date[]"""
+
+
+class Times(bytes):
+    """timestamptz[]"""
+
+
+class Texts(bytes):
+    """text[]"""
+
+
+class Documents(bytes):
+    """jsonb[]"""
+
+
+def uuids(values: Iterable[UUID | None]) -> Uuids:
+    """Pack ids."""
+    size = _LENGTH.pack(16)
+    return Uuids(_array(2950, [NULL if value is None else size + value.bytes for value in values]))
+
+
+def longs(values: Iterable[int | None]) -> Longs:
+    """Pack whole numbers."""
+    return Longs(_array(20, [NULL if value is None else _LONG.pack(8, value) for value in values]))
+
+
+def times(values: Iterable[datetime | None]) -> Times:
+    """Pack moments, to the microsecond."""
+    return Times(
+        _array(
+            1184,
+            [NULL if value is None else _LONG.pack(8, (value - EPOCH) // MICROSECOND) for value in values],
+        )
+    )
+
+
+def dates(values: Iterable[date | None]) -> Dates:
+    """Pack days."""
+    first = EPOCH.date()
+    return Dates(
+        _array(1082, [NULL if value is None else _INT.pack(4, (value - first).days) for value in values])
+    )
+
+
+def blobs(values: Iterable[bytes | None]) -> Blobs:
+    """Pack bytes."""
+    return Blobs(_array(17, [_sized(value) for value in values]))
+
+
+def texts(values: Iterable[str | None]) -> Texts:
+    """Pack texts."""
+    return Texts(_array(25, [_sized(None if value is None else value.encode()) for value in values]))
+
+
+def documents(values: Iterable[Any]) -> Documents:
+    """Pack JSON documents; None is SQL's null, not JSON's."""
+    return Documents(_array(3802, [_sized(None if value is None else _json(value)) for value in values]))
+
+
+_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+def _json(value: Any) -> bytes:
+    return b"\x01" + _write(value).encode()
+
+
+def _sized(value: bytes | None) -> bytes:
+    return NULL if value is None else _LENGTH.pack(len(value)) + value
+
+
+def _array(element: int, parts: list[bytes]) -> bytes:
+    """Return the binary form of an array of one dimension; `element` is the oid of its type."""
+    if not parts:
+        return _HEAD.pack(0, 0, element, 0, 0)[:12]
+    return _HEAD.pack(1, int(NULL in parts), element, len(parts), 1) + b"".join(parts)
+
+
+class _Packed(Dumper):
+    """Sends what is packed as it is."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Any) -> Any:
+        """Return the bytes."""
+        return obj
+
+
+for _kind, _oid in {
+    Uuids: 2951,
+    Longs: 1016,
+    Blobs: 1001,
+    Dates: 1182,
+    Times: 1185,
+    Texts: 1009,
+    Documents: 3807,
+}.items():
+    psycopg.adapters.register_dumper(_kind, type(_kind.__name__, (_Packed,), {"oid": _oid}))
