@@ -19,6 +19,7 @@ PYTEST_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RXDB := tests/rxdb/node_modules/.installed
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -32,7 +33,7 @@ help: ## Say what can be made
 demo: $(INSTALLED) ## Run the product and the sample agency's day; DEMO_FLAGS=--exit ends after the story
 	@python -m server.cli demo $(DEMO_FLAGS)
 
-test: lint ## Run every check and every test
+test: lint $(RXDB) ## Run every check and every test
 	@echo "== pytest"
 	@python -m pytest -n $(TEST_WORKERS) $(PYTEST_FLAGS)
 
@@ -60,6 +61,10 @@ serve: $(INSTALLED) ## Run the Procfile: web, worker, release, db
 clean: ## Remove the virtual environment and caches; data in var/ stay
 	rm -rf $(VENV) .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RXDB): $(INSTALLED) tests/rxdb/package-lock.json
+	@python -m tests.rxdb.installing
+	@touch $@
 
 $(INSTALLED): requirements.txt
 	@command -v $(PYTHON) >/dev/null || { \

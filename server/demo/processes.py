@@ -25,6 +25,8 @@ from server.ownership import dies_with_owner
 
 STOP_ORDER: Final = ("web", "worker", "release", "db")
 POLL_SECONDS: Final = 0.1
+READY_SECONDS: Final = 180
+"""A busy machine may take long to start; a process that ended is noticed at once."""
 STOP_SECONDS: Final = 30
 LOG_TAIL_LINES: Final = 25
 
@@ -60,7 +62,7 @@ class Processes:
         with self._step("starting web and worker"):
             self.start("web")
             self.start("worker")
-            self.wait_until_ready(timeout_seconds=60)
+            self.wait_until_ready(timeout_seconds=READY_SECONDS)
 
     def start(self, name: str) -> None:
         """Start one process of the Procfile."""

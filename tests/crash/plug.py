@@ -11,7 +11,7 @@ from typing import Final
 
 from server.demo.processes import Processes
 
-PATIENCE_SECONDS: Final = 120
+PATIENCE_SECONDS: Final = 300
 EVERYTHING: Final = ("web", "worker", "db")
 
 

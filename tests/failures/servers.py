@@ -15,7 +15,7 @@ from server.config import Config
 from tests.conftest import SECRETS
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 
 @dataclass(slots=True)

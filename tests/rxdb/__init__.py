@@ -1,0 +1,1 @@
+"""A client that we did not write: RxDB replicates our change feed through its own protocol loop."""
