@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("judge", "imports", "push", "pull", "upload", "deadlines")
+BENCHES = ("judge", "visitability", "imports", "push", "pull", "upload", "deadlines", "phones")
 
 
 def main() -> int:

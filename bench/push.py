@@ -190,10 +190,10 @@ def measure(office: Office, *, batch: int, clients: int, items: int, rounds: int
     for number in range(rounds):
         phones = enrol(office.app, phones=clients, visits_each=items // clients)
         loads = [seal_all(phone, batch=batch) for phone in phones]
-        before = (_cpu(office.web_pid), _cpu(office.database_pid))
+        before = (cpu_seconds(office.web_pid), cpu_seconds(office.database_pid))
         pushes.append(timed(push_all(office.port), loads))
-        web.append((_cpu(office.web_pid) - before[0]) / items * 1e6)
-        database.append((_cpu(office.database_pid) - before[1]) / items * 1e6)
+        web.append((cpu_seconds(office.web_pid) - before[0]) / items * 1e6)
+        database.append((cpu_seconds(office.database_pid) - before[1]) / items * 1e6)
         bulks.append(timed(insert_all(office.url), loads).per_s)
         _empty(office.url)
         copies.append(timed(copy_all(office.url), loads).per_s)
@@ -257,17 +257,28 @@ def main() -> None:
     RESULTS.write_text(json.dumps(about, indent=2) + "\n")
 
 
-def _cpu(root: int) -> float:
-    """Return the processor seconds a process and its living descendants have used."""
-    used, waiting = 0, [root]
+def descendants(root: int) -> list[int]:
+    """Return a process and its living descendants."""
+    found, waiting = [], [root]
     while waiting:
         pid = waiting.pop()
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            tasks = Path(f"/proc/{pid}/task").iterdir()
+            tasks = list(Path(f"/proc/{pid}/task").iterdir())
             waiting += [int(child) for task in tasks for child in (task / "children").read_text().split()]
         except (FileNotFoundError, ProcessLookupError):
             continue  # a database session that has just ended
+        found.append(pid)
+    return found
+
+
+def cpu_seconds(root: int) -> float:
+    """Return the processor seconds a process and its living descendants have used."""
+    used = 0
+    for pid in descendants(root):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         # own time, and that of children that ended
         used += sum(int(ticks) for ticks in fields[11:15])
     return used / TICKS
