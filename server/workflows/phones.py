@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from server.database import db, transaction
 from server.errors import NotFound
-from server.models.people import Device
 from server.workflows.exchange.answers import progress_of
+from server.workflows.exchange.senders import lock_sender
 
 MOST_NAMED: Final = 200
 
@@ -72,8 +72,7 @@ def open_phone(device_id: UUID) -> PhoneDetail:
         row = session.execute(_PHONES, wanted).mappings().first()
         if row is None:
             raise NotFound("device-unknown", "There is no phone with this id.")
-        acked = session.scalar(sa.select(Device.acked_seq).where(Device.id == device_id)) or 0
-        progress = progress_of(session, device_id, acked=acked)
+        progress = progress_of(session, lock_sender(session, device_id))
         named: dict[str, Any] = {
             kind: session.scalars(statement, {"device_id": device_id, "most": MOST_NAMED}).all()
             for kind, statement in _NAMED.items()

@@ -23,7 +23,7 @@ from server.models.visits import Account, Visit
 from server.workflows import clocks, holds
 from server.workflows.calendar import publish_year
 from server.workflows.cases import NewEntry, add_ledger_entry, set_hardship
-from server.workflows.exchange.projections import reconcile_visits
+from server.workflows.exchange.waiting import reconcile_visits
 from server.workflows.holds import Word
 from server.workflows.recounting import recount_later
 from sync.protocol import uuid7
