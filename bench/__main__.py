@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHES = ("judge", "visitability", "imports", "push", "pull", "upload", "deadlines", "phones")
+BENCHES = ("judge", "visitability", "planning", "imports", "push", "pull", "upload", "deadlines", "phones")
 
 
 def main() -> int:

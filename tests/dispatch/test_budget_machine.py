@@ -1,4 +1,4 @@
-"""Dispatchers, phones, imports and the worker at the same time, in any order: no budget is ever exceeded.
+"""Dispatchers, planners, phones, imports and the worker at once, in any order: no budget is ever exceeded.
 
 Hypothesis chooses what happens next; what happens together happens in threads on connections of their own,
 against PostgreSQL. Phones are real: they knock offline, also for visits that were cancelled behind their
@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -34,11 +34,14 @@ from server.jobs import run_worker
 from server.models.cases import LedgerEntry
 from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
 from server.models.people import Staff
+from server.models.plans import PlanStop
 from server.models.visits import Visit
 from server.rules import pack as packs
 from server.workflows import assignments
 from server.workflows.dispatch import assign, reassign
 from server.workflows.eligibility import which_cases
+from server.workflows.plans import asking, computing
+from server.workflows.plans.accepting import Accepted, Chosen, accept
 from server.workflows.rejudging import rejudge_later
 from sync.client import Report
 from sync.phone import Phone
@@ -47,6 +50,7 @@ from tests.builders import a_ledger_entry, a_visitor
 from tests.dispatch.test_concurrency import at_once
 from tests.office import CHINA, NOW, Door, Office, Stopped, a_door, a_wish
 from tests.phones import Watch, a_phone, office
+from tests.plans.days import a_crew, an_order
 
 HOUSE = packs.load("cn.house", NOW.date())
 WEEK = timedelta(days=7)
@@ -72,6 +76,7 @@ class Agency(RuleBasedStateMachine):
         self.teams = [tuple(a_visitor() for _ in range(2)) for _ in range(4)]
         self.folders = [self._enrol(team[0]) for team in self.teams]
         self.made: list[UUID] = []
+        self.plans: list[UUID] = []
         self.is_judged_again = True
 
     def _enrol(self, staff: Staff) -> Path:
@@ -116,6 +121,9 @@ class Agency(RuleBasedStateMachine):
     def _together(self, *deeds: Callable[[], Any]) -> None:
         results = at_once(self.app, deeds)
         self.made += [result.id for result in results if isinstance(result, Assignment)]
+        accepted = [one for result in results if isinstance(result, Accepted) for one in result.outcomes]
+        ids = (one.assignment_id for one in accepted if one.assignment_id is not None)
+        self.made += [one for one in dict.fromkeys(ids) if one not in self.made]
 
     def _of(self, lead: UUID) -> int:
         return next(number for number, team in enumerate(self.teams) if team[0].id == lead)
@@ -145,6 +153,33 @@ class Agency(RuleBasedStateMachine):
             start = f"{one.first_start.astimezone(CHINA):%Y-%m-%d %H:%M}"
             wish = a_wish(door, *self.teams[team], start=start, evidence=one.evidence_entry_id)
             self._together(self._quietly(lambda: assign(wish, actor=self.actor, now=self.now)))
+
+    @rule(days=st.integers(0, 1), teams=st.sets(st.integers(0, 3), min_size=1))
+    def a_day_is_planned(self, days: int, teams: set[int]) -> None:
+        day = (self.now.astimezone(CHINA) + timedelta(days=days)).date()
+        crews = [a_crew(*self.teams[team], works=(time(8), time(21))) for team in sorted(teams)]
+        order = an_order(*crews, cases=[door.case for door in self.doors], day=day)
+        plan = asking.ask(order, actor=self.actor, now=self.now)
+        computing.compute(now=self.now, plan_id=str(plan.id))
+        self.plans.append(plan.id)
+
+    @precondition(lambda self: self.plans)
+    @rule(chosen=st.lists(which, min_size=1, max_size=4), several=st.lists(wishes, max_size=2))
+    def plans_are_accepted_while_dispatchers_assign(self, chosen: list[int], several: list[Any]) -> None:
+        plans = [self.plans[one % len(self.plans)] for one in chosen]
+        accepting = [
+            self._quietly(lambda plan=plan: accept(plan, Chosen(), actor=self.actor, now=self.now))
+            for plan in plans
+        ]
+        self._together(*accepting, *(self._wish(*one) for one in several))
+
+    @precondition(lambda self: self.plans)
+    @rule(one=which, phone=st.integers(0, 3))
+    def a_plan_is_accepted_while_a_phone_reports(self, one: int, phone: int) -> None:
+        plan = self.plans[one % len(self.plans)]
+        accepting = self._quietly(lambda: accept(plan, Chosen(), actor=self.actor, now=self.now))
+        self._together(accepting, self._push(phone))
+        self.is_judged_again = False
 
     @precondition(lambda self: self.made)
     @rule(one=which, team=st.integers(0, 3), wish=wishes)
@@ -226,6 +261,14 @@ class Agency(RuleBasedStateMachine):
             assert {slot.assignment_id for slot in slots} >= {one.id for one in _planned(door)}
         db.session.rollback()
 
+    @invariant()
+    def a_stop_became_one_visit_at_most(self) -> None:
+        query = sa.select(PlanStop.assignment_id).where(PlanStop.assignment_id.is_not(None))
+        served = db.session.scalars(query.where(PlanStop.plan_id.in_(self.plans))).all()
+        assert len(served) == len(set(served))
+        assert set(served) <= set(self.made)
+        db.session.rollback()
+
     @precondition(lambda self: self.is_judged_again)
     @invariant()
     def nobody_is_sent_beyond_what_took_place(self) -> None:
@@ -289,3 +332,6 @@ def test_no_order_of_events_exceeds_a_budget(app: Flask, office: Office):
     granted = sa.select(sa.func.count()).select_from(Assignment)
     refused = granted.where(Assignment.state.in_(ENDED_EARLY))
     assert (db.session.scalar(granted) or 0) > (db.session.scalar(refused) or 0) > 0
+    accepted = sa.select(sa.func.count()).select_from(PlanStop).where(PlanStop.assignment_id.is_not(None))
+    not_accepted = sa.select(sa.func.count()).select_from(PlanStop).where(PlanStop.refusal.is_not(None))
+    assert db.session.scalar(accepted) and db.session.scalar(not_accepted)

@@ -1,7 +1,7 @@
 """Which cases may be visited on a day? Set-based, and the same as judging one by one."""
 
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +14,10 @@ from server.database import db, transaction
 from server.models.cases import Address, Contact
 from server.models.people import Absence, Qualification
 from server.rules import pack as packs
+from server.rules.checks.holds import RULE_OF_REASON
 from server.rules.local_time import at_local
 from server.rules.situations import DayAnswer, day_visit, on_day
+from server.workflows.calendar import publish_year
 from server.workflows.case_facts import load_case_facts
 from server.workflows.dispatch import assign
 from server.workflows.eligibility import Answer, which_cases, who
@@ -48,13 +50,15 @@ def best_address(case_id: UUID) -> UUID | None:
     )[2]
 
 
-def one_by_one(case_id: UUID, day: date) -> tuple[UUID | None, DayAnswer]:
+def one_by_one(
+    case_id: UUID, day: date, *, now: datetime = NOW, duration: timedelta = ONE_HOUR
+) -> tuple[UUID | None, DayAnswer]:
     """Judge a single case with all its own facts."""
     address_id = best_address(case_id)
     opens = at_local(day, HOUSE.window_opens, HOUSE.zone)
-    facts = load_case_facts(case_id=case_id, address_id=address_id, team=(), around=opens, now=NOW)
+    facts = load_case_facts(case_id=case_id, address_id=address_id, team=(), around=opens, now=now)
     wanted = day_visit(
-        day, now=NOW, duration=ONE_HOUR, pack=HOUSE, case_id=case_id, address_id=address_id or case_id
+        day, now=now, duration=duration, pack=HOUSE, case_id=case_id, address_id=address_id or case_id
     )
     return address_id, on_day(wanted, facts, HOUSE)
 
@@ -87,6 +91,33 @@ def test_two_thousand_cases_are_judged_as_one_by_one(office: Office, day: date):
     rules = {reason.rule for answer in answers for reason in answer.reasons}
     assert min(statuses[status] for status in ("may", "approval", "blocked")) > 20
     assert rules >= {"A1", "A2", "A3", "A4", "A5", "A6", "A9", "A15", "A18", "B18", "C4", "D18", "D23", "D24"}
+    assert len(rules & set(RULE_OF_REASON.values())) > 5
+
+
+@pytest.mark.parametrize(
+    ("day", "now", "hours", "rule"),
+    [
+        (date(2027, 1, 1), NOW, 1, "A12"),
+        (date(2028, 1, 5), NOW, 1, "X6"),
+        (date(2026, 11, 23), china("2026-11-23 20:15"), 0.5, "T2"),
+        (date(2026, 11, 23), china("2026-11-23 19:45"), 1.5, "T1"),
+        (TOMORROW, NOW, 13.5, "T1"),
+    ],
+)
+def test_days_and_hours_nobody_may_visit_are_judged_as_one_by_one(
+    office: Office, day: date, now: datetime, hours: float, rule: str
+):
+    publish_year(2027, days={date(2027, 1, 1): ("holiday", "New Year")}, notice="a test", now=NOW)
+    ids = a_crowd(60, seed=day.toordinal(), now=NOW)
+    length = timedelta(hours=hours)
+
+    answers = list(which_cases(day=day, now=now, pack=HOUSE, case_ids=ids, duration=length))
+
+    for answer in answers:
+        alone = one_by_one(answer.case_id, day, now=now, duration=length)
+        assert said(answer.address_id, answer) == said(*alone)
+        assert answer.status == "blocked"
+        assert rule in {reason.rule for reason in answer.reasons}
 
 
 def test_all_open_cases_are_asked_about_when_none_is_named(office: Office):

@@ -136,7 +136,7 @@ def candidates(draw: st.DrawFn, number: int) -> Candidate:
         debtor_id=UUID(int=10_000 + draw(st.integers(0, number))),
         point=draw(points | points | points | st.none()),
         opens=opens,
-        latest_start=min(closes, draw(minutes_of_day)),
+        latest_start=draw(st.just(closes) | minutes_of_day),
         closes=closes,
         minutes=draw(st.sampled_from([5, 30, 45, 90])),
         due_at=draw(st.none() | st.integers(-20, 500).map(lambda hours: BEGINS + timedelta(hours=hours))),
