@@ -33,6 +33,7 @@ from server.config import Config, make_secrets
 from server.database import db, release_connection, transaction
 from server.embedded import EmbeddedPostgres
 from server.garbage import collect_seldom
+from server.models.cases import Case
 from server.models.deadlines import CaseClock
 from server.planning.board import lay_out
 from server.planning.distance import Places
@@ -97,9 +98,12 @@ def some_that_may(number: int) -> tuple[UUID, ...]:
 def give_deadlines(ids: list[Any]) -> None:
     """Give every third case a deadline within some weeks around the day."""
     dice = random.Random(12)
+    client_id = db.session.scalar(sa.select(Case.client_id).where(Case.id == ids[0]))
     rows = [
         {
             "case_id": case_id,
+            "client_id": client_id,
+            "opened_by": "allocation",
             "rule": "F1",
             "opened_on": DAY - timedelta(days=30),
             "due_at": NOW + timedelta(hours=dice.randrange(-72, 900)),
@@ -153,20 +157,25 @@ def make(order: Asked, office: Office) -> None:
     assert asking.find_plan(plan.id).state == "ready"
 
 
-def measure(office: Office, *, cases: int, teams: int, candidates: int) -> dict[str, Any]:
-    """Time the job and its parts on the same tables."""
+def prepare(*, cases: int, teams: int, candidates: int) -> Asked:
+    """Write the tables; return the order that makes the planner search its candidates."""
     give_deadlines(a_crowd(cases, seed=7, now=NOW))
-    search = an_order(teams, candidates)
+    order = an_order(teams, candidates)
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE"))
-    named = replace(search, case_ids=some_that_may(candidates))
+    return order
+
+
+def measure(office: Office, search: Asked) -> dict[str, Any]:
+    """Time the job and its parts on the same tables."""
+    named = replace(search, case_ids=some_that_may(search.most_candidates))
     gathered = gather(named, now=NOW, on_judged=lambda done, total: None)
     searched = gather(search, now=NOW, on_judged=lambda done, total: None)
     release_connection()
     plan, peer = plan_day(gathered.problem), nearest_only(gathered.problem)
     return {
-        "cases": cases,
-        "teams": teams,
+        "cases": db.session.scalar(sa.select(sa.func.count()).select_from(Case)),
+        "teams": len(search.teams),
         "candidates": len(gathered.problem.candidates),
         "stops": len(plan.stops),
         "metres_a_stop": round(sum(day.metres for day in plan.teams) / max(1, len(plan.stops))),
@@ -198,7 +207,8 @@ def main() -> None:
         with app.app_context():
             office = an_office(app)
             collect_seldom()
-            result = measure(office, cases=options.cases, teams=options.teams, candidates=options.candidates)
+            order = prepare(cases=options.cases, teams=options.teams, candidates=options.candidates)
+            result = measure(office, order)
             db.session.remove()
             db.engine.dispose()
     about = f"{result['cases']:,} cases, {result['teams']} teams, {result['candidates']:,} candidates"

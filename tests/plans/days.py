@@ -4,15 +4,12 @@ from datetime import date, time
 from typing import Any
 from uuid import UUID
 
-from flask import Flask
-
 from server.database import db
-from server.jobs import run_worker
 from server.models.cases import Case
 from server.models.people import Staff
 from server.models.plans import Plan, PlanStop
 from server.planning.problem import Point
-from server.workflows.plans import asking
+from server.workflows.plans import asking, computing
 from server.workflows.plans.asking import Asked, AskedTeam
 from tests.office import NOW, Office
 
@@ -43,10 +40,10 @@ def an_order(*crews: AskedTeam, cases: list[Case] | None = None, **facts: Any) -
     return Asked(teams=crews, **(defaults | facts))
 
 
-def planned(app: Flask, office: Office, asked: Asked) -> Plan:
-    """Ask for a plan and let the worker make it."""
+def planned(office: Office, asked: Asked) -> Plan:
+    """Ask for a plan and make it as the worker does, but without the other jobs that wait."""
     plan = asking.ask(asked, actor=office.actor(), now=NOW)
-    run_worker(app, until_idle=True)
+    computing.compute(now=NOW, plan_id=str(plan.id))
     return fresh(plan)
 
 

@@ -36,10 +36,10 @@ def rules_of(done: Accepted) -> list[list[str]]:
     return [[reason["rule"] for reason in refusal["reasons"]] for refusal in refused]
 
 
-def test_chosen_stops_become_assignments_as_if_they_were_asked_for_one_by_one(office: Office, app: Flask):
+def test_chosen_stops_become_assignments_as_if_they_were_asked_for_one_by_one(office: Office):
     team = a_team()
     doors = [a_door() for _ in range(3)]
-    plan = planned(app, office, an_order(a_crew(*team), cases=[door.case for door in doors]))
+    plan = planned(office, an_order(a_crew(*team), cases=[door.case for door in doors]))
     first, second, third = stops_of(plan)
 
     done = accept(plan.id, Chosen(stop_ids=(first.id, third.id)), actor=office.actor(), now=NOW)
@@ -64,9 +64,9 @@ def test_chosen_stops_become_assignments_as_if_they_were_asked_for_one_by_one(of
     assert second.refused_at is None
 
 
-def test_a_lost_answer_is_asked_for_again_and_is_the_same(office: Office, app: Flask):
+def test_a_lost_answer_is_asked_for_again_and_is_the_same(office: Office):
     doors = [a_door() for _ in range(3)]
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
     first = accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW)
 
     again = accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW + timedelta(minutes=5))
@@ -77,8 +77,8 @@ def test_a_lost_answer_is_asked_for_again_and_is_the_same(office: Office, app: F
     assert (count(Assignment), count(Decision)) == (3, 3)
 
 
-def test_a_stop_whose_assignment_was_cancelled_is_not_assigned_twice(office: Office, app: Flask):
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[a_door().case]))
+def test_a_stop_whose_assignment_was_cancelled_is_not_assigned_twice(office: Office):
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[a_door().case]))
     (first,) = accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW).outcomes
     assert first.assignment_id is not None
     assignments.cancel(first.assignment_id, reason="x", actor=office.actor(), now=NOW)
@@ -89,9 +89,9 @@ def test_a_stop_whose_assignment_was_cancelled_is_not_assigned_twice(office: Off
     assert count(Assignment) == 1
 
 
-def test_what_changed_since_is_refused_with_its_reasons_and_the_rest_goes_on(office: Office, app: Flask):
+def test_what_changed_since_is_refused_with_its_reasons_and_the_rest_goes_on(office: Office):
     held, taken, stale, good = doors = [a_door() for _ in range(4)]
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
     with transaction() as session:
         session.add(
             Hold(scope="debtor", debtor_id=held.case.debtor_id, case_id=held.case.id, reason="complaint",
@@ -114,9 +114,9 @@ def test_what_changed_since_is_refused_with_its_reasons_and_the_rest_goes_on(off
     assert all(one.refusal["reasons"][0]["quotation"] for one in said.values() if one.refusal)
 
 
-def test_a_refused_stop_is_tried_again_only_when_it_is_named(office: Office, app: Flask):
+def test_a_refused_stop_is_tried_again_only_when_it_is_named(office: Office):
     door = a_door()
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[door.case]))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case]))
     (stop,) = stops_of(plan)
     with transaction() as session:
         session.get_one(Case, door.case.id).balance_as_of = None
@@ -133,10 +133,10 @@ def test_a_refused_stop_is_tried_again_only_when_it_is_named(office: Office, app
     assert (now.refused_at, now.refusal) == (None, None)
 
 
-def test_a_whole_team_is_chosen_by_its_number(office: Office, app: Flask):
+def test_a_whole_team_is_chosen_by_its_number(office: Office):
     doors = [a_door() for _ in range(4)]
     crews = [a_crew(*a_team(), most_stops=2) for _ in range(2)]
-    plan = planned(app, office, an_order(*crews, cases=[door.case for door in doors]))
+    plan = planned(office, an_order(*crews, cases=[door.case for door in doors]))
 
     done = accept(plan.id, Chosen(team_nos=(1,)), actor=office.actor(), now=NOW)
 
@@ -144,11 +144,9 @@ def test_a_whole_team_is_chosen_by_its_number(office: Office, app: Flask):
     assert {stop.team_no for stop in stops_of(fresh(plan)) if stop.assignment_id} == {1}
 
 
-def test_more_than_one_call_may_hold_says_how_many_remain(
-    office: Office, app: Flask, monkeypatch: pytest.MonkeyPatch
-):
+def test_more_than_one_call_may_hold_says_how_many_remain(office: Office, monkeypatch: pytest.MonkeyPatch):
     doors = [a_door() for _ in range(5)]
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
     monkeypatch.setattr(accepting, "MOST_AT_ONCE", 2)
 
     calls = [accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW) for _ in range(3)]
@@ -157,9 +155,9 @@ def test_more_than_one_call_may_hold_says_how_many_remain(
     assert count(Assignment) == 5
 
 
-def test_what_needs_approval_is_accepted_by_a_supervisor_with_a_reason(office: Office, app: Flask):
+def test_what_needs_approval_is_accepted_by_a_supervisor_with_a_reason(office: Office):
     order = an_order(a_crew(*a_team()), cases=[a_door(outstanding_fen=100).case], with_approval=True)
-    plan = planned(app, office, order)
+    plan = planned(office, order)
     (stop,) = stops_of(plan)
     chosen, supervisor = Chosen(stop_ids=(stop.id,)), office.actor(Role.SUPERVISOR)
 
@@ -174,12 +172,12 @@ def test_what_needs_approval_is_accepted_by_a_supervisor_with_a_reason(office: O
     assert db.session.get_one(Decision, made.decision_id).approved_by == supervisor.staff_id
 
 
-def test_the_debtor_s_wish_serves_the_third_visit(office: Office, app: Flask):
+def test_the_debtor_s_wish_serves_the_third_visit(office: Office):
     door = a_door()
     wish = a_ledger_entry(door.case, channel="inbound", at=NOW, asks_for_visit=True)
     for hour in (9, 20):
         assign(a_wish(door, *a_team(), start=f"{DAY} {hour:02}:00"), actor=office.actor(), now=NOW)
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[door.case]))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case]))
 
     (one,) = accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW).outcomes
 
@@ -187,8 +185,8 @@ def test_the_debtor_s_wish_serves_the_third_visit(office: Office, app: Flask):
     assert slot is not None and slot.evidence_entry_id == wish.id
 
 
-def test_a_stop_whose_hour_has_passed_is_refused_and_says_so(office: Office, app: Flask):
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[a_door().case]))
+def test_a_stop_whose_hour_has_passed_is_refused_and_says_so(office: Office):
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[a_door().case]))
 
     (one,) = accept(plan.id, EVERYTHING, actor=office.actor(), now=china(f"{DAY} 20:30")).outcomes
 
@@ -196,8 +194,8 @@ def test_a_stop_whose_hour_has_passed_is_refused_and_says_so(office: Office, app
     assert one.refusal["errors"] == [{"pointer": "/window/end", "detail": "Lies in the past."}]
 
 
-def test_only_a_ready_plan_and_its_own_stops_can_be_accepted(office: Office, app: Flask):
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[a_door().case]))
+def test_only_a_ready_plan_and_its_own_stops_can_be_accepted(office: Office):
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[a_door().case]))
     waiting = asking.ask(an_order(a_crew(*a_team())), actor=office.actor(), now=NOW)
     (stop,) = stops_of(plan)
 
@@ -212,7 +210,7 @@ def test_only_a_ready_plan_and_its_own_stops_can_be_accepted(office: Office, app
 
 def test_the_same_stops_accepted_by_eight_at_once_become_one_assignment_each(office: Office, app: Flask):
     doors = [a_door() for _ in range(3)]
-    plan = planned(app, office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case for door in doors]))
     actor = office.actor()
 
     results: list[Accepted] = at_once(
@@ -231,7 +229,7 @@ def test_many_plans_and_dispatchers_at_once_never_exceed_a_debtor_s_budget(offic
     doors.append(a_door(debtor=debtor))
     actor = office.actor()
     cases = [door.case for door in doors]
-    plans = [planned(app, office, an_order(a_crew(*a_team()), cases=cases)) for _ in range(5)]
+    plans = [planned(office, an_order(a_crew(*a_team()), cases=cases)) for _ in range(5)]
     assert [len(stops_of(plan)) for plan in plans] == [3] * 5
     wishes = [a_wish(door, *a_team(), start=f"{DAY} 15:00") for door in doors for _ in range(2)]
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from server.bulk import any_of
 from server.database import db
 from server.models.cases import Address, Case
-from server.models.deadlines import CaseClock
+from server.models.deadlines import PUSHING, CaseClock
 from server.models.dispatch import ENDED_EARLY, Assignment
 from server.planning.problem import Candidate, Point, Problem, Stopped, TravelModel
 from server.rules.local_time import ONE_DAY, at_local
@@ -34,7 +34,6 @@ ROUND_KM: Final = 110.0
 AT_A_TIME: Final = 5_000
 MOST_JUDGED: Final = 20_000
 """Where most of what falls due first is blocked, the search for candidates ends here."""
-PUSHING: Final = ("running", "missed")
 Judged = Callable[[int, int], None]
 
 
@@ -132,7 +131,7 @@ def _first_due(asked: Asked) -> list[UUID]:
     )
     due = (
         sa.select(CaseClock.case_id, sa.func.min(CaseClock.due_at).label("due_at"))
-        .where(CaseClock.state.in_(PUSHING))
+        .where(sa.text(PUSHING))
         .group_by(CaseClock.case_id)
         .subquery()
     )
@@ -164,7 +163,7 @@ def _load_dues(ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """Return the first deadline that still pushes each case; those without one are not in it."""
     query = (
         sa.select(CaseClock.case_id, sa.func.min(CaseClock.due_at))
-        .where(any_of(CaseClock.case_id, "ids"), CaseClock.state.in_(PUSHING))
+        .where(any_of(CaseClock.case_id, "ids"), sa.text(PUSHING))
         .group_by(CaseClock.case_id)
     )
     return {case_id: due_at for case_id, due_at in db.session.execute(query, {"ids": list(ids)})}
