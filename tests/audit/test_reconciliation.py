@@ -225,12 +225,17 @@ def test_the_same_picture_in_two_visits_is_found_in_both(
     visits = [a_fabricated_visit(app, phone, one) for one in (assignment, other)]
     bits = "10" * 128
     near = "01" + bits[2:]
+    undecidable = {
+        f"captured_{edge}_{bound}": now() + timedelta(hours=hours)
+        for edge in ("from", "until")
+        for bound, hours in (("earliest", -1), ("latest", 1))
+    }
     with transaction() as session:
         for visit_id, pattern in zip(visits, (bits, near), strict=True):
             session.execute(
                 sa.update(Evidence)
                 .where(Evidence.visit_id == visit_id)
-                .values(state="verified", perceptual_hash=pattern, sha256=uuid7().bytes * 2)
+                .values(state="verified", perceptual_hash=pattern, sha256=uuid7().bytes * 2, **undecidable)
             )
 
     found = [judge(visit_id) for visit_id in visits]

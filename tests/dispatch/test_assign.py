@@ -97,7 +97,7 @@ def test_the_permit_is_signed_and_says_all_a_phone_must_compare(office: Office, 
         ("hardship-calendar-week", 0),
     ]
     assert "identity_badge_worn" in permit["checklist"]
-    assert {"key": "identity_badge_worn", "rule": "B8", "when": "before"} in permit["checks"]
+    assert {"key": "identity_badge_worn", "rule": "B8", "also": [], "when": "before"} in permit["checks"]
     assert [item["key"] for item in permit["checks"]] == permit["checklist"]
     assert any("ring twice" in notice for notice in permit["notices"])
     assert any(notice.startswith("hardship") for notice in permit["notices"])

@@ -31,6 +31,10 @@ OF_THE_MOMENT: Final = frozenset(
 FIXED_IDS: Final = "01890000-"
 
 
+# What was said of the bytes as they travelled; `read` has unpacked them.
+_OF_THE_BYTES: Final = ("content-encoding", "content-length")
+
+
 @dataclass
 class Recorder(httpx.BaseTransport):
     """Passes requests on and writes the conversation down."""
@@ -60,7 +64,8 @@ class Recorder(httpx.BaseTransport):
             }
         )
         self._learn(answer, said)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=said)
+        plain = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BYTES]
+        return httpx.Response(answer.status_code, headers=plain, content=said)
 
     def _with_placeholders(self, path: str) -> str:
         for name, value in self.placeholders.items():
