@@ -102,7 +102,7 @@ class FakeOffice:
     most_bytes: int = 1_000_000
     time: datetime = NOON
     is_durable: bool = False
-    acked: int = 0
+    acked: int | None = None
 
     def client(self) -> httpx.Client:
         """A connection to it."""
@@ -133,7 +133,7 @@ class FakeOffice:
             case "GET", "/api/v1/sync/pull":
                 return httpx.Response(200, json=self.pages.pop(0) if self.pages else self.page())
             case "GET", "/api/v1/sync/status":
-                return httpx.Response(200, json={"acked_seq": self.acked})
+                return httpx.Response(200, json={"acked_seq": self.acked or 0})
             case "POST", "/api/v1/files":
                 return self._create(request)
             case "HEAD", path if path in self.files:
@@ -169,7 +169,8 @@ class FakeOffice:
         """A page of the feed with nothing new."""
         anchor = {"token": "a1.0.x.y", "server_time": write_instant(self.time)}
         empty = {"changes": [], "cursor": "c1", "seen": {}, "has_more": False, "anchor": anchor}
-        empty["ack_seq"] = self.acked
+        if self.acked is not None:
+            empty["ack_seq"] = self.acked
         return empty | ({"durable_through": len(self.items)} if self.is_durable else {}) | facts
 
     def _create(self, request: httpx.Request) -> httpx.Response:
