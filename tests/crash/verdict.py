@@ -20,9 +20,8 @@ from tests.crash.field import Field
 from tests.phones import Watch
 from tests.stored import Server, verify_item
 
-
 HARMLESS = frozenset({"clock_low_trust"})
-"""A phone whose first contact was cut has no anchor: its time is known less well, and nothing was lost."""
+"""A phone whose first contact was cut has no anchor: its time is known less well, nothing was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def _of_one(field: Field, stored: dict[Any, Any]) -> list[str]:
         digest = phone.outbox.digest_of(one["id"])
         if row is None or (row.sha256, row.receipt) != (digest, one["receipt"]):
             faults.append(f"not stored as it was signed: {one}")
-        elif (row.outcome, row.prev, set(row.flags) - HARMLESS) != ("applied", prev, []):
+        elif (row.outcome, row.prev, set(row.flags) - HARMLESS) != ("applied", prev, set()):
             faults.append(f"stored, but {row.outcome} with {row.flags}: {one}")
         prev = digest
     acked = db.session.scalar(sa.select(Device.acked_seq).where(Device.id == phone.device_id))
