@@ -4,7 +4,8 @@ On an embedded PostgreSQL, a crowd in every state (`tests.crowd`), a third of it
 one run: the whole job as the worker does it (judging, planning, storing) for candidates that are named and
 may be visited, and when it has to search them, what falls due first in front, in a crowd that is mostly
 blocked. Beside its parts the limit, which is counting every distance between the candidates once, and a peer:
-each team in turn going to the nearest door that fits, without due dates, for its time and the metres a stop.
+each team in turn going to the nearest door that fits. The peer knows no due dates, so the metres a stop of a
+plan without any stand beside its own; the difference to the plan is what due dates cost in metres.
 Seconds are those on the wall; in brackets those this process used, which a busy machine does not lengthen.
 
 Run: `python -m bench.planning [--cases 100000] [--teams 60] [--candidates 3000] [--json FILE]`.
@@ -38,6 +39,7 @@ from server.models.deadlines import CaseClock
 from server.planning.board import lay_out
 from server.planning.distance import Places
 from server.planning.filling import begun
+from server.planning.plan import DayPlan
 from server.planning.planner import plan_day
 from server.planning.problem import Point, Problem
 from server.rules import pack as packs
@@ -149,6 +151,11 @@ def nearest_only(problem: Problem) -> tuple[int, int]:
     return stops, metres
 
 
+def metres_a_stop(plan: DayPlan) -> int:
+    """Return the mean way between two stops."""
+    return round(sum(day.metres for day in plan.teams) / max(1, len(plan.stops)))
+
+
 def make(order: Asked, office: Office) -> None:
     """Ask for a plan and make it, as the worker does."""
     plan = asking.ask(order, actor=office.actor(Role.DISPATCHER), now=NOW)
@@ -173,12 +180,18 @@ def measure(office: Office, search: Asked) -> dict[str, Any]:
     searched = gather(search, now=NOW, on_judged=lambda done, total: None)
     release_connection()
     plan, peer = plan_day(gathered.problem), nearest_only(gathered.problem)
+    dateless = tuple(replace(one, due_at=None) for one in gathered.problem.candidates)
+    without = replace(gathered.problem, candidates=dateless)
+    plan_without = plan_day(without)
     return {
         "cases": db.session.scalar(sa.select(sa.func.count()).select_from(Case)),
         "teams": len(search.teams),
         "candidates": len(gathered.problem.candidates),
         "stops": len(plan.stops),
-        "metres_a_stop": round(sum(day.metres for day in plan.teams) / max(1, len(plan.stops))),
+        "metres_a_stop": metres_a_stop(plan),
+        "without_stops": len(plan_without.stops),
+        "without_metres_a_stop": metres_a_stop(plan_without),
+        "without": seconds(lambda: plan_day(without)),
         "whole": seconds(lambda: make(named, office), ROUNDS),
         "gathering": seconds(lambda: gather(named, now=NOW, on_judged=lambda done, total: None), ROUNDS),
         "planning": seconds(lambda: plan_day(gathered.problem), ROUNDS),
@@ -219,6 +232,11 @@ def main() -> None:
         ("planning alone", "planning", f"{result['metres_a_stop']:,} m a stop"),
         ("whole job with a search", "whole_search", f"{result['searched']:,} judged"),
         ("limit: all distances once", "matrix", ""),
+        (
+            "planning without due dates",
+            "without",
+            f"{result['without_stops']} stops, {result['without_metres_a_stop']:,} m a stop",
+        ),
         (
             "peer: nearest door only",
             "nearest",
