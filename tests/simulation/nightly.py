@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,29 @@ from tests.simulation.stage import Stage, a_stage
 SAY_EVERY_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
 class _Folders:
     """What `cluster.worker_database` asks of pytest."""
 
+    room: Path
+
     def mktemp(self, name: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f"simulation-{name}-"))
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.room))
 
 
 @contextmanager
 def a_stage_of_its_own(name: str) -> Iterator[Stage]:
-    """A fresh database with the product on it."""
-    folders: Any = _Folders()
-    with cluster.worker_database(folders, name) as url:
-        var = folders.mktemp("var")
-        environ = {**make_secrets(), "MEDIA_STORE": str(var / "media"), "LOG_LEVEL": "ERROR"}
-        app = create_app(Config.from_environ(environ, var=var, default_database_url=url))
-        with a_stage(app) as stage:
-            yield stage
-        with app.app_context():
-            db.engine.dispose()
+    """A fresh database with the product on it; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fieldvisit-simulation-") as room:
+        folders: Any = _Folders(Path(room))
+        with cluster.worker_database(folders, name) as url:
+            var = folders.mktemp("var")
+            environ = {**make_secrets(), "MEDIA_STORE": str(var / "media"), "LOG_LEVEL": "ERROR"}
+            app = create_app(Config.from_environ(environ, var=var, default_database_url=url))
+            with a_stage(app) as stage:
+                yield stage
+            with app.app_context():
+                db.engine.dispose()
 
 
 def _work(
