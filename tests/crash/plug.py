@@ -31,8 +31,7 @@ def pull(
         _KILL[what](product, dice)
         product.wait_until_ready(timeout_seconds=PATIENCE_SECONDS)
         killed[what] += 1
-        if n % 10 == 9:
-            say(f"{n + 1} of {kills} kills: {dict(killed)}")
+        say(f"{n + 1} of {kills} kills: {dict(killed)}")
     return killed
 
 

@@ -21,4 +21,4 @@ def test_nothing_acknowledged_is_lost_or_doubled(folder: Path, seed: int) -> Non
     assert verdict.faults == []
     assert killed["everything"] >= 1
     assert verdict.broken_sessions >= plan.kills // 2, "the plug was pulled too seldom to matter"
-    assert verdict.promises >= verdict.items > 20 * plan.phones // 2
+    assert verdict.promises >= verdict.items > 5 * plan.phones
