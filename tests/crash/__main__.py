@@ -25,7 +25,9 @@ def main() -> int:
     folder.chmod(0o755)
     began = time.monotonic()
     try:
-        plan = Plan(phones=asked.phones, kills=asked.kills, seed=asked.seed)
+        # More than a dozen sessions a second would keep two cores busy with nothing but phones.
+        pause = max(1.0, asked.phones / 12)
+        plan = Plan(phones=asked.phones, kills=asked.kills, seed=asked.seed, pause_seconds=pause)
         verdict, killed = tell(plan, folder, say=lambda text: print(text, flush=True))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
