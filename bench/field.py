@@ -1,7 +1,8 @@
 """Phones with sealed visit accounts, ready to push: what `bench.push` sends, made before its clock starts.
 
 The visits and their assignments are written straight into the tables, as if their check-ins had come
-earlier; each account is about 2 KB, signed by its phone's Ed25519 key and chained to the one before.
+earlier; each account is about 2 KB, signed by its phone's Ed25519 key and chained to the one before. Every fifth
+tells of a promise.
 """
 
 import base64
@@ -34,6 +35,7 @@ BEGINNING = datetime(2025, 1, 6, 1, tzinfo=UTC)
 NARRATIVE = (
     "到达后出示工作证并告知全程录音,债务人在家,核实身份后说明来意与欠款金额,对方表示目前收入不稳定。" * 7
 )
+PROMISE_EVERY = 5
 SEALED_PERMIT = {"payloadType": PERMIT, "payload": "", "signatures": []}
 
 
@@ -241,7 +243,7 @@ def seal_all(handset: Handset, *, batch: int) -> Load:
             type="visit.account",
             seen_seq=0,
             clock=clock,
-            body=_account(handset, visit_id),
+            body=_account(handset, visit_id, promises=seq % PROMISE_EVERY == 0),
         )
         envelope = handset.key.seal(ITEM, write_item(item))
         pushed.append(PushedItem(id=item.item_id, seq=seq, prev=prev, envelope=envelope))
@@ -255,14 +257,15 @@ def seal_all(handset: Handset, *, batch: int) -> Load:
     )
 
 
-def _account(handset: Handset, visit_id: UUID) -> dict[str, Any]:
+def _account(handset: Handset, visit_id: UUID, *, promises: bool) -> dict[str, Any]:
+    promised = {"amount_fen": 50_000, "due_on": "2026-12-24"}
     claims = claims_of(
         arrived_at=BEGINNING,
         left_at=BEGINNING + timedelta(minutes=20),
         team=[handset.staff_id],
         met="debtor",
-        outcome="promise",
-        promise={"amount_fen": 50_000, "due_on": "2026-12-24"},
+        outcome="promise" if promises else "refused",
+        promise=promised if promises else None,
     )
     return {
         "visit_id": str(visit_id),

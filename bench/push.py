@@ -29,6 +29,7 @@ from pathlib import Path
 import psycopg
 from flask import Flask
 
+from bench.division import divide
 from bench.field import Load, enrol, seal_all, size_of
 from server.app import create_app
 from server.config import Config, make_secrets
@@ -64,6 +65,7 @@ class Row:
     p95_ms: float
     web_cpu_us: float
     database_cpu_us: float
+    web_mib: float
     bulk_per_s: float
     copy_per_s: float
 
@@ -210,6 +212,7 @@ def measure(office: Office, *, batch: int, clients: int, items: int, rounds: int
         p95_ms=slowest[94] * 1000,
         web_cpu_us=statistics.median(web),
         database_cpu_us=statistics.median(database),
+        web_mib=_peak(office.web_pid) / 1024,
         bulk_per_s=statistics.median(bulks),
         copy_per_s=statistics.median(copies),
     )
@@ -217,14 +220,22 @@ def measure(office: Office, *, batch: int, clients: int, items: int, rounds: int
 
 def show(rows: Sequence[Row]) -> None:
     """Print our figures beside the limits of the same run."""
-    print("batch clients   push/s  p50 ms  p95 ms  web us  db us   bulk/s   copy/s  push/bulk")
+    print("batch clients   push/s  p50 ms  p95 ms  web us  db us  web MiB   bulk/s   copy/s  push/bulk")
     for row in rows:
         print(
             f"{row.batch:>5} {row.clients:>7} {row.push_per_s:>8.0f} {row.p50_ms:>7.1f} {row.p95_ms:>7.1f}"
-            f" {row.web_cpu_us:>7.0f} {row.database_cpu_us:>6.0f} {row.bulk_per_s:>8.0f}"
+            f" {row.web_cpu_us:>7.0f} {row.database_cpu_us:>6.0f} {row.web_mib:>8.0f} {row.bulk_per_s:>8.0f}"
             f" {row.copy_per_s:>8.0f} {row.ratio:>10.2f}"
         )
     print("web us, db us: processor time per item of the web processes and of PostgreSQL")
+    print("web MiB: most memory of all web processes together, so far")
+
+
+def show_division(divided: dict[int, dict[str, float]]) -> None:
+    """Print how the web processes' time of one item divides."""
+    for batch, parts in divided.items():
+        told = "  ".join(f"{name} {each:.0f}" for name, each in parts.items())
+        print(f"one item of {batch}, us: {told}")
 
 
 def main() -> None:
@@ -242,9 +253,11 @@ def main() -> None:
                 measure(office, batch=batch, clients=clients, items=chosen.items, rounds=chosen.rounds)
                 for batch, clients in SHAPES
             ]
+            divided = {batch: divide(office.app, batch=batch, items=10 * batch) for batch in (25, 100)}
     finally:
         shutil.rmtree(folder)
     show(rows)
+    show_division(divided)
     RESULTS.parent.mkdir(exist_ok=True)
     about = {
         "measured_at": datetime.now(UTC).isoformat(),
@@ -252,6 +265,7 @@ def main() -> None:
         "python": platform.python_version(),
         "items": chosen.items,
         "rounds": chosen.rounds,
+        "division_us": divided,
         "rows": [{**asdict(row), "push_to_bulk": row.ratio} for row in rows],
     }
     RESULTS.write_text(json.dumps(about, indent=2) + "\n")
@@ -282,6 +296,12 @@ def cpu_seconds(root: int) -> float:
         # own time, and that of children that ended
         used += sum(int(ticks) for ticks in fields[11:15])
     return used / TICKS
+
+
+def _peak(root: int) -> float:
+    """Return the most memory a process and its living descendants have held, in KiB."""
+    status = [Path(f"/proc/{pid}/status").read_text() for pid in descendants(root)]
+    return sum(int(each.partition("VmHWM:")[2].split()[0]) for each in status)
 
 
 def _empty(url: str) -> None:

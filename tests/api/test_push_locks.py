@@ -19,9 +19,10 @@ from server.models.dispatch import Assignment
 from server.models.people import Staff
 from server.models.visits import Item
 from server.workflows.dispatch import VisitRefused, assign, reassign
+from server.workflows.exchange.waiting import project_items
 from sync.phone import Phone
 from sync.wire import write_pushed
-from tests.builders import a_case, a_visitor, an_address, an_assignment
+from tests.builders import a_case, a_visitor, an_address, an_assignment, now
 from tests.office import NOW, Office, a_door, a_team, a_wish
 from tests.phones import a_phone
 from tests.pushing import account_body, batch_of, begin, push, push_raw, waiting
@@ -190,6 +191,36 @@ def test_holds_from_phones_and_reassignments_at_once_end_in_order(
         )
         assert db.session.scalars(still_open).all() == []
         assert db.session.get_one(Case, granted.case_id).debtor_id == granted.debtor_id
+
+
+def test_a_circle_that_never_opens_leaves_the_items_stored_for_later(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    begin(phone, assignment.id)
+    raw = json.dumps(batch_of(phone, [write_pushed(item) for item in waiting(phone)])).encode()
+    circle = """
+        CREATE FUNCTION no_way_out() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$;
+        CREATE TRIGGER no_way_out BEFORE INSERT ON visits FOR EACH ROW EXECUTE FUNCTION no_way_out()
+    """
+    with db.engine.begin() as rival:
+        rival.execute(sa.text(circle))
+    try:
+        stored = push_raw(app, phone, raw)
+    finally:
+        with db.engine.begin() as rival:
+            rival.execute(sa.text("DROP TRIGGER no_way_out ON visits; DROP FUNCTION no_way_out"))
+    outcome = db.session.scalars(sa.select(Item.outcome)).one()
+    db.session.rollback()
+
+    project_items(now=now())
+
+    (told,) = stored.json()["outcomes"]
+    assert (stored.status_code, told["outcome"], told["receipt"] is not None) == (200, "held", True)
+    assert outcome == "received"
+    again = push_raw(app, phone, raw).json()["outcomes"][0]
+    assert (again["outcome"], again["receipt"]) == ("duplicate", told["receipt"])
+    assert db.session.scalars(sa.select(Item.outcome)).one() == "applied"
 
 
 def test_a_full_disk_is_no_fault_of_the_items(app: Flask, phone: Phone, assignment: Assignment) -> None:

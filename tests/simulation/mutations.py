@@ -20,7 +20,8 @@ from server.models import assignments
 from server.models.visits import Item
 from server.signing import current_signer
 from server.workflows import reservation, stopping
-from server.workflows.exchange import applying, arrived, forks, inbox, pulling
+from server.workflows.exchange import applying, arrived, forks, inbox, keeping, pulling
+from server.workflows.exchange.receipts import make_receipt
 from sync import client, outbox
 from sync.clock import Interval
 from sync.protocol import uuid7
@@ -48,7 +49,7 @@ def _sign_again(told: Any, session: Any, candidates: Any, **_: Any) -> Any:
     for one, candidate in zip(told, candidates, strict=True):
         at = datetime.fromisoformat(one["receipt"]["received_at"]) + timedelta(microseconds=1)
         if one["outcome"] == "duplicate":
-            one["receipt"] = inbox.make_receipt(
+            one["receipt"] = make_receipt(
                 current_signer(), item_id=candidate.pushed.id, sha256=candidate.digest, now=at
             )
     return told
@@ -112,7 +113,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "forks are not flagged": Mutation(
         {
-            (inbox, "judge_links"): _no_flags,
+            (keeping, "judge_links"): _no_flags,
             (forks, "_FLAG"): sa.text("SELECT CAST(NULL AS uuid) WHERE false"),
         },
         ("clone",),

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.signing import PERMIT, Signer
 from server.workflows.exchange.anchors import make_anchor, read_anchor
-from server.workflows.exchange.inbox import make_receipt
+from server.workflows.exchange.receipts import make_receipt
 from sync.admission import examine
 from sync.bodies import (
     AccountWritten,

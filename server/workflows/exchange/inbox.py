@@ -6,9 +6,8 @@ in its own savepoint: whatever cannot be applied is stored all the same. Same id
 receipt again, for ever, at any concurrency. Same id and other bytes: both kept.
 """
 
-import base64
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -24,31 +23,36 @@ from sqlalchemy.orm import Session
 
 from server.authority import Actor
 from server.database import db, release_connection, transaction
-from server.driver import blobs, documents, longs, run, texts, uuids
 from server.errors import Fault, Invalid, Malformed
 from server.models.people import Device
-from server.models.visits import ConflictingItem, RawSubmission
+from server.models.visits import RawSubmission
 from server.seals import seal_of
-from server.signing import RECEIPT, Signer, current_signer
+from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.answers import Progress, answers_of, outcomes_of, progress_of
 from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Result, Sender, Stored
-from server.workflows.exchange.forks import UNREADABLE, flag_other_sides
+from server.workflows.exchange.forks import flag_other_sides
+from server.workflows.exchange.keeping import (
+    chain_flags,
+    keep,
+    keep_conflicts,
+    neighbours_of,
+    row_of,
+)
 from server.workflows.exchange.projections import (
     How,
     apply_items,
     is_no_fault_of_an_item,
     read_stored,
 )
+from server.workflows.exchange.receipts import make_receipt
 from server.workflows.exchange.senders import lock_sender
 from server.workflows.exchange.waiting import project_waiting, wake
-from sync import protocol
 from sync.admission import Candidate, Seal, admit, examine
-from sync.chain import Link, judge_links
 from sync.envelope import PublicKey
-from sync.protocol import Envelope, PushBatch, PushedItem, uuid7
-from sync.wire import WireFault, read_batch, write_instant
+from sync.protocol import PushBatch, PushedItem, uuid7
+from sync.wire import WireFault, read_batch
 
 log = structlog.get_logger()
 TRIES: Final = 4
@@ -114,20 +118,20 @@ def _take_in(
     sender = lock_sender(session, device_id)
     if sender.has_waiting and how is not How.LATER:
         project_waiting(session, sender, now=now)
-    neighbours = _neighbours(session, device_id, candidates)
+    neighbours = neighbours_of(session, device_id, candidates)
     admissions = admit(candidates, {row.item_id: row.sha256 for row in neighbours})
     new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
     odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
     rows = [
-        _row(one, chain, sender=sender, signer=current_signer(), now=now)
-        for one, chain in zip(new, _chain_flags(neighbours, new), strict=True)
+        row_of(one, chain, sender=sender, signer=current_signer(), now=now)
+        for one, chain in zip(new, chain_flags(neighbours, new), strict=True)
     ]
     results = [_result(row, one, sender=sender, how=how) for row, one in zip(rows, new, strict=True)]
     apply_items(session, results, now=now, how=how)
     progress = progress_of(session, sender, {one.pushed.seq for one in new})
-    _keep(session, rows, results, device_id=device_id, progress=progress)
+    keep(session, rows, results, device_id=device_id, progress=progress)
     if odd:
-        _keep_conflicts(session, odd, device_id=device_id, now=now)
+        keep_conflicts(session, odd, device_id=device_id, now=now)
     flag_other_sides(session, rows)
     moved = wake(session, results, now=now)
     if len(new) == len(candidates) and not moved and not any(row["flags"] for row in rows):
@@ -165,166 +169,6 @@ def _device_key(device_id: UUID) -> Seal:
         sa.select(Device.public_key, Device.algorithm).where(Device.id == device_id)
     ).one()
     return seal_of(PublicKey.from_spki(row.public_key, algorithm=row.algorithm))
-
-
-def make_receipt(signer: Signer, *, item_id: UUID, sha256: bytes, now: datetime) -> dict[str, Any]:
-    """Sign the promise that these bytes are stored.
-
-    Members stand as jsonb will give them back, so that a repeat gets the very same text.
-    """
-    return _receipt(signer, str(item_id), sha256.hex(), write_instant(now))
-
-
-def _receipt(signer: Signer, item_id: str, sha256: str, received_at: str) -> dict[str, Any]:
-    # What `canonical` makes of it, without the detour: no member can need an escape.
-    promised = f'{{"item_id":"{item_id}","item_sha256":"{sha256}","received_at":"{received_at}"}}'
-    signature = base64.b64encode(signer.sign(RECEIPT, promised.encode())).decode()
-    return {
-        "sig": signature,
-        "keyid": signer.keyid,
-        "item_id": item_id,
-        "item_sha256": sha256,
-        "received_at": received_at,
-    }
-
-
-def _neighbours(session: Session, device_id: UUID, candidates: Sequence[Candidate]) -> Sequence[Any]:
-    """Return what is stored under the candidates' ids, at their numbers and at those before and after."""
-    seqs = {one.pushed.seq + step for one in candidates for step in (-1, 0, 1)}
-    wanted = {"ids": uuids({one.pushed.id for one in candidates}), "seqs": longs(seqs)}
-    return run(session, _NEIGHBOURS, {"device_id": device_id, **wanted})
-
-
-_NEIGHBOURS: Final = """
-    SELECT item_id, seq, prev, sha256, type FROM items
-    WHERE device_id = %(device_id)s AND (item_id = ANY(%(ids)s) OR seq = ANY(%(seqs)s))
-"""
-
-
-def _chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tuple[str, ...]]:
-    """Compare the new links with their neighbours, stored or new."""
-    links = [Link(seq=one.pushed.seq, prev=one.pushed.prev, digest=one.digest) for one in new]
-    known: dict[int, list[bytes]] = {}
-    prevs: dict[int, list[bytes | None]] = {}
-    unsigned = {one.digest for one in new if one.item is None}
-    for row in neighbours:
-        known.setdefault(row.seq, []).append(row.sha256)
-        if row.type == UNREADABLE:
-            unsigned.add(row.sha256)
-        else:
-            prevs.setdefault(row.seq, []).append(row.prev)
-    return judge_links(links, known, prevs=prevs, unsigned=unsigned)
-
-
-def _row(
-    one: Candidate, chain: tuple[str, ...], *, sender: Sender, signer: Signer, now: datetime
-) -> dict[str, Any]:
-    envelope = one.pushed.envelope
-    flags = [*one.flags, *chain]
-    if sender.revoked_at is not None:
-        flags.append("key_revoked")
-    return {
-        "device_id": sender.device_id,
-        "item_id": one.pushed.id,
-        "seq": one.pushed.seq,
-        "prev": one.pushed.prev,
-        "sha256": one.digest,
-        "type": one.item.type if one.item else UNREADABLE,
-        "visit_id": visit_named_by(one.item),
-        "payload_type": envelope.payload_type,
-        "payload": envelope.payload,
-        "signatures": _signatures(envelope),
-        "received_at": now,
-        "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
-        "flags": flags,
-    }
-
-
-def _signatures(envelope: Envelope) -> list[dict[str, str]]:
-    return [{"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode()} for each in envelope.signatures]
-
-
-def visit_named_by(record: protocol.Item | None) -> UUID | None:
-    """Return the visit an item names, whatever its type."""
-    value = record.body.get("visit_id") if record else None
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _keep(
-    session: Session,
-    rows: Sequence[dict[str, Any]],
-    results: Sequence[Result],
-    *,
-    device_id: UUID,
-    progress: Progress,
-) -> None:
-    """Write what is new into the inbox, with what became of it, and how far the phone's record goes."""
-    if not rows:
-        return
-    values = {
-        "device_id": device_id,
-        "received_at": rows[0]["received_at"],
-        "acked_seq": progress.acked_seq,
-        "highest_seq": progress.highest_seq,
-        "outcomes": texts(one.outcome for one in results),
-        "flags": documents(one.flags or None for one in results),
-        "problems": documents(one.problem for one in results),
-    }
-    for name, pack in _PACKED.items():
-        values[name] = pack(row[name] for row in rows)
-    run(session, _KEEP, values)
-
-
-_PACKED: Final[dict[str, Callable[[Iterable[Any]], bytes]]] = {
-    "item_id": uuids,
-    "seq": longs,
-    "prev": blobs,
-    "sha256": blobs,
-    "type": texts,
-    "visit_id": uuids,
-    "payload_type": texts,
-    "payload": blobs,
-    "signatures": documents,
-    "receipt": documents,
-}
-_KEEP: Final = """
-    WITH kept AS (
-        INSERT INTO items (device_id, item_id, seq, prev, sha256, type, visit_id, payload_type, payload,
-                           signatures, received_at, receipt, outcome, problem, flags)
-        SELECT %(device_id)s, one.item_id, one.seq, one.prev, one.sha256, one.type, one.visit_id,
-               one.payload_type, one.payload, one.signatures, %(received_at)s, one.receipt, one.outcome,
-               one.problem,
-               CASE WHEN one.flags IS NULL THEN '{}'
-                    ELSE ARRAY(SELECT jsonb_array_elements_text(one.flags)) END
-        FROM unnest(%(item_id)s, %(seq)s, %(prev)s, %(sha256)s, %(type)s, %(visit_id)s, %(payload_type)s,
-                    %(payload)s, %(signatures)s, %(receipt)s, %(outcomes)s, %(problems)s, %(flags)s)
-             AS one (item_id, seq, prev, sha256, type, visit_id, payload_type, payload, signatures, receipt,
-                     outcome, problem, flags)
-    )
-    UPDATE devices SET acked_seq = %(acked_seq)s, highest_seq = %(highest_seq)s WHERE id = %(device_id)s
-"""
-
-
-def _keep_conflicts(session: Session, odd: Sequence[Candidate], *, device_id: UUID, now: datetime) -> None:
-    signer = current_signer()
-    rows = [
-        {
-            "device_id": device_id,
-            "item_id": one.pushed.id,
-            "sha256": one.digest,
-            "payload_type": one.pushed.envelope.payload_type,
-            "payload": one.pushed.envelope.payload,
-            "signatures": _signatures(one.pushed.envelope),
-            "received_at": now,
-            "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
-        }
-        for one in odd
-    ]
-    statement = insert(ConflictingItem).values(rows)
-    session.execute(statement.on_conflict_do_nothing())
 
 
 def quarantine(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:

@@ -49,11 +49,16 @@ class _Said:
 def keep_promises(
     session: Session, visits: Collection[UUID], arrived: Mapping[UUID, Arrived], now: datetime
 ) -> None:
-    """Write down what the accounts of these visits promise. `arrived`: the items they have just come in."""
-    if not visits:
+    """Write down what the accounts of these visits promise. `arrived`: the items they have just come in.
+
+    Most accounts promise nothing and take nothing back: of their visits nothing is read.
+    """
+    known = _known(session, visits) if visits else {}
+    silent = {one.visit_id for one in arrived.values()} - _claiming(arrived) - known.keys()
+    concerned = set(visits) - silent
+    if not concerned:
         return
-    said = _what_counts(session, visits, arrived)
-    known = _known(session, visits)
+    said = _what_counts(session, concerned, arrived)
     touched: set[UUID] = set()
     new: list[_Said] = []
     for one in said:
@@ -70,6 +75,15 @@ def keep_promises(
         elif one.account_id in arrived:
             arrived[one.account_id].flag("promise_impossible")
     settle_later(touched | _write(session, new))
+
+
+def _claiming(arrived: Mapping[UUID, Arrived]) -> set[UUID | None]:
+    """Return the visits of which one of these accounts tells a promise."""
+    return {
+        one.visit_id
+        for one in arrived.values()
+        if isinstance(one.body, AccountWritten) and one.body.claims.get("promise") is not None
+    }
 
 
 def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UUID, Arrived]) -> list[_Said]:

@@ -20,6 +20,7 @@ from server.models.people import Device
 from server.models.quarantine import DeskDecision
 from server.models.visits import Item, RawSubmission, Visit
 from server.workflows.exchange import inbox
+from server.workflows.exchange.keeping import visit_named_by
 from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.exchange.senders import lock_sender
 from server.workflows.exchange.waiting import project, project_waiting
@@ -208,7 +209,7 @@ def _apply_again(session: Session, item: Item, *, now: datetime) -> Became:
         problem = {"slug": "item-unreadable", "detail": fault.detail, "pointer": fault.pointer}
         item.outcome, item.problem = "quarantined", problem
         return Became("quarantined", problem)
-    item.type, item.visit_id = record.type, inbox.visit_named_by(record)
+    item.type, item.visit_id = record.type, visit_named_by(record)
     item.outcome, item.problem = "received", None
     session.flush()
     project_waiting(session, lock_sender(session, item.device_id), now=now)
