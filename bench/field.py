@@ -1,8 +1,8 @@
 """Phones with sealed visit accounts, ready to push: what `bench.push` sends, made before its clock starts.
 
 The visits and their assignments are written straight into the tables, as if their check-ins had come
-earlier; each account is about 2 KB, signed by its phone's Ed25519 key and chained to the one before. Every fifth
-tells of a promise.
+earlier; each account is about 2 KB, signed by its phone's Ed25519 key and chained to the one before. Every
+fifth tells of a promise.
 """
 
 import base64

@@ -79,6 +79,7 @@ def _flask_settings(config: Config) -> dict[str, Any]:
             "pool_size": config.pool_size,
             "max_overflow": config.pool_size,
             "pool_timeout": 30,
+            "pool_use_lifo": True,  # few connections stay busy, and keep their statements prepared
             "hide_parameters": True,  # an exception's text goes to the log, and parameters are people's data
         },
         "MAX_CONTENT_LENGTH": config.json_limit_bytes,

@@ -18,7 +18,7 @@ from server.driver import look_up, run
 
 STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
-GENTLY = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+GENTLY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:

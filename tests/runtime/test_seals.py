@@ -2,7 +2,7 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.seals import QuickSeal, seal_of
@@ -19,6 +19,7 @@ def signed(payload: bytes, *signatures: bytes) -> Envelope:
     return Envelope(ITEM, payload, tuple(Signature("", one) for one in signatures))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000))
 def test_what_the_phone_sealed_is_accepted_by_both(payload: bytes) -> None:
     envelope = PHONE.seal(ITEM, payload)
@@ -27,6 +28,7 @@ def test_what_the_phone_sealed_is_accepted_by_both(payload: bytes) -> None:
     assert QUICK.has_sealed(envelope) and SLOW.has_sealed(envelope)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=80), st.data())
 def test_one_flipped_bit_is_refused_by_both(payload: bytes, data: st.DataObject) -> None:
     (signature,) = PHONE.seal(ITEM, payload).signatures
