@@ -67,6 +67,7 @@ class Agency(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
+        self.app.extensions["clock"] = Stopped(at=self.now)  # the worker's time goes back too
         self.actor: Actor = self.office.actor()
         self.doors = [a_door(), a_door(hardship=("pregnancy",))]
         self.asked = [
