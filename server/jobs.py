@@ -162,13 +162,22 @@ async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
     if not until_idle:
         _add_upkeep(queue)
     async with queue.open_async():
-        await queue.run_worker_async(
-            concurrency=concurrency,
-            wait=not until_idle,
-            install_signal_handlers=not until_idle,
-            listen_notify=not until_idle,
-            fetch_job_polling_interval=POLL_SECONDS,
-        )
+        if until_idle:
+            while await _is_anything_due(queue):
+                await queue.run_worker_async(
+                    concurrency=concurrency, wait=False, install_signal_handlers=False, listen_notify=False
+                )
+            return
+        await queue.run_worker_async(concurrency=concurrency, fetch_job_polling_interval=POLL_SECONDS)
+
+
+async def _is_anything_due(queue: procrastinate.App) -> bool:
+    """Whether a job waits: one told not to wait stops fetching before its last jobs have enqueued theirs."""
+    row = await queue.connector.execute_query_one_async(
+        "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo'"
+        " AND (scheduled_at IS NULL OR scheduled_at <= now())) AS is_due"
+    )
+    return bool(row["is_due"])
 
 
 def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) -> tasks.Task[Any, Any, Any]:
