@@ -14,7 +14,9 @@ from server.models import (
     findings,
     people,
     plans,
+    prints,
     quarantine,
+    transcripts,
     transparency,
     visits,
 )
@@ -30,7 +32,9 @@ __all__ = [
     "findings",
     "people",
     "plans",
+    "prints",
     "quarantine",
+    "transcripts",
     "transparency",
     "visits",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BIT, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Model, one_of
@@ -15,8 +15,8 @@ from sync.protocol import uuid7
 class Evidence(Model):
     """One promised or uploaded file. Its digest was signed by the phone before the bytes came.
 
-    `visit_id` is null while the bytes are here but the promise item is not.
-    `perceptual_hash` is PDQ, 256 bit.
+    `visit_id` is null while the bytes are here but the promise item is not. `rendition_key` is a copy that
+    every browser shows or plays, where the original is not one itself.
     """
 
     __tablename__ = "evidence"
@@ -50,9 +50,9 @@ class Evidence(Model):
     stored_at: Mapped[datetime | None]
     storage_key: Mapped[str | None]
     thumbnail_key: Mapped[str | None]
+    rendition_key: Mapped[str | None]
     inspected_at: Mapped[datetime | None]
     inspection: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    perceptual_hash: Mapped[str | None] = mapped_column(BIT(256))
 
 
 class Upload(Model):

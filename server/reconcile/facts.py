@@ -43,8 +43,21 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Words heard between two seconds of a recording; `confidence` is the engine's, 0 to 1, if it has one."""
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceFact:
-    """One file: what the phone promised, what has arrived, what the inspection found."""
+    """One file: what the phone promised, what has arrived, what the inspection found.
+
+    `transcript` is None as long as no engine has heard it, and empty where one heard nothing.
+    """
 
     id: UUID
     kind: str
@@ -56,6 +69,7 @@ class EvidenceFact:
     image: Image | None = None
     sound: Sound | None = None
     failed: str | None = None
+    transcript: tuple[Segment, ...] | None = None
 
     @property
     def is_here(self) -> bool:
@@ -71,6 +85,22 @@ class Reuse:
     other_evidence_id: UUID
     other_visit_id: UUID
     distance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SameSound:
+    """A stretch of a recording of this visit that is heard in another visit's recording, too.
+
+    It runs for `seconds` from second `at` of this one, which is second `other_at` of the other.
+    """
+
+    evidence_id: UUID
+    other_evidence_id: UUID
+    other_visit_id: UUID
+    at: float
+    other_at: float
+    seconds: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +143,7 @@ class VisitFacts:
     evidence: tuple[EvidenceFact, ...] = ()
     evidence_due_at: datetime | None = None
     reuses: tuple[Reuse, ...] = ()
+    same_sounds: tuple[SameSound, ...] = ()
     flags: frozenset[str] = frozenset()
     broken_rules: tuple[Reason, ...] = ()
     letters: tuple[LetterFact, ...] | None = None

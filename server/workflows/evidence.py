@@ -16,16 +16,19 @@ from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
 from server.errors import Forbidden, NotFound
 from server.jobs import enqueue, task
 from server.media.inspect import inspect
+from server.media.inspection import Inspection
 from server.media.store import MediaStore, Segment, evidence_key
 from server.models.access import AccessEntry
 from server.models.evidence import Evidence, Upload, UploadSegment
 from server.models.people import Staff
+from server.models.prints import PicturePrint
 from server.signing import current_signer
 from server.storage import current_store
 
@@ -116,10 +119,17 @@ def inspect_evidence(*, now: datetime, evidence_id: str) -> None:
         if evidence.storage_key != key:
             return
         evidence.inspection = found.to_json()
-        evidence.perceptual_hash = found.perceptual_bits
+        _keep_prints(session, evidence.id, found)
         evidence.thumbnail_key = thumbnail_key
         evidence.inspected_at = now
         _reconcile(evidence)
+
+
+def _keep_prints(session: Session, evidence_id: UUID, found: Inspection) -> None:
+    """Replace what later visits' evidence is compared with."""
+    session.execute(sa.delete(PicturePrint).where(PicturePrint.evidence_id == evidence_id))
+    if found.perceptual_bits is not None:
+        session.add(PicturePrint(evidence_id=evidence_id, bits=found.perceptual_bits))
 
 
 @task("settle_evidence")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.dialects.postgresql import BIT
 
 from server.authority import Role
 from server.database import db, transaction
@@ -17,6 +18,7 @@ from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.findings import Finding
 from server.models.people import Staff
+from server.models.prints import PicturePrint
 from server.models.visits import Visit
 from server.workflows.calendar import seed_calendar
 from server.workflows.reconciliation import reconcile_visit
@@ -235,7 +237,15 @@ def test_the_same_picture_in_two_visits_is_found_in_both(
             session.execute(
                 sa.update(Evidence)
                 .where(Evidence.visit_id == visit_id)
-                .values(state="verified", perceptual_hash=pattern, sha256=uuid7().bytes * 2, **undecidable)
+                .values(state="verified", sha256=uuid7().bytes * 2, **undecidable)
+            )
+            session.execute(
+                sa.insert(PicturePrint).from_select(
+                    ["evidence_id", "bits"],
+                    sa.select(Evidence.id, sa.literal(pattern, BIT(256))).where(
+                        Evidence.visit_id == visit_id
+                    ),
+                )
             )
 
     found = [judge(visit_id) for visit_id in visits]

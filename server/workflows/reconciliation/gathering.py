@@ -22,7 +22,7 @@ from server.reconcile.facts import (
     LetterFact,
     Limits,
     Place,
-    Reuse,
+    Segment,
     Sound,
     VisitFacts,
 )
@@ -33,6 +33,8 @@ from server.rules.pack import RulePack
 from server.rules.verdict import Reason
 from server.workflows.case_facts import load_calendar, load_case_facts
 from server.workflows.contact_facts import load_elsewhere
+from server.workflows.reconciliation.elsewhere import reuses
+from server.workflows.reconciliation.hearing import transcripts
 from server.workflows.standing_packs import active_pack, pack_of_case
 from sync.clock import Interval, Method
 
@@ -56,6 +58,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     evidence = db.session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
     ).all()
+    heard = transcripts(visit_id)
     assigned = None if assignment is None else _team(assignment.id)
     revisions = tuple(_revision(account) for account in _accounts(visit_id))
     facts = VisitFacts(
@@ -70,10 +73,10 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         check_out=_place(visit.left_at_position),
         account=_live(revisions),
         revisions=revisions,
-        evidence=tuple(sorted((_evidence(one) for one in evidence), key=lambda one: one.id)),
+        evidence=tuple(sorted((_evidence(one, heard) for one in evidence), key=lambda one: one.id)),
         account_due_at=_account_due(visit, pack),
         evidence_due_at=visit.evidence_due_at,
-        reuses=_reuses(visit_id),
+        reuses=reuses(visit_id, distance=LIMITS.picture_distance),
         flags=_flags(visit, assigned),
         broken_rules=() if assignment is None else _broken_rules(visit, assignment, pack=pack, now=now),
         letters=None if assignment is None else _letters(assignment.id),
@@ -156,7 +159,7 @@ def _place(position: Mapping[str, Any] | None) -> Place | None:
     )
 
 
-def _evidence(one: Evidence) -> EvidenceFact:
+def _evidence(one: Evidence, heard: Mapping[UUID, tuple[Segment, ...]]) -> EvidenceFact:
     inspection = one.inspection or {}
     sound = inspection.get("sound")
     return EvidenceFact(
@@ -170,6 +173,7 @@ def _evidence(one: Evidence) -> EvidenceFact:
         image=_image(inspection.get("image")),
         sound=None if sound is None else Sound(sound["duration_seconds"], sound["speech_seconds"]),
         failed=inspection.get("failed"),
+        transcript=heard.get(one.id),
     )
 
 
@@ -186,30 +190,6 @@ def _image(image: Mapping[str, Any] | None) -> Image | None:
     return Image(
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None, place=_place(image.get("position"))
     )
-
-
-_REUSES = sa.text(
-    """
-    SELECT mine.id AS evidence_id, other.id AS other_id, other.visit_id,
-           CASE WHEN mine.sha256 = other.sha256 THEN NULL
-                ELSE bit_count(mine.perceptual_hash # other.perceptual_hash) END AS bits
-    FROM evidence mine
-    JOIN evidence other ON other.visit_id <> mine.visit_id AND other.state = 'verified'
-     -- Who took the picture first is not the one to doubt; when that is undecidable, both are.
-     AND other.captured_from_earliest <= mine.captured_until_latest
-     AND (other.sha256 = mine.sha256
-          OR bit_count(mine.perceptual_hash # other.perceptual_hash) <= :bits)
-    WHERE mine.visit_id = :visit_id AND mine.state = 'verified'
-    ORDER BY 1, 2
-    LIMIT 100
-    """
-)
-
-
-def _reuses(visit_id: UUID) -> tuple[Reuse, ...]:
-    """Find files of this visit that serve another one: the same bytes, or a picture that looks the same."""
-    rows = db.session.execute(_REUSES, {"visit_id": visit_id, "bits": LIMITS.picture_distance})
-    return tuple(Reuse(row.evidence_id, row.other_id, row.visit_id, row.bits) for row in rows)
 
 
 def _flags(visit: Visit, assigned: frozenset[UUID] | None) -> frozenset[str]:

@@ -1,0 +1,139 @@
+"""Evidence that serves two visits is found through the index exactly as a comparison with all others does."""
+
+import random
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from server.database import db, transaction
+from server.models.evidence import Evidence
+from server.models.prints import EXACT_WITHIN, PicturePrint
+from server.models.visits import Visit
+from server.workflows.reconciliation.elsewhere import reuses
+from sync.protocol import uuid7
+from tests.builders import a_handset, a_visitor, now
+
+WHOLE = (1 << 256) - 1
+
+
+@pytest.fixture
+def visits(app: Flask) -> tuple[UUID, UUID]:
+    """Two visits of one visitor."""
+    visitor = a_visitor()
+    handset = a_handset(visitor)
+    ids = uuid7(), uuid7()
+    with transaction() as session:
+        for visit_id in ids:
+            session.add(
+                Visit(
+                    id=visit_id,
+                    device_id=handset.device.id,
+                    staff_id=visitor.id,
+                    team=[visitor.id],
+                    arrived_earliest=now(),
+                    arrived_latest=now(),
+                    arrived_method="anchored",
+                    seen_seq=0,
+                    first_received_at=now(),
+                    evidence_due_at=now() + timedelta(days=3),
+                    state="reported",
+                )
+            )
+    return ids
+
+
+def a_picture(visit_id: UUID, looks: int, *, at: datetime | None = None, state: str = "verified") -> UUID:
+    """A photo of this visit that looks like these 256 bits, captured within a second of `at`."""
+    at = at or now()
+    with transaction() as session:
+        visit = session.get_one(Visit, visit_id)
+        one = Evidence(
+            id=uuid7(),
+            visit_id=visit_id,
+            device_id=visit.device_id,
+            kind="photo",
+            state=state,
+            sha256=random.randbytes(32),
+            captured_from_earliest=at,
+            captured_from_latest=at,
+            captured_until_earliest=at,
+            captured_until_latest=at + timedelta(seconds=1),
+        )
+        session.add(one)
+        session.flush()
+        session.add(PicturePrint(evidence_id=one.id, bits=f"{looks:0256b}"))
+    return one.id
+
+
+def differing(looks: int, chance: random.Random, *, bits: int) -> int:
+    """The same picture with this many bits flipped, wherever they fall."""
+    for bit in chance.sample(range(256), bits):
+        looks ^= 1 << bit
+    return looks
+
+
+def test_near_pictures_are_exactly_those_that_a_scan_of_all_finds(visits: tuple[UUID, UUID]) -> None:
+    chance = random.Random(5)
+    mine, theirs = visits
+    yesterday = now() - timedelta(days=1)
+    looks = [chance.getrandbits(256) for _ in range(3)]
+    pictures = {a_picture(mine, one): one for one in looks}
+    others = {
+        a_picture(theirs, other, at=yesterday): other
+        for one in looks
+        for other in [differing(one, chance, bits=bits) for bits in (0, 1, 8, 16, 30, 31, 31, 31, 32, 33, 60)]
+        + [chance.getrandbits(256) for _ in range(20)]
+    }
+
+    found = {(one.evidence_id, one.other_evidence_id, one.distance) for one in reuses(mine, distance=31)}
+
+    expected = {
+        (one, other, (looks ^ others[other]).bit_count())
+        for one, looks in pictures.items()
+        for other in others
+        if (looks ^ others[other]).bit_count() <= 31
+    }
+    assert found == expected
+    assert len(expected) == 24
+
+
+def test_the_worst_spread_of_31_bits_is_found(visits: tuple[UUID, UUID]) -> None:
+    mine, theirs = visits
+    spread = sum(3 << (16 * band) for band in range(15)) | 1 << 240
+    assert spread.bit_count() == EXACT_WITHIN
+    a_picture(mine, WHOLE)
+    twin = a_picture(theirs, WHOLE ^ spread, at=now() - timedelta(days=1))
+
+    assert [one.other_evidence_id for one in reuses(mine, distance=EXACT_WITHIN)] == [twin]
+
+
+def test_a_distance_at_which_the_index_would_miss_pictures_is_refused(app: Flask) -> None:
+    with pytest.raises(ValueError, match="no band"):
+        reuses(uuid7(), distance=EXACT_WITHIN + 1)
+
+
+def test_only_verified_pictures_that_came_first_and_elsewhere_count(visits: tuple[UUID, UUID]) -> None:
+    mine, theirs = visits
+    looks = random.Random(1).getrandbits(256)
+    a_picture(mine, looks)
+    a_picture(mine, looks)
+    a_picture(theirs, looks, at=now() + timedelta(hours=1))
+    a_picture(theirs, looks, at=now() - timedelta(hours=1), state="mismatched")
+
+    assert reuses(mine, distance=31) == ()
+
+
+def test_the_look_up_goes_through_the_index(visits: tuple[UUID, UUID]) -> None:
+    a_picture(visits[0], 5)
+
+    db.session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    plan = "\n".join(
+        db.session.scalars(
+            sa.text("EXPLAIN SELECT 1 FROM picture_prints WHERE bands && CAST(ARRAY[1, 2] AS integer[])")
+        )
+    )
+
+    assert "ix_picture_prints_bands" in plan
