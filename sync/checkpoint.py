@@ -41,6 +41,11 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
+def log_name(keyid: str) -> str:
+    """Return the origin of the log that the office's key of this id signs: another key is another log."""
+    return f"fieldvisit/{keyid}"
+
+
 def sign_checkpoint(checkpoint: Checkpoint, *, key: Ed25519PrivateKey) -> str:
     """Return the signed note. The key's name is the log's origin."""
     if not _NAME.fullmatch(checkpoint.origin):

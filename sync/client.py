@@ -17,9 +17,19 @@ from uuid import UUID
 import httpx
 
 from sync.cancelling import CancelToken
+from sync.checkpoint import CheckpointFault
 from sync.connection import Answer, AnswerTooLong, Connection, SyncFault
 from sync.envelope import PublicKey, digest
-from sync.events import FeedReset, FileArrived, ItemsReceipted, Listener, PageApplied, Stuck, ignore
+from sync.events import (
+    FeedReset,
+    FileArrived,
+    ItemsReceipted,
+    Listener,
+    LogDoubted,
+    PageApplied,
+    Stuck,
+    ignore,
+)
 from sync.feed import digest_of
 from sync.outbox import Outbox
 from sync.pages import Page, read_page
@@ -28,6 +38,7 @@ from sync.receipts import Told, keep, read_outcomes, require_receipt
 from sync.rescue import read_rescue_key
 from sync.sending import FileRefused, FileSender
 from sync.wire import Reader, WireFault, read_envelope, write_clock, write_pushed
+from sync.witness import HEAD, Doubt, Growth, Head, open_head, witness
 
 __all__ = ["Report", "SyncClient", "SyncFault", "server_time"]
 
@@ -50,6 +61,7 @@ class Report:
 class SyncClient:
     """One phone's connection to the office; `read_clock` gives raw readings, `on_anchor` gets anchors.
 
+    `on_doubt` records what a phone saw of a log that did not only grow, and keeps the newer head since.
     Use from one thread; `cancel` may be cancelled from any.
     """
 
@@ -58,6 +70,7 @@ class SyncClient:
     server_key: PublicKey
     read_clock: Callable[[], Clock]
     on_anchor: Callable[[dict[str, Any], int], None]
+    on_doubt: Callable[[Doubt], None]
     monotonic_ms: Callable[[], int]
     on_event: Listener = ignore
     token: str | None = None
@@ -159,9 +172,9 @@ class SyncClient:
         """Pull until the feed has no more. True if the feed was started over, so that items wait again."""
         was_reset = False
         while True:
-            cursor = self.outbox.fact("cursor")
+            cursor, head = self.outbox.fact("cursor"), self._head()
             sent = self.monotonic_ms()
-            answer = self._ask_page(cursor)
+            answer = self._ask_page(cursor, head)
             if answer.status_code == 403 and answer.is_problem:
                 # Submit-only: a revoked phone hands in what it holds, learns nothing new.
                 self._ask_what_is_kept()
@@ -177,6 +190,8 @@ class SyncClient:
             self._hear_ack(page.ack_seq)
             if page.has_more:
                 continue
+            if page.growth is not None:
+                self._watch(head, page.growth)
             if was_reset or not self._differs(page):
                 return was_reset
             self._start_over("differs", digest_in_vain=page.scope_digest)
@@ -192,9 +207,10 @@ class SyncClient:
         if ack_seq is not None and self.outbox.hear_ack(ack_seq):
             self.offers_again = True
 
-    def _ask_page(self, cursor: str | None) -> Answer:
+    def _ask_page(self, cursor: str | None, head: Head | None) -> Answer:
+        kept = {} if head is None else {"log_size": head.size}
         while True:
-            query: dict[str, Any] = {"limit": self.page_size} | ({"cursor": cursor} if cursor else {})
+            query = {"limit": self.page_size, **kept} | ({"cursor": cursor} if cursor else {})
             try:
                 return self.office.send("GET", "/api/v1/sync/pull", params=query)
             except AnswerTooLong:
@@ -214,6 +230,28 @@ class SyncClient:
         self.on_anchor(page.anchor, self.monotonic_ms() - sent)
         report.pulled += len(page.changes)
         self.on_event(PageApplied(report.pulled, has_more=page.has_more))
+
+    def _head(self) -> Head | None:
+        """Return the head of the log that this phone keeps; None too for one of another office."""
+        note = self.outbox.fact(HEAD)
+        try:
+            return None if note is None else open_head(note, key=self.server_key)
+        except CheckpointFault:
+            return None
+
+    def _watch(self, kept: Head | None, growth: Growth) -> None:
+        """Hold the log's head against the one this phone asked with; whatever comes out, syncing goes on."""
+        try:
+            doubt = witness(kept, growth, key=self.server_key)
+        except CheckpointFault:
+            return  # not signed by the office: nobody said anything
+        if doubt is None:
+            if kept is None or growth.checkpoint != kept.note:
+                self.outbox.remember(**{HEAD: growth.checkpoint})
+            return
+        self.on_doubt(doubt)
+        self.offers_again = True
+        self.on_event(LogDoubted(doubt))
 
     def _is_rescue_key(self, sealed: dict[str, Any]) -> bool:
         """Whether the office signed this key for rescue bundles, of a kind this phone can use."""

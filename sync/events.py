@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from sync.witness import Doubt
+
 
 @dataclass(frozen=True, slots=True)
 class ItemsReceipted:
@@ -81,7 +83,24 @@ class Paused:
     detail: str
 
 
-Event = ItemsReceipted | PageApplied | FeedReset | FileMoved | FileArrived | Stuck | RescueWritten | Paused
+@dataclass(frozen=True, slots=True)
+class LogDoubted:
+    """The office's log did not grow out of what this phone saw of it; the phone recorded both heads."""
+
+    doubt: Doubt
+
+
+Event = (
+    ItemsReceipted
+    | PageApplied
+    | FeedReset
+    | FileMoved
+    | FileArrived
+    | Stuck
+    | RescueWritten
+    | Paused
+    | LogDoubted
+)
 Listener = Callable[[Event], None]
 
 

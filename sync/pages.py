@@ -9,6 +9,7 @@ from typing import Any
 
 from sync.protocol import Change
 from sync.wire import Reader
+from sync.witness import Growth, read_growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Page:
     ack_seq: int | None
     scope_digest: dict[str, str]
     rescue_key: dict[str, Any] | None
+    growth: Growth | None
 
 
 def read_page(told: Reader) -> Page:
@@ -46,6 +48,7 @@ def read_page(told: Reader) -> Page:
         ack_seq=told.optional_integer("ack_seq"),
         scope_digest={scope: digests.text(scope, most=128) for scope in digests.value},
         rescue_key=rescue_key if isinstance(rescue_key, dict) else None,
+        growth=None if told.value.get("log") is None else read_growth(told.within("log")),
     )
 
 

@@ -31,6 +31,7 @@ from sync.shelf import Shelf, Shelved
 from sync.store import PhoneFull, sync_folder, write_durably
 from sync.timekeeping import Clocks, Timekeeper
 from sync.wire import Reader, WireFault, parse, read_envelope, write_clock, write_item
+from sync.witness import HEAD, Doubt
 
 __all__ = ["ENROL", "Clocks", "EnrolmentRefused", "Held", "Phone", "PhoneFull", "claims_of"]
 
@@ -156,15 +157,24 @@ class Phone:
 
     # What the visitor does.
 
-    def record(self, type_: str, body: dict[str, Any], *, file: QueuedFile | None = None) -> UUID:
+    def record(
+        self,
+        type_: str,
+        body: dict[str, Any],
+        *,
+        file: QueuedFile | None = None,
+        remembering: Mapping[str, Any] | None = None,
+    ) -> UUID:
         """Append one signed item to the chain, durable when this returns; its id.
+
+        What `remembering` names is remembered with it, or neither is.
 
         Raises PhoneFull when there is no room even after dropping what the office has for good; then nothing
         was recorded and nothing that waits was touched.
         """
         item_id = uuid7()
         clock = self.read_clock()
-        facts: dict[str, Any] = {}
+        facts = dict(remembering or {})
 
         def seal(seq: int, prev: bytes | None) -> Sealed:
             if type_ in REMEMBERED:
@@ -313,11 +323,17 @@ class Phone:
             server_key=self.server_key,
             read_clock=self.read_clock,
             on_anchor=self.time.keep_anchor,
+            on_doubt=self._doubt,
             monotonic_ms=self.time.clocks.monotonic_ms,
             on_event=on_event,
             token=self.outbox.fact("token"),
             cancel=cancel or CancelToken(),
         )
+
+    def _doubt(self, doubt: Doubt) -> None:
+        """Record both heads of a log that did not only grow, and watch the newer one from here on."""
+        body = {"why": doubt.why, "held": doubt.held, "told": doubt.told}
+        self.record("log.doubted", body, remembering={HEAD: doubt.told})
 
     def sync(
         self, http: httpx.Client, *, on_event: Listener = ignore, cancel: CancelToken | None = None

@@ -29,6 +29,11 @@ class PullQuerySchema(ma.Schema):
 
     cursor = ma.fields.String(load_default=None, validate=validate.Length(max=4096))
     limit = ma.fields.Integer(load_default=200, validate=validate.Range(1, pulling.MOST))
+    log_size = ma.fields.Integer(
+        load_default=None,
+        validate=validate.Range(0, 2**62),
+        metadata={"description": "The size of the newest head of the log that the phone holds."},
+    )
 
 
 class PullPageSchema(ma.Schema):
@@ -44,6 +49,10 @@ class PullPageSchema(ma.Schema):
     ack_seq = ma.fields.Integer()
     durable_through = ma.fields.Integer()
     rescue_key = ma.fields.Dict()
+    log = ma.fields.Dict(
+        allow_none=True,
+        metadata={"description": "Last page: the log's newest head, and that it grew from `since`."},
+    )
 
 
 class PushAnswerSchema(ma.Schema):
@@ -109,7 +118,13 @@ _RAW = {
 def pull(query: dict[str, Any]) -> Response:
     """Return what changed since the cursor. 410 `feed-reset`: start over without one."""
     return _written(
-        pulling.pull(cursor=query["cursor"], limit=query["limit"], actor=current_actor(), now=current_time())
+        pulling.pull(
+            cursor=query["cursor"],
+            limit=query["limit"],
+            log_size=query["log_size"],
+            actor=current_actor(),
+            now=current_time(),
+        )
     )
 
 

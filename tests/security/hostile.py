@@ -140,6 +140,7 @@ class Forger:
             "contact.refused": {**case, "why": "refused", "text": "x", "name": "n", "relation": "r"},
             "equipment.taken": {"thing": "recorder"},
             "gap.explained": {**visit, "why": "battery"},
+            "log.doubted": {"why": "shorter", "held": "x", "told": "y"},
         }
 
     # How it is signed and sent.

@@ -22,7 +22,7 @@ from tests.security.hostile import Forger, Made, require_receipt, require_silenc
 TYPES = (
     "visit.started", "visit.evidence", "visit.ended", "visit.account", "assignment.acknowledged",
     "assignment.declined", "hold.requested", "complaint.raised", "incident.raised", "contact.learned",
-    "contact.refused", "equipment.taken", "gap.explained",
+    "contact.refused", "equipment.taken", "gap.explained", "log.doubted",
 )  # fmt: skip
 INSTANTS = (
     "0001-01-01T00:00:00+14:00",

@@ -62,6 +62,7 @@ def client(outbox: Outbox, office: FakeOffice) -> SyncClient:
         server_key=office.public_key,
         read_clock=a_clock,
         on_anchor=lambda anchor, rtt_ms: outbox.remember(anchor={**anchor, "rtt_ms": rtt_ms}),
+        on_doubt=lambda doubt: None,
         monotonic_ms=lambda: 0,
     )
 

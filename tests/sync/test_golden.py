@@ -26,6 +26,7 @@ from sync.bodies import (
     ContactRefused,
     HoldRequested,
     IncidentRaised,
+    Reported,
     read_body,
 )
 from sync.client import Report, SyncClient, server_time
@@ -103,6 +104,7 @@ def test_what_phones_report_of_people_is_read_as_it_was_meant() -> None:
         ContactRefused(VISIT, None, None, why="uninformed", text="", name="王五", relation="邻居"),
         ContactLearned(None, CASE, name="王五", phone="13800001111", relation="兄弟", address="北京市海淀区"),
         ContactLearned(VISIT, None, name=None, phone=None, relation=None, address=None),
+        Reported(None, None),  # log.doubted is kept whole
     ]
 
 
@@ -148,6 +150,7 @@ def a_client(outbox: Outbox, content: bytes) -> SyncClient:
         server_key=OFFICE_KEY,
         read_clock=a_clock,
         on_anchor=lambda anchor, rtt_ms: outbox.remember(anchor=anchor),
+        on_doubt=lambda doubt: None,
         monotonic_ms=lambda: 0,
     )
 

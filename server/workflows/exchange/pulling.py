@@ -26,6 +26,7 @@ from server.models.people import Device
 from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.carried import BODIES, Body
+from server.workflows.transparency.watched import grown_since
 from sync.feed import Cursor, Head, StaleCursor, advance, continue_from, read_cursor, write_cursor
 from sync.protocol import uuid7
 
@@ -44,7 +45,9 @@ class Standing:
     durable_seq: int
 
 
-def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict[str, Any]:
+def pull(
+    *, cursor: str | None, limit: int, log_size: int | None, actor: Actor, now: datetime
+) -> dict[str, Any]:
     """Return one page of the phone's feed. Raises Gone (`feed-reset`) when the cursor cannot be continued."""
     assert actor.staff_id is not None and actor.device_id is not None
     own = staff_scope(actor.staff_id)
@@ -54,6 +57,7 @@ def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict
         rows = _rows(session, after, standing.heads, limit=limit + 1)
         page, has_more = rows[:limit], len(rows) > limit
         bodies = _bodies(session, page)
+        log = None if has_more else grown_since(session, log_size)
     lost = [row for row in page if row.op == "put" and (row.kind, row.entity_id) not in bodies]
     _note(bodies, lost, actor=actor, now=now)
     reached = _reached(page, after, standing.heads, has_more=has_more)
@@ -68,6 +72,7 @@ def pull(*, cursor: str | None, limit: int, actor: Actor, now: datetime) -> dict
         "ack_seq": standing.acked_seq,
         "durable_through": standing.durable_seq,
         "rescue_key": current_signer().rescue_key,
+        "log": log,
     }
 
 

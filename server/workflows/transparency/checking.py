@@ -2,7 +2,8 @@
 
 Holds every logged row, every leaf, every tile and every signed head against each other, and names what does
 not fit. Reads in batches, flat memory, changes nothing. What it cannot see, because somebody with the signing
-key rewrote everything consistently, is seen by whoever kept an earlier head: phones do.
+key rewrote everything consistently, is seen by whoever kept an earlier head: phones do, and what they saw is
+held against the log too.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from server.database import snapshot
 from server.ledger.tiles import Cached, Place, TreeBroken, grow, root
 from server.models.transparency import LogCheckpoint
+from server.models.visits import FieldReport
 from server.signing import current_signer
 from server.workflows.transparency.shelf import Shelf, origin_of
 from sync.checkpoint import CheckpointFault, open_checkpoint
@@ -54,6 +56,7 @@ def alterations() -> Iterator[Alteration]:
         for table in DIGESTED:
             yield from _bytes(session, table)
         yield from _raw_bytes(session)
+        yield from _witnessed(session)
 
 
 def _heads(session: Session) -> Iterator[Alteration]:
@@ -170,3 +173,23 @@ def _bytes(session: Session, table: str) -> Iterator[Alteration]:
 def _raw_bytes(session: Session) -> Iterator[Alteration]:
     for row in session.execute(sa.text("SELECT id FROM raw_submissions WHERE sha256 <> sha256(content)")):
         yield Alteration("the bytes are not those that came", f"raw {row.id}")
+
+
+def _witnessed(session: Session) -> Iterator[Alteration]:
+    """Hold the tree against the heads that phones kept and doubted; what we did not sign accuses nobody."""
+    signer, tiles = current_signer(), Cached(Shelf(session))
+    signed = session.scalar(sa.select(sa.func.max(LogCheckpoint.size))) or 0
+    doubts = sa.select(FieldReport.device_id, FieldReport.body).where(FieldReport.type == "log.doubted")
+    for device_id, body in session.execute(doubts.order_by(FieldReport.received_at, FieldReport.id)):
+        try:
+            held = open_checkpoint(
+                str(body.get("held")), origin=origin_of(signer), key=signer.key.public_key()
+            )
+            is_ours = held.size <= signed and root(tiles, held.size) == held.root
+        except CheckpointFault:
+            continue
+        except TreeBroken:
+            is_ours = False
+        if not is_ours:
+            what = f"a phone holds our signed head of {held.size} leaves, and this log grew from another"
+            yield Alteration(what, f"device {device_id}")

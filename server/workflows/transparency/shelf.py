@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from server.ledger.tiles import Place
 from server.models.transparency import LogCheckpoint, LogTile
 from server.signing import Signer
+from sync.checkpoint import log_name
 
 
 class Shelf:
@@ -25,7 +26,7 @@ class Shelf:
 
 def origin_of(signer: Signer) -> str:
     """Return the log's name: it is bound to the key that signs it."""
-    return f"fieldvisit/{signer.keyid}"
+    return log_name(signer.keyid)
 
 
 def newest_head(session: Session) -> LogCheckpoint | None:

@@ -1,0 +1,32 @@
+"""What does a phone need to see that the log only grew since it last looked?
+
+A loader for the last page of a pull. What is wrong with the log never stops a pull: the phone then gets no
+proof, and says so itself.
+"""
+
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from server.ledger.tiles import Cached, TreeBroken, consistency_proof
+from server.workflows.transparency.shelf import Shelf, newest_head
+
+log = structlog.get_logger()
+
+
+def grown_since(session: Session, size: int | None) -> dict[str, Any] | None:
+    """Return the newest head and the proof that it grew out of the head of `size`; None before the first.
+
+    A phone without a head, or with one of more leaves than there are, gets no proof: neither has one.
+    """
+    head = newest_head(session)
+    if head is None:
+        return None
+    since = head.size if size is None else min(size, head.size)
+    try:
+        proof = consistency_proof(Cached(Shelf(session)), size=since, later_size=head.size)
+    except TreeBroken as fault:
+        log.error("log.broken", fault=str(fault))
+        proof = []
+    return {"checkpoint": head.note, "since": since, "proof": [one.hex() for one in proof]}
