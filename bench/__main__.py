@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-BENCHES = ("judge", "visitability", "planning", "imports", "push", "pull", "upload", "deadlines", "phones")
+BENCHES = (
+    "judge",
+    "visitability",
+    "planning",
+    "imports",
+    "push",
+    "pull",
+    "upload",
+    "deadlines",
+    "phones",
+    "narratives",
+)
 
 
 def main() -> int:

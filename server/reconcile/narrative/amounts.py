@@ -1,0 +1,73 @@
+"""Which sums of money does a text name?
+
+A sum has a unit, or stands in a clause that speaks of money. Open ones (几百, 五千多, 一两千) say nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from server.reconcile.narrative.claim import Claim
+from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number
+from server.reconcile.narrative.words import finder
+
+_SUM: Final = re.compile(
+    rf"(?P<sign>[¥$]|人民币|RMB|rmb)?\s*(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?)?"
+)
+_OPEN_BEFORE: Final = re.compile(r"(?:几|数|好几|近|将近|不到|超过|多达|至少|好|第)$")
+_OPEN_AFTER: Final = re.compile(r"\s*(?:多|余|来|几|好几|出头|以上|上下不等|不到)")
+_ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
+_ABOUT_AFTER: Final = re.compile(r"左右|上下")
+_COUNTED: Final = re.compile(
+    r"\s*(?:次|遍|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|[a-zA-Z:/])"
+)
+MOST_DIGITS: Final = 9
+
+
+def amounts_in(text: str, clauses: Sequence[Clause], taken: Sequence[range]) -> tuple[Claim, ...]:
+    """Find the sums outside what is taken already (days, times)."""
+    claims = []
+    for match in _SUM.finditer(text):
+        number = match["number"]
+        if any(match.start("number") in span or match.end("number") - 1 in span for span in taken):
+            continue
+        clause = next((one for one in clauses if one.start <= match.start("number") < one.end), None)
+        if clause is None or not _is_money(text, match, clause, clauses):
+            continue
+        value = read_number(number)
+        fen = None if value is None else value * 100
+        if fen is None or fen <= 0 or fen != fen.to_integral_value() or fen >= Decimal(10) ** 13:
+            continue
+        about = _ABOUT.search(text[: match.start()]) or _ABOUT_AFTER.match(text, match.end())
+        end = match.end() if match["unit"] else match.end("number")
+        start = match.start() if match["sign"] else match.start("number")
+        claims.append(Claim("amount", str(int(fen)), start, end, is_approximate=bool(about)))
+    return tuple(claims)
+
+
+def _is_money(text: str, match: re.Match[str], clause: Clause, clauses: Sequence[Clause]) -> bool:
+    """Whether a number is a sum, by its unit or its company."""
+    number, unit = match["number"], match["unit"]
+    before, after = text[: match.start()], text[match.end() :]
+    if before.endswith("上") and number[0] in UNITS:
+        return False  # 上万
+    if _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after):
+        return False
+    if unit or match["sign"]:
+        return not (unit == "块" and number in "一两二三") or after.startswith("钱")
+    if len(number) > MOST_DIGITS or number in ("万", "千", "百", "十"):
+        return False
+    if _COUNTED.match(after):
+        return False
+    has_myriad = re.search(r"[万萬wW]", number) is not None
+    is_weighty = has_myriad or len(number) >= 2 or re.search(r"[百千佰仟]", number) is not None
+    if not is_weighty:
+        return False
+    is_spoken = re.search(r"[百千佰仟]", number) is not None and not re.search(r"\d", number)
+    if has_myriad or is_spoken or finder("money").search(clause.text.replace(number, "")):
+        return True
+    return clause.text.strip() == number and any(
+        finder("money").search(one.text) for one in clauses if one.sentence == clause.sentence
+    )

@@ -1,0 +1,84 @@
+"""Where do the sentences and clauses of a text begin and end, and what turns one round?
+
+Widths are made equal character by character, so that places in the plain text are places in the original.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from server.reconcile.narrative.words import WORDS
+
+_NARROW: Final = {code: code - 0xFEE0 for code in range(0xFF10, 0xFF5B)} | {
+    ord("．"): ".",
+    ord("￥"): "¥",
+    ord("　"): " ",
+}
+_SENTENCE: Final = re.compile(r"[。；！？\n]|[;!?]")
+_CLAUSE: Final = re.compile(
+    r"[，。；！？、：\n“”\"「」『』（）()…—]|[;!?]|(?<!\d)[,:]|[,:](?!\d)|(?<!\d)\.|\.(?!\d)"
+)
+_NOT_NEGATING: Final = re.compile(
+    "|".join(map(re.escape, sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
+)
+_NEGATOR: Final = re.compile("|".join(map(re.escape, WORDS["negation"]["words"])))
+_SUPPOSED: Final = re.compile("|".join(WORDS["supposition"]["words"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A piece of a sentence: `text` stands at `start` of the account; `sentence` numbers its sentence."""
+
+    text: str
+    start: int
+    sentence: int
+    is_question: bool = False
+    is_quoted: bool = False
+
+    @property
+    def end(self) -> int:
+        """Where the clause ends in the account."""
+        return self.start + len(self.text)
+
+
+def plain(text: str) -> str:
+    """Return the text with narrow digits and letters, every character in its place."""
+    return text.translate(_NARROW)
+
+
+def clauses_of(text: str) -> tuple[Clause, ...]:
+    """Cut a plain text into its clauses; empty ones are left out."""
+    found: list[Clause] = []
+    sentence, start, quotes = 0, 0, 0
+    for match in (*_CLAUSE.finditer(text), None):
+        end = len(text) if match is None else match.start()
+        piece = text[start:end]
+        if piece.strip():
+            asks = match is not None and match.group() in "？?"
+            found.append(Clause(piece, start, sentence, is_question=asks, is_quoted=quotes > 0))
+        if match is None:
+            break
+        quotes = _depth(match.group(), quotes)
+        if _SENTENCE.match(match.group()):
+            sentence += 1
+        start = match.end()
+    return tuple(found)
+
+
+def _depth(mark: str, quotes: int) -> int:
+    """Return how many quotations are open after a mark."""
+    if mark in "“「『":
+        return quotes + 1
+    if mark in "”」』":
+        return max(0, quotes - 1)
+    return 1 - min(quotes, 1) if mark == '"' else quotes
+
+
+def negations(before: str) -> int:
+    """How often the words before a statement turn it round. Twice (不是不) is neither yes nor no."""
+    return len(_NEGATOR.findall(_NOT_NEGATING.sub("", before)))
+
+
+def is_supposed(before: str) -> bool:
+    """Whether the words before a statement make it a mere case that might come: 如果, 除非, 能否."""
+    return _SUPPOSED.search(before) is not None

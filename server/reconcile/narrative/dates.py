@@ -1,0 +1,179 @@
+"""Which days does a text name, counted from the day of the visit?
+
+Only a date that means one day is read: 下周 and 月中 say nothing, and neither does 15号 where the clause
+looks back. A day without its month is the next one to come; a day without its year is the nearest one.
+"""
+
+import calendar
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from server.reconcile.narrative.claim import Claim
+from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.numerals import read_whole
+from server.reconcile.narrative.words import WORDS, finder, pattern
+
+_N = r"[零〇一二两三四五六七八九十\d]{1,3}"
+_MONTH = rf"元|{_N}"
+_WHICH = "下个?|次|本|这个?|当|上个?"
+_PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
+_FORMS: Final = (
+    r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
+    rf"(?P<ending>{_MONTH})月份?(?P<end>底|末)",
+    rf"(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
+    r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
+    rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号)",
+    rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末)|(?P<bare_end>月底|月末)",
+    rf"(?P<near>{pattern(WORDS['days'])})",
+    rf"(?P<days>{_N}|半个?月)(?P<unit>天|个?(?:周|星期|礼拜))?之?以?(?P<in>内|后)",
+    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天])(?!至|到|-)",
+    r"(?P<year_end>年底|年末)",
+    r"(?P<new_year>元旦)",
+    rf"(?<![第\d月])(?P<day>{_N})(?:号|日)" + _PLACE,
+)
+_DATE: Final = re.compile("|".join(_FORMS))
+_LOOKS_BACK: Final = finder("past")
+
+
+def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Claim, ...], tuple[range, ...]]:
+    """Find the days a text names, and every place that looks like one, read or not."""
+    claims: list[Claim] = []
+    places: list[range] = []
+    for match in _DATE.finditer(text):
+        clause = next((one for one in clauses if one.start <= match.start() < one.end), None)
+        if clause is None:
+            continue
+        if match["days"] and not (match["unit"] or match["days"].startswith("半")):
+            continue
+        places.append(range(*match.span()))
+        found = _resolve(match, day, is_past=_LOOKS_BACK.search(clause.text) is not None)
+        if found is not None:
+            claims.append(Claim("date", found.isoformat(), *match.span()))
+    return tuple(claims), tuple(places)
+
+
+def _resolve(match: re.Match[str], day: date, *, is_past: bool) -> date | None:
+    """Return the one day that is meant, or None."""
+    told = match.groupdict()
+    for group, read in _READERS.items():
+        if told[group] is not None:
+            return read(told, day, is_past)
+    return None
+
+
+def _make(year: int, month: int | None, day: int | None) -> date | None:
+    if month is None or day is None or not (1 <= month <= 12 and 1 <= year <= 9999):
+        return None
+    return date(year, month, day) if 1 <= day <= calendar.monthrange(year, month)[1] else None
+
+
+def _nearest(day: date, month: int | None, day_of_month: int | None) -> date | None:
+    near = [one for year in (-1, 0, 1) if (one := _make(day.year + year, month, day_of_month))]
+    return min(near, key=lambda one: abs(one - day), default=None)
+
+
+def _month_after(day: date, months: int) -> tuple[int, int]:
+    count = day.year * 12 + day.month - 1 + months
+    return count // 12, count % 12 + 1
+
+
+def _last_of(year: int, month: int) -> date:
+    return date(year, month, calendar.monthrange(year, month)[1])
+
+
+def _full(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _make(int(told["y"]), int(told["mo"]), int(told["d"]))
+
+
+def _month(name: str) -> int | None:
+    return 1 if name == "元" else read_whole(name)
+
+
+def _month_end(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    first = _nearest(day, _month(told["ending"]), 1)
+    return first and _last_of(first.year, first.month)
+
+
+def _month_day(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _nearest(day, _month(told["month"]), read_whole(told["md"]))
+
+
+def _slashed(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _nearest(day, int(told["sm"]), int(told["sd"]))
+
+
+def _which_month(name: str, day: date) -> tuple[int, int]:
+    return _month_after(day, {"下": 1, "次": 1, "上": -1}.get(name[0], 0))
+
+
+def _day_of_which(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _make(*_which_month(told["which"], day), read_whole(told["wd"]))
+
+
+def _end_of_which(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _last_of(*_which_month(told["which_ending"], day))
+
+
+def _end_of_month(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return None if is_past else _last_of(day.year, day.month)
+
+
+def _near(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return day + timedelta(days=WORDS["days"][told["near"]])
+
+
+def _count(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    count = 15 if told["days"].startswith("半") else read_whole(told["days"])
+    if count is None or is_past:
+        return None
+    return day + timedelta(
+        days=count if (told["unit"] or "天") == "天" or told["days"].startswith("半") else 7 * count
+    )
+
+
+def _weekday(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    wanted = "一二三四五六日".find(told["weekday"].replace("天", "日"))
+    monday = day - timedelta(days=day.weekday())
+    which = told["week"] or ""
+    if which.startswith("每"):
+        return None
+    if not which:
+        ahead = (wanted - day.weekday()) % 7
+        return None if is_past or ahead == 0 else day + timedelta(days=ahead)
+    weeks = {"下下": 2, "下": 1, "上": -1}.get(which.rstrip("个"), 0)
+    return monday + timedelta(days=wanted, weeks=weeks)
+
+
+def _year_end(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return None if is_past else date(day.year, 12, 31)
+
+
+def _new_year(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return None if is_past else date(day.year + 1, 1, 1)
+
+
+def _day_alone(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    wanted = read_whole(told["day"])
+    if is_past or wanted is None:
+        return None
+    ahead = (_make(*_month_after(day, months), wanted) for months in range(3))
+    return next((one for one in ahead if one is not None and one >= day), None)
+
+
+_READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] = {
+    "y": _full,
+    "end": _month_end,
+    "md": _month_day,
+    "sm": _slashed,
+    "wd": _day_of_which,
+    "wend": _end_of_which,
+    "bare_end": _end_of_month,
+    "near": _near,
+    "days": _count,
+    "weekday": _weekday,
+    "year_end": _year_end,
+    "new_year": _new_year,
+    "day": _day_alone,
+}

@@ -1,0 +1,157 @@
+"""Which clock times does a text name, and which of them are the arrival and the departure?
+
+Where the words leave the half of the day open (三点半) both readings are kept: nothing is guessed. Bounds and
+vague times (三点多, 七点以后) say nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from server.reconcile.narrative.claim import Claim, Kind
+from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.numerals import read_whole
+from server.reconcile.narrative.words import WORDS, finder, pattern
+
+_CN = r"[零〇一二两三四五六七八九十\d]"
+_PART = pattern(word for words in WORDS["dayparts"].values() for word in words)
+_COLON = r"(?P<ch>\d{1,2})[:：](?P<cm>\d{2})(?![\d:：])"
+_MINUTE = (
+    rf"半|一刻|三刻|整|钟|过?[零〇]?{_CN}{{1,3}}分|过{_CN}{{1,3}}分?|[零〇]{_CN}分?"
+    r"|[一二三四五]?十[一二三四五六七八九]?分?|\d{2}分?"
+)
+_SHORT = rf"差(?P<short>一刻|{_CN}{{1,2}}分)"
+_SPOKEN = rf"(?P<h>{_CN}{{1,3}})(?:点|时(?!间|候|常))(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
+_TIME: Final = re.compile(
+    rf"(?P<part>{_PART})?\s*(?:(?<![\d:：])(?:{_COLON})|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
+)
+_VAGUE_AFTER: Final = re.compile(r"多|不到|以?之?前|以?之?后|过后|来钟|几分")
+_VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快|近|过了|早于|晚于)$")
+_ABOUT_AFTER: Final = re.compile(r"左右|上下|前后|许")
+_ABOUT_BEFORE: Final = re.compile(r"(?:约|大约|大概)$")
+_LONE_AFTER: Final = re.compile(r"\s*(?:到|离|走|左右|钟|上门|出发|抵达|才|来|结束|返|撤|出来|一次)")
+_LONE_BEFORE: Final = re.compile(r"(?:约|在|于|到|至|从|差不多|大概)$")
+_RANGE: Final = re.compile(r"\s*(?:[-—~～–]+|至|到)\s*")
+_ONLY_DATE: Final = re.compile(r"[\s\d年月日号/.:-]*|今日|今天|本日")
+MIDDAY: Final = 12
+
+
+def times_in(text: str, clauses: Sequence[Clause], taken: Sequence[range]) -> tuple[Claim, ...]:
+    """Find the clock times outside what is taken already, each with its part in the visit."""
+    found = [match for match in _TIME.finditer(text) if not any(_digits(match) in span for span in taken)]
+    read = [(match, value) for match in found if (value := _value(text, match))]
+    claims: list[Claim] = []
+    for place, (match, value) in enumerate(read):
+        partner = _range_partner(text, [one for one, _ in read], place)
+        kind = partner or _part_in_visit(text, match, clauses)
+        if kind is None:
+            continue
+        about = (
+            match["about"]
+            or _ABOUT_AFTER.match(text, match.end())
+            or _ABOUT_BEFORE.search(text[: match.start()])
+        )
+        start = match.start() + len(match.group()) - len(match.group().lstrip())
+        claims.append(Claim(kind, value, start, match.end(), is_approximate=bool(about)))
+    return tuple(claims)
+
+
+def _digits(match: re.Match[str]) -> int:
+    """Where the hour stands: 今晚7点 shares its 今晚 with the day."""
+    return match.start("ch") if match["ch"] else match.start("h")
+
+
+def _value(text: str, match: re.Match[str]) -> str | None:
+    before, after = text[: match.start()], text[match.end() :]
+    if _VAGUE_AFTER.match(after) or _VAGUE_BEFORE.search(before):
+        return None
+    if match["ch"]:
+        hour, minute = int(match["ch"]), int(match["cm"])
+        is_open = hour < 10 and len(match["ch"]) == 1
+    else:
+        spoken, minute = read_whole(match["h"]), _minute(match)
+        if spoken is None or minute is None:
+            return None
+        hour, is_open = spoken, spoken <= MIDDAY
+        if minute < 0:
+            hour, minute = hour - 1, minute + 60
+        is_bare = not (match["part"] or match["m"] or match["short"])
+        if is_bare and hour < 3 and not (_LONE_AFTER.match(after) or _LONE_BEFORE.search(before)):
+            return None  # 一点, 两点: a little, two points
+    if hour > 24 or minute > 59:
+        return None
+    return _reading(hour, minute, match["part"], is_open=is_open)
+
+
+def _minute(match: re.Match[str]) -> int | None:
+    if match["short"]:
+        late = match["short"].removesuffix("分")
+        short = 15 if late == "一刻" else read_whole(late)
+        return None if short is None else -short
+    said = match["m"]
+    fixed = {None: 0, "整": 0, "钟": 0, "半": 30, "一刻": 15, "三刻": 45}
+    if said in fixed:
+        return fixed[said]
+    return read_whole(said.strip("过分").lstrip("零〇") or "零")
+
+
+def _reading(hour: int, minute: int, part: str | None, *, is_open: bool) -> str | None:
+    """Return one reading, or both where the half of the day is open."""
+    half = next((name for name, words in WORDS["dayparts"].items() if part in words), None)
+    if half == "evening" and hour == MIDDAY:
+        return None
+    is_past_noon = half in ("afternoon", "evening") or (half == "noon" and hour < 3)
+    if is_past_noon and hour < MIDDAY:
+        hour += MIDDAY
+    elif half is None and is_open:
+        return "|".join(f"{one:02}:{minute:02}" for one in sorted({hour % 24, (hour + MIDDAY) % 24}))
+    return f"{hour % 24:02}:{minute:02}"
+
+
+def _range_partner(text: str, times: Sequence[re.Match[str]], place: int) -> Kind | None:
+    """Whether a time opens or closes a span of two: 14:10-14:50."""
+    if place + 1 < len(times) and _RANGE.fullmatch(text, times[place].end(), times[place + 1].start()):
+        return "arrived"
+    if place > 0 and _RANGE.fullmatch(text, times[place - 1].end(), times[place].start()):
+        return "left"
+    return None
+
+
+def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -> Kind | None:
+    place = next(n for n, one in enumerate(clauses) if one.start <= match.start() < one.end)
+    clause = clauses[place]
+    before, after = text[clause.start : match.start()], text[match.end() : clause.end]
+    if finder("visit_times", "not_of_the_visit").search(before):
+        return "time"
+    if told := _role(after, is_first=True):
+        return told
+    if told := _role(before, is_first=False):
+        return told
+    if not after.strip() and _ONLY_DATE.fullmatch(before.strip()) and place + 1 < len(clauses):
+        following = clauses[place + 1]
+        if following.sentence == clause.sentence and (told := _role(following.text, is_first=True)):
+            return told
+    if (
+        _ONLY_DATE.fullmatch(before.strip())
+        and not after.strip()
+        and place
+        and clauses[place - 1].sentence == clause.sentence
+    ):
+        return _role(clauses[place - 1].text[-6:], is_first=False) or "time"
+    is_alone = place == 0 and not after.strip() and _ONLY_DATE.fullmatch(before.strip())
+    return "arrived" if is_alone else "time"  # an account that opens with a time opens with the arrival
+
+
+def _role(words: str, *, is_first: bool) -> Kind | None:
+    """Which verb of coming or going stands nearest?"""
+    if finder("visit_times", "not_of_the_visit").search(words[:6] if is_first else words):
+        return "time"
+    hidden = finder("visit_times", "neither").sub(lambda one: "□" * len(one.group()), words)
+    found = [
+        (one.start(), kind)
+        for kind in ("arrived", "left")
+        for one in finder("visit_times", kind).finditer(hidden)
+    ]
+    if not found:
+        return None
+    return (min if is_first else max)(found)[1]  # type: ignore[return-value]

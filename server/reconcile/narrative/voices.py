@@ -1,0 +1,89 @@
+"""Whose words is a clause: ours, the debtor's, somebody else's?
+
+A subject speaks until the sentence ends or another subject takes over. After a verb of speech the rest of the
+sentence is what that subject says. Quoted words belong to whoever was speaking.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.words import WORDS, finder, pattern
+
+Voice = Literal["us", "debtor", "other", "unknown"]
+DEBTOR: Final = finder("debtor")
+RELATIVES: Final = re.compile(pattern(word for words in WORDS["relations"].values() for word in words))
+_LIABLE: Final = finder("debtor", "liable")
+_POSSESSED: Final = finder("debtor", "possessed")
+_US: Final = finder("us")
+_WE_ASK: Final = re.compile(f"(?:已经|已|均已|再次|随后|并)?(?:{pattern(WORDS['us']['asks'])})")
+_SPEECH: Final = finder("speech")
+
+
+@dataclass(frozen=True, slots=True)
+class Voiced:
+    """A clause, who is its subject, and from where in it that subject is being quoted (None: nowhere)."""
+
+    clause: Clause
+    voice: Voice
+    said_from: int | None
+    names_subject: bool
+
+    def is_said(self, place: int) -> bool:
+        """Whether a place in the clause is within somebody's reported speech."""
+        return self.said_from is not None and place >= self.said_from
+
+
+def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
+    """Say of each clause who speaks."""
+    found: list[Voiced] = []
+    for clause in clauses:
+        before = found[-1] if found and found[-1].clause.sentence == clause.sentence else None
+        if clause.is_quoted and found:
+            found.append(Voiced(clause, found[-1].voice, 0, names_subject=False))
+        else:
+            found.append(_voice(clause, before))
+    return tuple(found)
+
+
+def _voice(clause: Clause, before: Voiced | None) -> Voiced:
+    inherited: Voice = before.voice if before else "unknown"
+    goes_on = before is not None and before.said_from is not None
+    text = clause.text
+    asks = _WE_ASK.match(text.strip())
+    debtors = tuple(debtors_in(text))
+    if asks and (inherited in ("unknown", "us") or any(one.start() <= asks.end() + 2 for one in debtors)):
+        return Voiced(clause, "us", asks.end(), names_subject=False)
+    ours = () if goes_on and inherited != "us" else _US.finditer(text)
+    named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
+        ("debtor", debtors),
+        ("other", (*RELATIVES.finditer(text), *_LIABLE.finditer(text))),
+        ("us", ours),
+    )
+    subjects: list[tuple[int, Voice]] = [(one.start(), voice) for voice, found in named for one in found]
+    if not subjects:
+        return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
+    place, voice = min(subjects, key=lambda one: one[0])
+    spoken = _SPEECH.search(text)
+    if spoken and spoken.start() < place and inherited != "unknown":
+        return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
+    if spoken and spoken.start() < place and voice != "us":
+        return Voiced(clause, "unknown", _speech(text, 0, goes_on=False), names_subject=True)
+    return Voiced(clause, voice, _speech(text, place, goes_on=False), names_subject=True)
+
+
+def _speech(text: str, place: int, *, goes_on: bool) -> int | None:
+    if goes_on:
+        return 0
+    spoken = _SPEECH.search(text, place)
+    return spoken.end() if spoken else None
+
+
+def debtors_in(text: str) -> Iterator[re.Match[str]]:
+    """Find the debtor as a person: not their house, their shop or their wife."""
+    for match in DEBTOR.finditer(text):
+        rest = text[match.end() :]
+        if not (_POSSESSED.match(rest) or RELATIVES.match(rest)):
+            yield match
