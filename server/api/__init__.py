@@ -1,6 +1,7 @@
 """Transport: parse, call one workflow, render. One blueprint per noun, its schemas beside it."""
 
 from server.api import (
+    assessments,
     assignments,
     calendar,
     cases,
@@ -65,5 +66,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     training.blueprint,
     visits.blueprint,
     findings.blueprint,
+    assessments.blueprint,
     log.blueprint,
 )

@@ -5,6 +5,7 @@ Every invariant the database can hold is a constraint here; ARCHITECTURE.md list
 
 from server.models import (
     access,
+    assessments,
     backups,
     calendar,
     cases,
@@ -23,6 +24,7 @@ from server.models import (
 
 __all__ = [
     "access",
+    "assessments",
     "backups",
     "calendar",
     "cases",

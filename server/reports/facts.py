@@ -1,0 +1,81 @@
+"""What is known of one person's month when it is assessed?
+
+Everything that a proposal rests on, and nothing that would have to be looked up again: a closed month keeps
+these facts and is assessed from them for ever.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+Kind = Literal["finding", "complaint", "fraud", "clock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A finding that an auditor confirmed, on a visit whose record this person signed."""
+
+    finding_id: UUID
+    visit_id: UUID
+    rule: str
+    check: str
+    severity: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Complained:
+    """A serious complaint about this person that was upheld. `on_visit`: it was about a visit (E7)."""
+
+    complaint_id: UUID
+    on: date
+    on_visit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fraud:
+    """A fraud that somebody proved, and the findings it was proved by."""
+
+    fraud_id: UUID
+    on: date
+    finding_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MissedClock:
+    """A deadline of the new-case rules (F1-F4) that passed, and that a supervisor put down to this person."""
+
+    case_id: UUID
+    rule: str
+    opened_on: date
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Wage:
+    """What a person earns in the month, and the least that the law of the place leaves them."""
+
+    wage_fen: int
+    minimum_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonMonth:
+    """One person, one month. `earlier_rules`: breaches confirmed in the months before (E8)."""
+
+    staff_id: UUID
+    branch: str
+    month: date
+    breaches: tuple[Breach, ...] = ()
+    complaints: tuple[Complained, ...] = ()
+    frauds: tuple[Fraud, ...] = ()
+    missed: tuple[MissedClock, ...] = ()
+    records_handled: int = 0
+    earlier_rules: frozenset[str] = frozenset()
+    wage: Wage | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is held against the person."""
+        return not (self.breaches or self.complaints or self.frauds or self.missed)

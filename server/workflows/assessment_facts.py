@@ -1,0 +1,212 @@
+"""What is known of people's months? The one place where assessments and reports read the audit's results.
+
+A loader: reads only, a fixed number of queries for any number of people. A breach is a confirmed finding of a
+visit whose record the person signed (nobody answers for what a colleague wrote), in the local month of the
+arrival. A complaint counts when it is serious and was upheld; whether somebody was calmed is no measure (D3).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.models.assessments import MissedClock, ProvenFraud, Wage
+from server.models.casework import Complaint
+from server.models.findings import Finding
+from server.models.people import Staff
+from server.models.visits import Visit
+from server.reports import facts
+from server.reports.tariff import Tariff
+from server.rules.local_time import at_local, local_day
+
+PEOPLE_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A local month, by its days and by its instants."""
+
+    first: date
+    following: date
+    zone: ZoneInfo
+
+    @property
+    def since(self) -> datetime:
+        """Return its first instant."""
+        return at_local(self.first, time.min, self.zone)
+
+    @property
+    def until(self) -> datetime:
+        """Return the first instant after it."""
+        return at_local(self.following, time.min, self.zone)
+
+
+def month_of(day: date, zone: ZoneInfo) -> Month:
+    """Return the month that holds a day."""
+    return Month(day.replace(day=1), months_later(day, 1), zone)
+
+
+def months_later(day: date, months: int) -> date:
+    """Return the first day of the month so many months later."""
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)
+
+
+def load_people(
+    session: Session, month: Month, tariff: Tariff, *, after: UUID | None = None
+) -> Iterator[facts.PersonMonth]:
+    """Give everybody against whom something is held in a month, in the order of their ids."""
+    while ids := next_people(session, month, after=after):
+        yield from (one for one in load_some(session, ids, month, tariff) if not one.is_blank)
+        after = ids[-1]
+
+
+def next_people(session: Session, month: Month, *, after: UUID | None) -> Sequence[UUID]:
+    """Return the ids of the next people who worked here in a month, or left in or after it."""
+    query = sa.select(Staff.id).where(sa.or_(Staff.left_at.is_(None), Staff.left_at >= month.since))
+    if after is not None:
+        query = query.where(Staff.id > after)
+    return session.scalars(query.order_by(Staff.id).limit(PEOPLE_AT_ONCE)).all()
+
+
+def load_some(
+    session: Session, ids: Sequence[UUID], month: Month, tariff: Tariff
+) -> Iterator[facts.PersonMonth]:
+    """Give the month of each of these people."""
+    breaches = _breaches(session, ids, month)
+    complaints = _complaints(session, ids, month)
+    frauds = _frauds(session, ids, month)
+    missed = _missed(session, ids, month)
+    earlier = _earlier_rules(session, ids, month, tariff)
+    wages = {row.staff_id: facts.Wage(row.wage_fen, row.minimum_fen) for row in _wages(session, ids, month)}
+    of_balances = [one for one in ids if any(b.rule in tariff.balance_rules for b in breaches[one])]
+    handled = _handled(session, of_balances, month)
+    people = sa.select(Staff.id, Staff.branch).where(Staff.id.in_(ids)).order_by(Staff.id)
+    for staff_id, branch in session.execute(people):
+        yield facts.PersonMonth(
+            staff_id=staff_id,
+            branch=branch,
+            month=month.first,
+            breaches=tuple(breaches[staff_id]),
+            complaints=tuple(complaints[staff_id]),
+            frauds=tuple(frauds[staff_id]),
+            missed=tuple(missed[staff_id]),
+            records_handled=handled.get(staff_id, 0),
+            earlier_rules=frozenset(earlier[staff_id]),
+            wage=wages.get(staff_id),
+        )
+
+
+def confirmed_findings(
+    since: datetime, until: datetime
+) -> sa.Select[UUID, UUID, str, str, str, UUID, datetime]:
+    """Select the confirmed findings of the visits of some days."""
+    return (
+        sa.select(
+            Finding.id, Finding.visit_id, Finding.rule, Finding.check, Finding.severity, Visit.staff_id,
+            Visit.arrived_earliest,
+        )
+        .join(Visit, Visit.id == Finding.visit_id)
+        .where(Finding.state == "confirmed", Visit.arrived_earliest >= since, Visit.arrived_earliest < until)
+    )  # fmt: skip
+
+
+def _breaches(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Breach]]:
+    found: dict[UUID, list[facts.Breach]] = defaultdict(list)
+    query = confirmed_findings(month.since, month.until).where(Visit.staff_id.in_(ids)).order_by(Finding.id)
+    for row in session.execute(query):
+        on = local_day(row.arrived_earliest, month.zone)
+        breach = facts.Breach(row.id, row.visit_id, row.rule, row.check, row.severity, on)
+        found[row.staff_id].append(breach)
+    return found
+
+
+def _earlier_rules(
+    session: Session, ids: Sequence[UUID], month: Month, tariff: Tariff
+) -> dict[UUID, set[str]]:
+    found: dict[UUID, set[str]] = defaultdict(set)
+    since = at_local(months_later(month.first, -tariff.repeat_months), time.min, month.zone)
+    before = confirmed_findings(since, month.since).where(Visit.staff_id.in_(ids), Finding.severity != "note")
+    query = before.with_only_columns(Visit.staff_id, Finding.rule).distinct()
+    for staff_id, rule in session.execute(query):
+        found[staff_id].add(rule)
+    return found
+
+
+def _complaints(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Complained]]:
+    found: dict[UUID, list[facts.Complained]] = defaultdict(list)
+    wanted = set(ids)
+    query = sa.select(Complaint.id, Complaint.raised_at, Complaint.visit_id, Complaint.about_staff).where(
+        Complaint.level == "serious",
+        Complaint.merits == "upheld",
+        Complaint.about_staff.overlap(list(ids)),
+        Complaint.raised_at >= month.since,
+        Complaint.raised_at < month.until,
+    )
+    for row in session.execute(query.order_by(Complaint.id)):
+        on = local_day(row.raised_at, month.zone)
+        for staff_id in wanted.intersection(row.about_staff):
+            found[staff_id].append(facts.Complained(row.id, on, row.visit_id is not None))
+    return found
+
+
+def _frauds(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Fraud]]:
+    found: dict[UUID, list[facts.Fraud]] = defaultdict(list)
+    query = sa.select(
+        ProvenFraud.id, ProvenFraud.staff_id, ProvenFraud.committed_on, ProvenFraud.finding_ids
+    ).where(
+        ProvenFraud.staff_id.in_(ids),
+        ProvenFraud.committed_on >= month.first,
+        ProvenFraud.committed_on < month.following,
+    )
+    for row in session.execute(query.order_by(ProvenFraud.id)):
+        found[row.staff_id].append(facts.Fraud(row.id, row.committed_on, tuple(row.finding_ids)))
+    return found
+
+
+def _missed(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.MissedClock]]:
+    found: dict[UUID, list[facts.MissedClock]] = defaultdict(list)
+    query = sa.select(MissedClock).where(
+        MissedClock.staff_id.in_(ids),
+        MissedClock.due_on >= month.first,
+        MissedClock.due_on < month.following,
+    )
+    order = (MissedClock.due_on, MissedClock.case_id, MissedClock.rule)
+    for row in session.scalars(query.order_by(*order)):
+        if row.staff_id is not None:
+            clock = facts.MissedClock(row.case_id, row.rule, row.opened_on, row.due_on)
+            found[row.staff_id].append(clock)
+    return found
+
+
+def _wages(session: Session, ids: Sequence[UUID], month: Month) -> Sequence[Wage]:
+    query = sa.select(Wage).where(Wage.staff_id.in_(ids), Wage.month == month.first)
+    return session.scalars(query.execution_options(populate_existing=True)).all()
+
+
+_HANDLED: Final = sa.text(
+    """
+    SELECT recorded_by, count(*) FROM (
+        SELECT recorded_by FROM payments
+        WHERE recorded_by = ANY(:ids) AND recorded_at >= :since AND recorded_at < :until
+        UNION ALL SELECT recorded_by FROM promises
+        WHERE recorded_by = ANY(:ids) AND made_at >= :since AND made_at < :until
+        UNION ALL SELECT recorded_by FROM ledger_entries
+        WHERE recorded_by = ANY(:ids) AND at >= :since AND at < :until
+    ) handled GROUP BY recorded_by
+    """
+).columns(recorded_by=sa.Uuid())
+
+
+def _handled(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, int]:
+    """Count what these people wrote down in a month: the denominator of E5 (AMB9)."""
+    if not ids:
+        return {}
+    about = {"ids": list(ids), "since": month.since, "until": month.until}
+    return {staff_id: count for staff_id, count in session.execute(_HANDLED, about)}

@@ -1,0 +1,102 @@
+"""What becomes of a proposal? (AMB8)
+
+A supervisor upholds it or drops it, with a reason, once the person has replied or had the time to; nobody
+decides their own. Inside a range the supervisor chooses the amount. Nothing is deducted by this product.
+"""
+
+from datetime import date, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from server.authority import Actor
+from server.database import db, transaction
+from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from server.models.assessments import MonthReply, ProposalDecision
+from server.reports.assessment import Proposal
+from server.workflows.assessment_facts import month_of
+from server.workflows.assessments.closing import standing
+from server.workflows.assessments.showing import of_person, reply_until
+from server.workflows.standing_packs import local_zone
+
+
+def decide(
+    day: date,
+    staff_id: UUID,
+    key: str,
+    *,
+    decision: str,
+    amount_fen: int | None,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> ProposalDecision:
+    """Uphold or drop a proposal, once. Repeating the same decision changes nothing."""
+    if not reason.strip():
+        raise Invalid("reason-missing", "Say why: a decision without a reason does not count.")
+    if actor.staff_id == staff_id:
+        raise Forbidden("own-proposal", "This proposal is about you; another supervisor must decide.")
+    month = month_of(day, local_zone()).first
+    proposal = _find(month, staff_id, key)
+    _require_hearing(month, staff_id, now=now)
+    wanted = {
+        "decision": decision,
+        "amount_fen": _amount(proposal, decision, amount_fen),
+        "reason": reason.strip(),
+        "decided_by": actor.staff_id,
+    }
+    with transaction() as session:
+        row = {"month": month, "staff_id": staff_id, "key": key, "decided_at": now, **wanted}
+        session.execute(insert(ProposalDecision).values(row).on_conflict_do_nothing())
+        stored = session.get_one(ProposalDecision, (month, staff_id, key), populate_existing=True)
+        if any(getattr(stored, name) != value for name, value in wanted.items()):
+            raise Conflict("already-decided", f"This proposal was {stored.decision}.", state=stored.decision)
+    return stored
+
+
+def _find(month: date, staff_id: UUID, key: str) -> Proposal:
+    closed = standing(db.session(), month)
+    if closed is None:
+        raise Conflict("month-open", "Close the month first: an open month proposes nothing yet.")
+    shown = of_person(month, staff_id)
+    found = next((one for one in shown.assessment.proposals if one.key == key), None)
+    if found is None:
+        raise NotFound("proposal-unknown", "The closed month has no proposal of this key for this person.")
+    return found
+
+
+def _require_hearing(month: date, staff_id: UUID, *, now: datetime) -> None:
+    closed = standing(db.session(), month)
+    assert closed is not None
+    until = reply_until(closed)
+    replied = sa.exists().where(
+        MonthReply.month == month, MonthReply.staff_id == staff_id, MonthReply.at >= closed.closed_at
+    )
+    if now < until and not db.session.scalar(sa.select(replied)):
+        raise Conflict(
+            "not-heard-yet",
+            f"The person has not replied and may until {until.isoformat()}.",
+            reply_until=until.isoformat(),
+        )
+
+
+def _amount(proposal: Proposal, decision: str, wanted: int | None) -> int | None:
+    """Return the amount that stands; Invalid where it is outside what the rule says."""
+    if decision == "dropped":
+        if wanted is not None:
+            raise _refused("What is dropped costs nothing; name no amount.")
+        return None
+    if proposal.least_fen is None or proposal.most_fen is None:
+        if wanted is not None:
+            raise _refused("The source names no amount for this rule (AMB9); none can be chosen.")
+        return None
+    if wanted is None and proposal.least_fen == proposal.most_fen:
+        return proposal.least_fen
+    if wanted is None or not proposal.least_fen <= wanted <= proposal.most_fen:
+        raise _refused(f"Choose an amount from {proposal.least_fen} to {proposal.most_fen} fen.")
+    return wanted
+
+
+def _refused(detail: str) -> Invalid:
+    return Invalid("amount-not-possible", detail, faults=[Fault("/amount_fen", detail)])
