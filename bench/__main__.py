@@ -14,6 +14,7 @@ BENCHES = (
     "deadlines",
     "phones",
     "narratives",
+    "audit",
 )
 
 

@@ -3,6 +3,7 @@
 from server.api import (
     assessments,
     assignments,
+    auditing,
     calendar,
     cases,
     complaints,
@@ -67,5 +68,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     visits.blueprint,
     findings.blueprint,
     assessments.blueprint,
+    auditing.blueprint,
     log.blueprint,
 )

@@ -6,7 +6,9 @@ Every invariant the database can hold is a constraint here; ARCHITECTURE.md list
 from server.models import (
     access,
     assessments,
+    auditing,
     backups,
+    breaches,
     calendar,
     cases,
     dispatch,
@@ -25,7 +27,9 @@ from server.models import (
 __all__ = [
     "access",
     "assessments",
+    "auditing",
     "backups",
+    "breaches",
     "calendar",
     "cases",
     "dispatch",

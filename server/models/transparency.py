@@ -13,7 +13,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Model, one_of
 
-LOGGED = ("item", "conflict", "raw", "evidence", "decision", "finding", "access", "erasure")
+LOGGED = (
+    *("item", "conflict", "raw", "evidence", "decision", "finding", "access", "erasure"),
+    *("plan", "audit", "comment", "second_look", "hearing", "reply", "breach", "breach_ending"),
+)
 
 
 class LogLeaf(Model):

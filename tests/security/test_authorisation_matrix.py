@@ -188,6 +188,12 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/escalations/<uuid:escalation_id>"): DESK | AUDITOR,
     ("POST", "/escalations/<uuid:escalation_id>/withdraw"): SUPERVISOR,
     ("POST", "/findings/<uuid:finding_id>/decision"): AUDITOR,
+    ("GET", "/audit/queue"): SUPERVISOR | AUDITOR,
+    ("POST", "/audit/plans"): SUPERVISOR | AUDITOR,
+    ("GET", "/audit/plans"): SUPERVISOR | AUDITOR,
+    ("GET", "/audit/plans/<uuid:plan_id>"): SUPERVISOR | AUDITOR,
+    ("GET", "/audit/plans/<uuid:plan_id>/visits"): SUPERVISOR | AUDITOR,
+    ("GET", "/audit/plans/<uuid:plan_id>/redraw"): SUPERVISOR | AUDITOR,
 }
 # What opens by a sealed link, or shows nothing about anybody.
 OPEN = {

@@ -14,11 +14,15 @@ from server.models.findings import Finding as FindingRow
 from server.models.visits import Visit
 from server.reconcile.engine import Report
 from server.reconcile.finding import Finding
+from server.workflows.auditing.scoring import put_in_queue
 from sync.protocol import uuid7
 
 
 def record(session: Session, visit: Visit, report: Report, *, now: datetime) -> None:
-    """Write a report. Vanished findings are superseded, decided ones stay as they were decided."""
+    """Write a report and the visit's place in the audit's queue.
+
+    Vanished findings are superseded; decided ones, and those an auditor raised, stay as they are.
+    """
     rows = [_row(visit.id, finding, now=now) for finding in report.findings]
     if rows:
         statement = insert(FindingRow)
@@ -47,6 +51,7 @@ def record(session: Session, visit: Visit, report: Report, *, now: datetime) -> 
         .where(
             FindingRow.visit_id == visit.id,
             FindingRow.state == "open",
+            FindingRow.raised_by.is_(None),
             FindingRow.key.not_in([row["key"] for row in rows]),
         )
         .values(state="superseded")
@@ -60,6 +65,7 @@ def record(session: Session, visit: Visit, report: Report, *, now: datetime) -> 
             .where(Assignment.id == visit.assignment_id, Assignment.state == "reported")
             .values(state="reconciled")
         )
+    put_in_queue(session, [visit.id])
 
 
 def _row(visit_id: UUID, finding: Finding, *, now: datetime) -> dict[str, Any]:

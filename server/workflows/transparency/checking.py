@@ -31,6 +31,14 @@ ROWS: Final[dict[str, tuple[str, str, str]]] = {
     "decisions": ("decision", "id", "true"),
     "findings": ("finding", "id", "one.state IN ('confirmed', 'dismissed')"),
     "access_log": ("access", "id", "true"),
+    "audit_plans": ("plan", "id", "true"),
+    "audits": ("audit", "id", "true"),
+    "finding_comments": ("comment", "id", "true"),
+    "second_looks": ("second_look", "id", "true"),
+    "hearings": ("hearing", "id", "true"),
+    "finding_replies": ("reply", "id", "true"),
+    "breaches": ("breach", "id", "true"),
+    "breach_endings": ("breach_ending", "id", "true"),
 }
 """Logged table -> kind of its leaves, column of its id, and which of its rows are logged."""
 DIGESTED: Final = ("items", "conflicting_items")

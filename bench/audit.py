@@ -1,0 +1,177 @@
+"""How long does the first page of the audit's queue take when a million visits wait?
+
+On an embedded PostgreSQL. A generator writes visits with findings as reconciliation leaves them; their scores
+come from the product's own weighing. Prints, from one run and each as the median of its rounds: every kind of
+page over HTTP as an auditor gets it (with the access log's entry), its statement alone, and a bare scan of
+the index for as many rows, which is the limit.
+
+Run: `python -m bench.audit [--visits 1000000] [--json FILE]`.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+
+from server.app import create_app
+from server.authority import Role
+from server.config import Config, make_secrets
+from server.database import db, transaction
+from server.embedded import EmbeddedPostgres
+from server.schema import upgrade
+from server.workflows.auditing.queue import Chosen, page_query
+from server.workflows.auditing.scoring import weigh_outdated
+from tests.builders import Cast, a_case, a_handset, a_visitor, now
+
+ROUNDS = 21
+PAGE = 50
+VISITORS = 200
+
+# A visit a row, spread over a year; one in five has findings: mostly small ones, and a rare check.
+_VISITS = """
+    INSERT INTO visits (id, device_id, staff_id, team, debtor_id, checklist, seen_seq, arrived_earliest,
+                        arrived_latest, arrived_method, flags, state, first_received_at, evidence_due_at,
+                        reconciled_at, claim_marks)
+    SELECT gen_random_uuid(), who.device_id, who.staff_id, ARRAY[who.staff_id], :debtor, '{}', 0, at, at,
+           'anchored', '{}', 'reconciled', at, at, at, '[]'
+      FROM (SELECT n, timestamptz '2025-11-01 02:00Z' + n % 390 * interval '1 day' AS at
+              FROM generate_series(1, :visits) AS n) AS one
+      JOIN bench_visitors AS who ON who.number = one.n % :visitors
+"""
+_FINDINGS = """
+    INSERT INTO findings (id, visit_id, key, "check", rule, severity, severity_rank, confidence, claim,
+                          observation, citation, found_at, state)
+    SELECT gen_random_uuid(), visits.id, kind.name, kind.name, 'C14', kind.severity, kind.rank,
+           0.5 + (hashtext(visits.id::text) & 255) / 512.0, '', '{}', '{}', arrived_latest, 'open'
+      FROM visits JOIN (VALUES ('stay-differs', 'minor', 1, 5), ('evidence-missing', 'serious', 2, 20),
+                               ('check-in-elsewhere', 'severe', 3, 200),
+                               ('same-recording', 'severe', 3, 50000))
+                  AS kind (name, severity, rank, one_in)
+        ON hashtext(visits.id::text || kind.name) % kind.one_in = 0
+"""
+_QUEUE = """
+    INSERT INTO audit_queue (visit_id, score, parts, checks, weights, staff_id, branch, client_id, visited_on,
+                             state)
+    SELECT visits.id, 0, '[]', '{}', '', staff_id, staff.branch, :client, arrived_latest::date, 'waiting'
+      FROM visits JOIN staff ON staff.id = visits.staff_id
+"""
+
+
+def fill(visits: int) -> dict[str, Any]:
+    """Write the visits and weigh them; return what the pages ask for."""
+    people = [a_visitor(branch=f"branch {n % 10}") for n in range(VISITORS)]
+    devices = [a_handset(person).device.id for person in people]
+    case = a_case()
+    with transaction() as session:
+        session.execute(sa.text("CREATE TABLE bench_visitors (number int, staff_id uuid, device_id uuid)"))
+        session.execute(
+            sa.text("INSERT INTO bench_visitors VALUES (:n, :staff, :device)"),
+            [
+                {"n": n, "staff": person.id, "device": device}
+                for n, (person, device) in enumerate(zip(people, devices, strict=True))
+            ],
+        )
+        session.execute(sa.text(_VISITS), {"visits": visits, "visitors": VISITORS, "debtor": case.debtor_id})
+        session.execute(sa.text(_FINDINGS))
+        session.execute(sa.text(_QUEUE), {"client": case.client_id})
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("ANALYZE"))
+    begun = time.perf_counter()
+    weigh_outdated(now=now())
+    weighed_s = time.perf_counter() - begun
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("VACUUM ANALYZE audit_queue"))
+    return {"person": people[0].id, "client": case.client_id, "weighed_s": round(weighed_s, 1)}
+
+
+def median_ms(deed: Callable[[], object]) -> float:
+    """Return how long a deed takes."""
+    deed()
+    took = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        deed()
+        took.append(time.perf_counter() - begun)
+    return round(1000 * statistics.median(took), 2)
+
+
+def measure(app: Flask, visits: int) -> dict[str, Any]:
+    """Time each kind of page: over HTTP, as a statement, and the bare scan that is its limit."""
+    facts = fill(visits)
+    auditor = Cast(app).person(Role.AUDITOR)
+    client = db.session.scalar(
+        sa.text("SELECT reference FROM clients WHERE id = :id"), {"id": facts["client"]}
+    )
+    month = (date(2026, 3, 1), date(2026, 3, 31))
+    middle = auditor.get(f"/api/v1/audit/queue?limit={PAGE}&after=10~{facts['person']}").get_json()["next"]
+    kinds = {
+        "first page": ("", Chosen()),
+        "one branch": ("branch=branch 3", Chosen(branch="branch 3")),
+        "one visitor": (f"staff_id={facts['person']}", Chosen(staff_id=facts["person"])),
+        "one client": (f"client={client}", Chosen(client_id=facts["client"])),
+        "common check": ("check=stay-differs", Chosen(check="stay-differs")),
+        "rare check": ("check=same-recording", Chosen(check="same-recording")),
+        "one month": (f"first={month[0]}&last={month[1]}", Chosen(first=month[0], last=month[1])),
+        "from the middle": (f"after={middle}", Chosen()),
+    }
+    pages: dict[str, Any] = {}
+    for name, (query, chosen) in kinds.items():
+        cursor = (10, facts["person"]) if name == "from the middle" else None
+        statement = page_query(chosen, cursor=cursor, limit=PAGE)
+
+        def over_http(query: str = query) -> None:
+            assert auditor.get(f"/api/v1/audit/queue?limit={PAGE}&{query}").status_code == 200
+
+        def alone(statement: Any = statement) -> None:
+            db.session.execute(statement).all()
+            db.session.rollback()
+
+        pages[name] = {"http_ms": median_ms(over_http), "statement_ms": median_ms(alone)}
+    return {"visits": visits, "weighed_s": facts["weighed_s"], "scan_ms": median_ms(scan), "pages": pages}
+
+
+def scan() -> None:
+    """Read as many entries of the bare index as a page has rows."""
+    bare = """
+        SELECT score, visit_id FROM audit_queue WHERE state = 'waiting'
+         ORDER BY score DESC, visit_id DESC LIMIT :page
+    """
+    db.session.execute(sa.text(bare), {"page": PAGE}).all()
+    db.session.rollback()
+
+
+def main() -> None:
+    """Run against an embedded PostgreSQL of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visits", type=int, default=1_000_000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as cluster:
+        environ = {**make_secrets(), "MEDIA_STORE": f"{folder}/media", "LOG_LEVEL": "WARNING"}
+        config = Config.from_environ(environ, var=Path(folder), default_database_url=cluster.url())
+        app = create_app(config)
+        upgrade(app)
+        with app.app_context():
+            result = measure(app, options.visits)
+            db.session.remove()
+            db.engine.dispose()
+    print(f"{result['visits']:,} visits weighed in {result['weighed_s']} s")
+    print(
+        f"{'page of ' + str(PAGE):<18} {'over HTTP ms':>13} {'statement ms':>13} {'bare index scan ms':>19}"
+    )
+    for name, page in result["pages"].items():
+        print(f"{name:<18} {page['http_ms']:>13} {page['statement_ms']:>13} {result['scan_ms']:>19}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
