@@ -23,11 +23,11 @@ from server.config import Config
 from server.database import db
 from server.media.opening import open_store
 from server.signing import Signer
-from server.workflows import backups, reconciliation
+from server.workflows import backups, inspection, reconciliation
 from server.workflows.exchange import forgetting, overdue
 from sync.protocol import uuid7
 
-__all__ = ["backups", "create_app", "forgetting", "models", "overdue", "reconciliation"]
+__all__ = ["backups", "create_app", "forgetting", "inspection", "models", "overdue", "reconciliation"]
 
 API = "/api/v1"
 

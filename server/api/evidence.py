@@ -34,6 +34,7 @@ _SUFFIXES = {
     "audio/ogg": "ogg",
     "audio/wav": "wav",
     "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
     "video/webm": "webm",
     "video/mp4": "mp4",
 }
@@ -44,6 +45,10 @@ class LinkSchema(ma.Schema):
 
     content = ma.fields.String(required=True)
     thumbnail = ma.fields.String(allow_none=True)
+    rendition = ma.fields.String(
+        allow_none=True,
+        metadata={"description": "A copy that every browser shows or plays, where the original may not be."},
+    )
     waveform = ma.fields.String(allow_none=True)
     expires_at = ma.fields.AwareDateTime(required=True)
 
@@ -65,7 +70,7 @@ class WaveformSchema(ma.Schema):
 @requires(*MAY_LOOK)
 @blueprint.response(200, LinkSchema)
 def link(evidence_id: UUID) -> dict[str, Any]:
-    """Make links to the content, the thumbnail and the waveform that work for five minutes."""
+    """Make links to the content and to what was made of it that work for five minutes."""
     made = evidence.make_link(evidence_id, actor=current_actor(), now=current_time())
 
     def to(view: str) -> str:
@@ -74,6 +79,7 @@ def link(evidence_id: UUID) -> dict[str, Any]:
     return {
         "content": to("content"),
         "thumbnail": to("thumbnail") if made.has_thumbnail else None,
+        "rendition": to("rendition") if made.has_rendition else None,
         "waveform": to("waveform") if made.has_waveform else None,
         "expires_at": made.expires_at,
     }
@@ -91,6 +97,13 @@ def content(opened: dict[str, str], evidence_id: UUID) -> Response:
 def thumbnail(opened: dict[str, str], evidence_id: UUID) -> Response:
     """Stream the small JPEG of a photo."""
     return _stream(_open(evidence_id, "thumbnail", opened))
+
+
+@blueprint.get("/<uuid:evidence_id>/rendition")
+@blueprint.arguments(OpenSchema, location="query")
+def rendition(opened: dict[str, str], evidence_id: UUID) -> Response:
+    """Stream the copy that every browser shows or plays: an upright JPEG, an MP3."""
+    return _stream(_open(evidence_id, "rendition", opened))
 
 
 @blueprint.get("/<uuid:evidence_id>/waveform")

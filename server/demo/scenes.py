@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageDraw
 
-Container = Literal["webm", "m4a", "ogg", "wav"]
+Container = Literal["webm", "m4a", "fragmented", "ogg", "wav", "amr", "3gp", "mov", "mp3"]
 Sound = NDArray[np.float32]
 
 RATE = 48_000
@@ -29,7 +29,15 @@ _FORMATS: dict[str, tuple[str, str]] = {
     "ogg": ("ogg", "libopus"),
     "m4a": ("ipod", "aac"),
     "wav": ("wav", "pcm_s16le"),
+    "fragmented": ("mp4", "aac"),
+    "mov": ("mov", "aac"),
+    "mp3": ("mp3", "libmp3lame"),
+    "amr": ("amr", "libopencore_amrnb"),
+    "3gp": ("3gp", "libopencore_amrnb"),
 }
+# Like a browser's: no duration in the header, no index at the end.
+_OPTIONS = {"webm": {"live": "1"}, "fragmented": {"movflags": "frag_keyframe+empty_moov+default_base_moof"}}
+_TELEPHONE = ("amr", "3gp")
 
 
 def make_photo(
@@ -96,24 +104,26 @@ def make_recording(*, seconds: float, speech: bool, seed: int = 1, container: Co
 
 
 def encode(sound: Sound, *, container: Container) -> bytes:
-    """Encode mono sound at 48 kHz, samples in [-1, 1]."""
+    """Encode mono sound at 48 kHz, samples in [-1, 1]. What a telephone codec takes is at 8 kHz."""
     layout, codec = _FORMATS[container]
     file = BytesIO()
-    options = {"live": "1"} if container == "webm" else {}  # like a browser's: no duration in the header
-    with av.open(file, "w", format=layout, container_options=options) as output:
-        stream: Any = output.add_stream(codec, rate=RATE)
+    rate = 8_000 if container in _TELEPHONE else RATE
+    if rate != RATE:
+        sound = sound[: len(sound) // 6 * 6].reshape(-1, 6).mean(axis=1)
+    with av.open(file, "w", format=layout, container_options=_OPTIONS.get(container, {})) as output:
+        stream: Any = output.add_stream(codec, rate=rate)
         stream.layout = "mono"
         if codec != "pcm_s16le":
-            stream.bit_rate = 24_000
-        stream.time_base = Fraction(1, RATE)
+            stream.bit_rate = 12_200 if container in _TELEPHONE else 24_000
+        stream.time_base = Fraction(1, rate)
         samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
-        for start in range(0, len(samples), RATE):
+        for start in range(0, len(samples), rate):
             frame = av.AudioFrame.from_ndarray(
-                samples[None, start : start + RATE], format="s16", layout="mono"
+                samples[None, start : start + rate], format="s16", layout="mono"
             )
-            frame.sample_rate = RATE
+            frame.sample_rate = rate
             frame.pts = start
-            frame.time_base = Fraction(1, RATE)
+            frame.time_base = Fraction(1, rate)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return file.getvalue()

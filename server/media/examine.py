@@ -1,6 +1,7 @@
 """Read an untrusted file inside limits: the child process of `inspect`.
 
-`python -m server.media.examine FILE MIME THUMBNAIL` prints the Inspection as JSON and writes the thumbnail.
+`python -m server.media.examine FILE MIME FOLDER` prints the Inspection as JSON and writes what it made of the
+file (pictures to show, landmarks) into the folder.
 The process bounds its own memory, processor time and output before it opens the file, so a hostile file can
 end this process but nothing else.
 """
@@ -21,7 +22,8 @@ from server.media.sniffing import IMAGES, SNIFF_BYTES, is_mislabelled, sniff
 
 MEMORY_BYTES = 2 * 1024**3
 CPU_SECONDS = 600
-OUTPUT_BYTES = 16 * 1024**2
+OUTPUT_BYTES = 128 * 1024**2
+THUMBNAIL, DISPLAY, LANDMARKS = "thumbnail.jpg", "display.jpg", "landmarks"
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError, TypeError)
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -47,7 +49,7 @@ def examine(path: Path, *, claimed_mime: str) -> Inspection:
 
 def _examine_image(path: Path, found: Inspection) -> Inspection:
     try:
-        image, thumbnail = examine_image(path)
+        image, thumbnail, display = examine_image(path)
     except _BOMBS:
         return replace(
             found, failed="It unfolds into too many pixels (a decompression bomb, or over 120 megapixels)."
@@ -58,12 +60,12 @@ def _examine_image(path: Path, found: Inspection) -> Inspection:
         return replace(found, failed="It needs more memory than an inspection may use.")
     except _UNREADABLE as fault:
         return replace(found, failed=f"The picture is broken: {fault}.")
-    return replace(found, image=image, thumbnail=thumbnail)
+    return replace(found, image=image, thumbnail=thumbnail, display=display)
 
 
 def _examine_sound(path: Path, reader: str, found: Inspection) -> Inspection:
     try:
-        sound, video, failed = examine_sound(path, reader=reader)
+        heard = examine_sound(path, reader=reader)
     except MemoryError:
         return replace(found, failed="It needs more memory than an inspection may use.")
     except FFmpegError as fault:
@@ -71,12 +73,20 @@ def _examine_sound(path: Path, reader: str, found: Inspection) -> Inspection:
     except _UNREADABLE as fault:
         return replace(found, failed=f"The recording is broken: {fault}.")
     sniffed = str(found.sniffed_mime)
-    if video is not None:
+    if heard.video is not None:
         sniffed = sniffed.replace("audio/", "video/")
-    return replace(found, sniffed_mime=sniffed, failed=failed, sound=sound, video=video)
+    return replace(
+        found,
+        sniffed_mime=sniffed,
+        failed=heard.failed,
+        sound=heard.sound,
+        video=heard.video,
+        landmarks=heard.landmarks,
+    )
 
 
-def _bound() -> None:
+def bound() -> None:
+    """Bound this process for good: nothing it opens afterwards can take more."""
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, CPU_SECONDS),
@@ -86,12 +96,14 @@ def _bound() -> None:
         resource.setrlimit(limit, (value, value))
 
 
-def main(path: str, claimed_mime: str, thumbnail: str) -> None:
+def main(path: str, claimed_mime: str, folder: str) -> None:
     """Examine one file and leave the result for the parent."""
-    _bound()
+    bound()
     found = examine(Path(path), claimed_mime=claimed_mime)
-    if found.thumbnail is not None:
-        Path(thumbnail).write_bytes(found.thumbnail)
+    landmarks = None if found.landmarks is None else found.landmarks.to_bytes()
+    for name, content in ((THUMBNAIL, found.thumbnail), (DISPLAY, found.display), (LANDMARKS, landmarks)):
+        if content is not None:
+            (Path(folder) / name).write_bytes(content)
     json.dump(found.to_json(), sys.stdout)
 
 

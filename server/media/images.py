@@ -14,19 +14,27 @@ from PIL import Image, ImageOps
 from server.media.exif import read_exif
 from server.media.inspection import ImageFacts
 from server.media.pdq import fingerprint
+from server.media.traces import traces_of_editing
 
 MAX_PIXELS = 120_000_000
 THUMBNAIL_EDGE = 480
+DISPLAY_EDGE = 2048
 _WORK_EDGE = 1024
 _HASH_EDGE = 512
 _BLURRED_BELOW = 15.0
 _DARK_BELOW = 28.0
 _HASH_QUALITY = 50
 _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
+_SHOWN = ("JPEG", "PNG", "WEBP")
+_ORIENTATION = 0x0112
 
 
-def examine_image(path: Path) -> tuple[ImageFacts, bytes]:
-    """Return a picture's facts and its thumbnail (JPEG, upright). A broken file raises what Pillow raises."""
+def examine_image(path: Path) -> tuple[ImageFacts, bytes, bytes | None]:
+    """Return a picture's facts, its thumbnail (JPEG, upright) and how to show it large.
+
+    There is no large one where the original is small and every browser shows it upright. A broken file raises
+    what Pillow raises.
+    """
     pi_heif.register_heif_opener(thumbnails=False)
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     with warnings.catch_warnings():
@@ -34,12 +42,17 @@ def examine_image(path: Path) -> tuple[ImageFacts, bytes]:
         with Image.open(path, formats=_FORMATS) as picture:
             size = picture.size
             exif = picture.getexif()
-            sideways = exif.get(0x0112, 1) in (5, 6, 7, 8)
-            picture.draft("RGB", (_WORK_EDGE, _WORK_EDGE))
-            picture.thumbnail((_WORK_EDGE, _WORK_EDGE), Image.Resampling.BILINEAR)
+            turned = exif.get(_ORIENTATION, 1)
+            told = read_exif(exif) | {"editing": traces_of_editing(picture, exif)}
+            shows_itself = picture.format in _SHOWN and turned == 1 and max(size) <= DISPLAY_EDGE
+            edge = _WORK_EDGE if shows_itself else DISPLAY_EDGE
+            picture.draft("RGB", (edge, edge))
+            picture.thumbnail((edge, edge), Image.Resampling.BILINEAR)
             upright = ImageOps.exif_transpose(picture).convert("RGB")
-    width, height = reversed(size) if sideways else size
-    return _facts(upright, width, height, read_exif(exif)), _thumbnail(upright)
+    display = None if shows_itself else _jpeg(upright, DISPLAY_EDGE)
+    upright.thumbnail((_WORK_EDGE, _WORK_EDGE), Image.Resampling.BILINEAR)
+    width, height = reversed(size) if turned in (5, 6, 7, 8) else size
+    return _facts(upright, width, height, told), _jpeg(upright, THUMBNAIL_EDGE), display
 
 
 def _facts(upright: Image.Image, width: int, height: int, told: dict[str, object]) -> ImageFacts:
@@ -76,10 +89,10 @@ def _fingerprint(upright: Image.Image) -> tuple[str | None, int]:
     return (bits.hex() if quality >= _HASH_QUALITY else None), quality
 
 
-def _thumbnail(upright: Image.Image) -> bytes:
-    """Draw the small JPEG. Nothing of the original's metadata goes with it."""
+def _jpeg(upright: Image.Image, edge: int) -> bytes:
+    """Draw a JPEG no larger than `edge`. Nothing of the original's metadata goes with it."""
     small = upright.copy()
-    small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE), Image.Resampling.BILINEAR)
+    small.thumbnail((edge, edge), Image.Resampling.BILINEAR)
     small.info.clear()
     file = BytesIO()
     small.save(file, "JPEG", quality=80)

@@ -10,9 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from server.media.examine import DISPLAY, LANDMARKS, THUMBNAIL
 from server.media.inspection import Inspection
+from server.media.landmarks import Landmarks
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +27,30 @@ def inspect(path: Path, *, claimed_mime: str, wall_seconds: float = WALL_SECONDS
     """Return what a file is and shows. Never raises because of the file's content."""
     label = claimed_mime.replace("\0", "")[:_MIME_LIMIT]
     with tempfile.TemporaryDirectory(prefix="inspect-") as folder:
-        thumbnail = Path(folder) / "thumbnail.jpg"
-        command = [sys.executable, "-m", "server.media.examine", str(path), label, str(thumbnail)]
+        command = [sys.executable, "-m", "server.media.examine", str(path), label, folder]
         try:
             done = subprocess.run(
-                command, env=_environment(), capture_output=True, timeout=wall_seconds, check=False
+                command, env=child_environment(), capture_output=True, timeout=wall_seconds, check=False
             )
         except subprocess.TimeoutExpired:
             return _gave_up(path, label, "Inspecting it took too long.")
         if done.returncode != 0:
             return _gave_up(path, label, _why(done.returncode, done.stderr))
-        drawn = thumbnail.read_bytes() if thumbnail.exists() else None
-        return Inspection.from_json(json.loads(done.stdout), thumbnail=drawn)
+        thumbnail, display, landmarks = (_made(folder, name) for name in (THUMBNAIL, DISPLAY, LANDMARKS))
+        return replace(
+            Inspection.from_json(json.loads(done.stdout)),
+            thumbnail=thumbnail,
+            display=display,
+            landmarks=None if landmarks is None else Landmarks.from_bytes(landmarks),
+        )
 
 
-def _environment() -> dict[str, str]:
+def _made(folder: str, name: str) -> bytes | None:
+    path = Path(folder) / name
+    return path.read_bytes() if path.exists() else None
+
+
+def child_environment() -> dict[str, str]:
     """The child gets our modules and one thread per library, and none of our secrets."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),

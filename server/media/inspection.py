@@ -7,7 +7,10 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-VERSION = 1
+from server.media.landmarks import Landmarks
+
+VERSION = 2
+SMALLEST_EDGE = 240
 Stretch = tuple[float, float]
 
 
@@ -16,6 +19,7 @@ class ImageFacts:
     """A still picture. Width and height are as a person sees it; EXIF values are the device's claims.
 
     `sharpness` is the variance of the Laplacian at 1024 pixels, `brightness` the mean grey (0 to 255).
+    `editing` names traces of a hand between camera and file (`server.media.traces`).
     """
 
     width: int
@@ -34,6 +38,12 @@ class ImageFacts:
     make: str | None = None
     model: str | None = None
     software: str | None = None
+    editing: list[str] = field(default_factory=list)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a person can be recognised by it: neither blurred nor dark, and not too small."""
+        return not self.is_blurred and not self.is_dark and min(self.width, self.height) >= SMALLEST_EDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class SoundFacts:
     clipped_fraction: float
     peaks: list[int]
     recorded_at: str | None = None
+    gaps: list[Stretch] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ class Inspection:
     sound: SoundFacts | None = None
     video: VideoFacts | None = None
     thumbnail: bytes | None = field(default=None, repr=False)
+    display: bytes | None = field(default=None, repr=False)
+    landmarks: Landmarks | None = field(default=None, repr=False, compare=False)
 
     @property
     def perceptual_bits(self) -> str | None:
@@ -85,14 +98,15 @@ class Inspection:
         return f"{int(self.image.perceptual_hash, 16):0256b}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the stored form: no thumbnail, and nothing that PostgreSQL's jsonb would refuse."""
-        found = asdict(replace(self, thumbnail=None))
-        del found["thumbnail"]
+        """Return the stored form: what was made of it left out, and nothing that jsonb would refuse."""
+        found = asdict(replace(self, thumbnail=None, display=None, landmarks=None))
+        for made in ("thumbnail", "display", "landmarks"):
+            del found[made]
         return {"version": VERSION, **_storable(found)}
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any], *, thumbnail: bytes | None = None) -> "Inspection":
-        """Read the stored form back."""
+    def from_json(cls, stored: dict[str, Any]) -> "Inspection":
+        """Read the stored form back. What was made of the file is not in it."""
         plain = {
             key: stored.get(key)
             for key in ("claimed_mime", "size_bytes", "sniffed_mime", "mislabelled", "failed")
@@ -103,7 +117,6 @@ class Inspection:
             image=ImageFacts(**image) if image else None,
             sound=SoundFacts(**sound) if sound else None,
             video=VideoFacts(**video) if video else None,
-            thumbnail=thumbnail,
         )
 
 

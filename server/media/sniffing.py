@@ -39,6 +39,7 @@ AMR = _family("audio/amr", "audio/3gpp", reader="amr")
 MP3 = _family("audio/mpeg", "audio/mp3", reader="mp3")
 
 IMAGES = frozenset({JPEG, PNG, WEBP, HEIC})
+FAMILIES_OF_SOUND = {family.mime: family for family in (WAV, OGG, WEBM, MP4, AMR, MP3)}
 SNIFF_BYTES = 64
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _UNLABELLED = {"", "application/octet-stream", "binary/octet-stream"}

@@ -46,11 +46,10 @@ class PicturePrint(Model):
 
 
 class SoundPrint(Model):
-    """Landmarks of a recording (`server.media.landmarks`): each key was heard at that many hundredths."""
+    """Landmarks of a recording (`server.media.landmarks`): all packed, the rare ones to be found by."""
 
     __tablename__ = "sound_prints"
     __table_args__ = (
-        sa.CheckConstraint("cardinality(keys) = cardinality(heard_at)", name="each_key_has_its_time"),
         sa.Index(
             "ix_sound_prints_keys", "keys", postgresql_using="gin", postgresql_with={"fastupdate": "off"}
         ),
@@ -60,4 +59,4 @@ class SoundPrint(Model):
         sa.ForeignKey("evidence.id", ondelete="CASCADE"), primary_key=True
     )
     keys: Mapped[list[int]] = mapped_column(ARRAY(sa.Integer()))
-    heard_at: Mapped[list[int]] = mapped_column(ARRAY(sa.Integer()))
+    landmarks: Mapped[bytes]

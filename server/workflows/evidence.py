@@ -1,38 +1,30 @@
 """What becomes of evidence once its bytes are here, and who may look at it?
 
-The worker inspects it, compares it with the promise when that comes later, and clears an upload's segments
-away. Auditors look through links that live five minutes; every look is written to the access log. No
-transaction is held while the store or a decoder works.
+Auditors look through links that live five minutes; every look is written to the access log. What the bytes
+show is read by `inspection`; here, an upload's segments are cleared away.
 """
 
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
 from server.errors import Forbidden, NotFound
-from server.jobs import enqueue, task
-from server.media.inspect import inspect
-from server.media.inspection import Inspection
-from server.media.store import MediaStore, Segment, evidence_key
+from server.jobs import task
+from server.media import rendering
+from server.media.store import Segment
 from server.models.access import AccessEntry
 from server.models.evidence import Evidence, Upload, UploadSegment
 from server.models.people import Staff
-from server.models.prints import PicturePrint
 from server.signing import current_signer
 from server.storage import current_store
 
-Part = Literal["content", "thumbnail", "waveform"]
+Part = Literal["content", "thumbnail", "rendition", "waveform"]
 LINK_LIFETIME = timedelta(minutes=5)
 MAY_LOOK = (Role.AUDITOR, Role.SUPERVISOR)
 _PURPOSE = "evidence-link"
@@ -47,6 +39,7 @@ class Link:
     token: str
     expires_at: datetime
     has_thumbnail: bool
+    has_rendition: bool
     has_waveform: bool
 
 
@@ -73,6 +66,7 @@ def make_link(evidence_id: UUID, *, actor: Actor, now: datetime) -> Link:
         token=f"{expires}.{actor.staff_id}.{seal}",
         expires_at=datetime.fromtimestamp(expires, UTC),
         has_thumbnail=evidence.thumbnail_key is not None,
+        has_rendition=evidence.rendition_key is not None,
         has_waveform=bool(_peaks(evidence)),
     )
 
@@ -100,54 +94,6 @@ def open_link(evidence_id: UUID, part: Part, *, token: str, byte_range: str | No
     return viewing
 
 
-@task("inspect_evidence")
-def inspect_evidence(*, now: datetime, evidence_id: str) -> None:
-    """Read what the bytes show and store it; a broken file is a result. Reconciles its visit afterwards."""
-    evidence = db.session.get(Evidence, UUID(evidence_id))
-    if evidence is None or evidence.storage_key is None:
-        return
-    key, claimed_mime = evidence.storage_key, evidence.mime or ""
-    release_connection()
-    store = current_store()
-    with _local_copy(store, key) as path:
-        found = inspect(path, claimed_mime=claimed_mime)
-    thumbnail_key = f"thumbnails/{evidence_id}" if found.thumbnail else None
-    if found.thumbnail and thumbnail_key:
-        store.put(thumbnail_key, found.thumbnail, mime="image/jpeg")
-    with transaction() as session:
-        evidence = session.get_one(Evidence, UUID(evidence_id), with_for_update=True, populate_existing=True)
-        if evidence.storage_key != key:
-            return
-        evidence.inspection = found.to_json()
-        _keep_prints(session, evidence.id, found)
-        evidence.thumbnail_key = thumbnail_key
-        evidence.inspected_at = now
-        _reconcile(evidence)
-
-
-def _keep_prints(session: Session, evidence_id: UUID, found: Inspection) -> None:
-    """Replace what later visits' evidence is compared with."""
-    session.execute(sa.delete(PicturePrint).where(PicturePrint.evidence_id == evidence_id))
-    if found.perceptual_bits is not None:
-        session.add(PicturePrint(evidence_id=evidence_id, bits=found.perceptual_bits))
-
-
-@task("settle_evidence")
-def settle_evidence(*, now: datetime, evidence_id: str) -> None:
-    """Compare bytes that came first with the promise that came later."""
-    with transaction() as session:
-        evidence = session.get(Evidence, UUID(evidence_id), with_for_update=True, populate_existing=True)
-        if evidence is None or evidence.storage_key is None or evidence.sha256 is None:
-            return
-        if evidence.storage_key == evidence_key(evidence.sha256):
-            evidence.state = "verified"
-        elif evidence.state == "stored":
-            evidence.state = "mismatched"
-            done = sa.update(Upload).where(Upload.evidence_id == evidence.id, Upload.state == "complete")
-            session.execute(done.values(state="mismatched"))
-        _reconcile(evidence)
-
-
 @task("discard_segments")
 def discard_segments(*, now: datetime, upload_id: str) -> None:
     """Clear away the staged bytes of an upload that has ended, however it ended."""
@@ -160,23 +106,6 @@ def discard_segments(*, now: datetime, upload_id: str) -> None:
     current_store().discard(upload_id, segments)
     with transaction() as session:
         session.execute(sa.delete(UploadSegment).where(UploadSegment.upload_id == UUID(upload_id)))
-
-
-def _reconcile(evidence: Evidence) -> None:
-    """Have the visit judged again when this evidence says all it can."""
-    is_settled = evidence.state == "mismatched" or (evidence.state == "verified" and evidence.inspected_at)
-    if is_settled and evidence.visit_id is not None:
-        visit_id = str(evidence.visit_id)
-        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
-
-
-@contextmanager
-def _local_copy(store: MediaStore, key: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="evidence-") as folder:
-        path = Path(folder) / "content"
-        with path.open("wb") as file:
-            store.copy_to(key, file)
-        yield path
 
 
 def _stored(evidence_id: UUID) -> Evidence:
@@ -192,6 +121,8 @@ def _viewing(evidence: Evidence, part: Part) -> Viewing:
     key, mime = evidence.storage_key, _shown_mime(evidence)
     if part == "thumbnail":
         key, mime = evidence.thumbnail_key, "image/jpeg"
+    if part == "rendition":
+        key, mime = evidence.rendition_key, "image/jpeg" if evidence.thumbnail_key else rendering.MIME
     peaks = _peaks(evidence)
     if key is None or (part == "waveform" and not peaks):
         raise NotFound(f"no-{part}", f"This evidence has no {part}.")

@@ -3,12 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+import av
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from PIL import Image
 from werkzeug.test import TestResponse
 
 from server.authority import Role
@@ -21,6 +24,7 @@ from server.models.access import AccessEntry
 from server.models.evidence import Evidence, Upload, UploadSegment
 from server.models.prints import PicturePrint
 from server.workflows import evidence as workflow
+from server.workflows.inspection import inspecting, rendering
 from sync.protocol import uuid7
 from tests.api.tus import Phone
 from tests.builders import Cast, now
@@ -36,7 +40,7 @@ def a_stored(phone: Phone, content: bytes) -> UUID:
 
 
 def inspected(evidence_id: UUID) -> Evidence:
-    workflow.inspect_evidence(now=now(), evidence_id=str(evidence_id))
+    inspecting.inspect_evidence(now=now(), evidence_id=str(evidence_id))
     return row(evidence_id)
 
 
@@ -111,6 +115,47 @@ def test_a_broken_photo_is_kept_and_its_inspection_says_why(
     assert a_link(app, cast, found.id).at("content").data == photo[:2000]
 
 
+def test_a_recording_that_not_every_browser_plays_gets_a_copy_that_does(
+    app: Flask, cast: Cast, phone: Phone
+) -> None:
+    evidence_id = a_stored(phone, make_recording(seconds=5, speech=True))
+    run_worker(app, until_idle=True)
+
+    looking = a_link(app, cast, evidence_id)
+    answer = looking.at("rendition")
+
+    assert answer.mimetype == "audio/mpeg"
+    with av.open(BytesIO(answer.data), "r", format="mp3") as played:
+        seconds = sum(frame.samples / frame.sample_rate for frame in played.decode(audio=0))
+    assert seconds == pytest.approx(5, abs=0.2)
+    assert looking.at("content", Range="bytes=0-3").data == b"\x1a\x45\xdf\xa3"
+
+
+def test_what_every_browser_plays_gets_no_copy(app: Flask, cast: Cast, phone: Phone) -> None:
+    evidence_id = a_stored(phone, make_recording(seconds=2, speech=False, container="m4a"))
+    run_worker(app, until_idle=True)
+
+    assert a_link(app, cast, evidence_id).links["rendition"] is None
+
+
+def test_a_large_or_turned_photo_is_shown_small_and_upright(app: Flask, cast: Cast, phone: Phone) -> None:
+    turned = inspected(a_stored(phone, make_photo(seed=1, size=(800, 600), orientation=6))).id
+    large = inspected(a_stored(phone, make_photo(seed=1, size=(3000, 2000)))).id
+
+    shown = [Image.open(BytesIO(a_link(app, cast, one).at("rendition").data)) for one in (turned, large)]
+
+    assert [picture.size for picture in shown] == [(600, 800), (2048, 1365)]
+    assert not shown[0].getexif()
+
+
+def test_rendering_a_recording_that_cannot_be_played_changes_nothing(phone: Phone) -> None:
+    broken = inspected(a_stored(phone, make_recording(seconds=3, speech=False, container="m4a")[:9000]))
+
+    rendering.render_recording(now=now(), evidence_id=str(broken.id))
+
+    assert row(broken.id).rendition_key is None
+
+
 def test_inspecting_twice_changes_nothing(phone: Phone, photo: bytes) -> None:
     evidence_id = a_stored(phone, photo)
 
@@ -123,8 +168,8 @@ def test_inspecting_twice_changes_nothing(phone: Phone, photo: bytes) -> None:
 def test_inspecting_what_is_not_there_does_nothing(app: Flask, phone: Phone) -> None:
     phone.created(b"not sent yet")
 
-    workflow.inspect_evidence(now=now(), evidence_id=str(phone.evidence_id))
-    workflow.inspect_evidence(now=now(), evidence_id=str(uuid7()))
+    inspecting.inspect_evidence(now=now(), evidence_id=str(phone.evidence_id))
+    inspecting.inspect_evidence(now=now(), evidence_id=str(uuid7()))
 
     assert row(phone.evidence_id).inspected_at is None
 
@@ -139,7 +184,7 @@ def test_a_store_that_is_away_makes_the_job_come_again(
 
     monkeypatch.setattr(app.extensions["media_store"], "copy_to", away)
     with pytest.raises(StoreUnavailable):
-        workflow.inspect_evidence(now=now(), evidence_id=str(evidence_id))
+        inspecting.inspect_evidence(now=now(), evidence_id=str(evidence_id))
 
 
 @pytest.mark.parametrize(("matches", "state"), [(True, "verified"), (False, "mismatched")])
@@ -151,7 +196,7 @@ def test_a_promise_that_comes_after_the_bytes_settles_them(
     with transaction() as session:
         session.execute(sa.update(Evidence).values(sha256=promised, promised_item=uuid7()))
 
-    workflow.settle_evidence(now=now(), evidence_id=str(evidence_id))
+    inspecting.settle_evidence(now=now(), evidence_id=str(evidence_id))
 
     assert row(evidence_id).state == state
 
@@ -162,7 +207,7 @@ def test_bytes_that_a_late_promise_refutes_can_be_replaced(phone: Phone, photo: 
         session.execute(
             sa.update(Evidence).values(sha256=hashlib.sha256(photo).digest(), promised_item=uuid7())
         )
-    workflow.settle_evidence(now=now(), evidence_id=str(evidence_id))
+    inspecting.settle_evidence(now=now(), evidence_id=str(evidence_id))
 
     assert phone.create(photo, body=photo).status_code == 201
 

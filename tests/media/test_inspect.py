@@ -17,6 +17,7 @@ from server.demo.scenes import Container, draw_doorway, encode, make_photo, make
 from server.media.examine import examine
 from server.media.inspect import inspect
 from server.media.inspection import ImageFacts, Inspection, SoundFacts
+from server.media.rendering import needs_rendition, render
 from tests.media.heic import make_heic
 
 TAKEN = datetime(2026, 11, 24, 2, 3, 4, tzinfo=UTC)
@@ -163,12 +164,120 @@ def test_blurred_and_dark_photos_are_told_from_usable_ones(examined) -> None:
     assert dark.is_dark
 
 
-@pytest.mark.parametrize("container", ["webm", "m4a", "ogg", "wav"])
-def test_a_recording_s_length_is_measured_to_its_end(examined, container: Container) -> None:
-    sound = sound_of(examined(make_recording(seconds=6.5, speech=True, container=container)))
+RECORDINGS: dict[Container, tuple[str, str, int]] = {
+    "webm": ("audio/webm", "opus", 48_000),
+    "ogg": ("audio/ogg", "opus", 48_000),
+    "m4a": ("audio/mp4", "aac", 48_000),
+    "fragmented": ("audio/mp4", "aac", 48_000),
+    "mov": ("audio/mp4", "aac", 48_000),
+    "mp3": ("audio/mpeg", "mp3", 48_000),
+    "wav": ("audio/wav", "pcm_s16le", 48_000),
+    "amr": ("audio/amr", "amr", 8_000),
+    "3gp": ("audio/mp4", "amr", 8_000),
+}
 
-    assert sound.duration_seconds == pytest.approx(6.5, abs=0.06)
-    assert (sound.channels, sound.sample_rate) == (1, 48_000)
+
+@pytest.mark.parametrize("container", list(RECORDINGS))
+def test_a_recording_s_length_and_speech_are_measured_to_its_end(examined, container: Container) -> None:
+    found = examined(make_recording(seconds=6.5, speech=True, container=container))
+
+    sound = sound_of(found)
+    mime, codec, rate = RECORDINGS[container]
+    assert (found.failed, found.sniffed_mime) == (None, mime)
+    assert sound.duration_seconds == pytest.approx(6.5, abs=0.1)
+    assert (sound.channels, sound.sample_rate) == (1, rate)
+    assert codec in sound.codec
+    assert sound.speech_seconds > 4.5
+    assert sound.gaps == []
+
+
+def test_a_pause_in_a_recording_is_a_gap_and_what_follows_keeps_its_second(examined) -> None:
+    found = examined(a_recording_that_paused(speech_seconds=4, paused_seconds=10))
+
+    sound = sound_of(found)
+    assert sound.gaps == [(pytest.approx(4, abs=0.1), pytest.approx(14, abs=0.1))]
+    assert sound.duration_seconds == pytest.approx(18, abs=0.1)
+    assert all(until <= 4.5 or start >= 13.5 for start, until in sound.speech)
+    assert sound.speech[-1][1] == pytest.approx(18, abs=0.6)
+    assert len(sound.silence) == 1
+
+
+def a_recording_that_paused(*, speech_seconds: int, paused_seconds: int) -> bytes:
+    """Opus in webm whose clock ran on while nothing was recorded, as when a call comes in."""
+    file = BytesIO()
+    with (
+        av.open(BytesIO(make_recording(seconds=2 * speech_seconds, speech=True)), "r") as source,
+        av.open(file, "w", format="webm") as output,
+    ):
+        stream = output.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.dts is None:
+                continue
+            if packet.pts * packet.time_base >= speech_seconds:
+                packet.pts += int(paused_seconds / packet.time_base)
+                packet.dts = packet.pts
+            packet.stream = stream
+            output.mux(packet)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("container", ["webm", "amr", "wav"])
+def test_a_copy_for_browsers_runs_as_long_and_sounds_the_same(tmp_path: Path, container: Container) -> None:
+    path, target = tmp_path / "original", tmp_path / "copy.mp3"
+    path.write_bytes(make_recording(seconds=20, speech=True, container=container))
+    found = examine(path, claimed_mime="")
+
+    assert render(path, target, mime=str(found.sniffed_mime))
+
+    copy = examine(target, claimed_mime="audio/mpeg")
+    assert not needs_rendition(copy)
+    assert needs_rendition(found) == (container != "wav")
+    assert sound_of(copy).duration_seconds == pytest.approx(sound_of(found).duration_seconds, abs=0.2)
+    assert sound_of(copy).speech_seconds == pytest.approx(sound_of(found).speech_seconds, abs=1.5)
+
+
+EDITED = {
+    "an editor's name": ({0x0131: "Adobe Photoshop 25.0"}, {}, ["editor-software"]),
+    "a later change": ({0x0132: "2026:11:24 18:00:00"}, {0x9003: "2026:11:24 10:03:04"}, ["changed-later"]),
+    "the moment of writing": ({0x0132: "2026:11:24 10:03:05"}, {0x9003: "2026:11:24 10:03:04"}, []),
+    "a camera's own name": ({0x0131: "HyperOS 2.0"}, {}, []),
+    "nonsense for a time": ({0x0132: "later"}, {0x9003: b"\xff"}, []),
+}
+
+
+@pytest.mark.parametrize("name", list(EDITED))
+def test_traces_of_editing_are_named(examined, name: str) -> None:
+    plain, detail, traces = EDITED[name]
+    exif = Image.Exif()
+    exif.update(plain)
+    exif.get_ifd(0x8769).update(detail)
+
+    assert image_of(examined(saved(draw_doorway(1, size=(320, 240)), "JPEG", exif=exif))).editing == traces
+
+
+def test_an_editor_s_history_is_a_trace_in_every_format(examined) -> None:
+    history = b'<x:xmpmeta><rdf:Description xmpMM:History="saved"/></x:xmpmeta>'
+    scene = draw_doorway(1, size=(320, 240))
+
+    for kind in ("JPEG", "WEBP"):
+        assert image_of(examined(saved(scene, kind, xmp=history))).editing == ["edit-history"]
+
+
+def test_a_badge_photo_is_usable_when_a_face_could_be_made_out(examined) -> None:
+    scene = draw_doorway(5, size=(1200, 900))
+    dark = scene.point([value // 12 for value in range(256)] * 3)
+
+    assert image_of(examined(saved(scene, "JPEG"))).is_usable
+    assert not image_of(examined(saved(dark, "JPEG"))).is_usable
+    assert not image_of(examined(saved(scene.resize((160, 120)), "JPEG"))).is_usable
+
+
+def test_a_heic_photo_is_drawn_for_browsers_that_show_none(examined) -> None:
+    found = examined(in_format("image/heic"))
+
+    assert found.display is not None
+    assert Image.open(BytesIO(found.display)).size == (1600, 1200)
+    assert examined(in_format("image/jpeg")).display is None
 
 
 def test_a_browser_s_webm_has_no_duration_in_its_header_and_is_measured_all_the_same(examined) -> None:

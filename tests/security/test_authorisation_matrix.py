@@ -204,6 +204,7 @@ OPEN = {
     "/api/v1/docs/",
     "/api/v1/docs/<path:path>",
     "/api/v1/evidence/<uuid:evidence_id>/content",
+    "/api/v1/evidence/<uuid:evidence_id>/rendition",
     "/api/v1/evidence/<uuid:evidence_id>/thumbnail",
     "/api/v1/evidence/<uuid:evidence_id>/waveform",
 }

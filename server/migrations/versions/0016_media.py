@@ -34,8 +34,7 @@ def upgrade() -> None:
         "sound_prints",
         sa.Column("evidence_id", sa.Uuid(), nullable=False),
         sa.Column("keys", ARRAY(sa.Integer()), nullable=False),
-        sa.Column("heard_at", ARRAY(sa.Integer()), nullable=False),
-        sa.CheckConstraint("cardinality(keys) = cardinality(heard_at)", name="each_key_has_its_time"),
+        sa.Column("landmarks", BYTEA(), nullable=False),
         sa.ForeignKeyConstraint(["evidence_id"], ["evidence.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("evidence_id"),
     )
