@@ -43,7 +43,7 @@ def examine_image(path: Path) -> tuple[ImageFacts, bytes, bytes | None]:
             size = picture.size
             exif = picture.getexif()
             turned = exif.get(_ORIENTATION, 1)
-            told = read_exif(exif) | {"editing": traces_of_editing(picture, exif)}
+            told: dict[str, object] = {**read_exif(exif), "editing": traces_of_editing(picture, exif)}
             shows_itself = picture.format in _SHOWN and turned == 1 and max(size) <= DISPLAY_EDGE
             edge = _WORK_EDGE if shows_itself else DISPLAY_EDGE
             picture.draft("RGB", (edge, edge))

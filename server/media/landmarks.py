@@ -160,7 +160,7 @@ def _spectrogram(sound: Sound) -> Sound:
     frames = np.lib.stride_tricks.sliding_window_view(half, _WINDOW // 2)[:: _HOP // 2]
     spectrum = np.fft.rfft(frames * _HANN, axis=1)[:, _LOWEST:_HIGHEST]
     power = spectrum.real**2 + spectrum.imag**2
-    return np.log(power * np.float32(16 / _WINDOW**2) + np.float32(1e-18)) / 2
+    return (np.log(power * np.float32(16 / _WINDOW**2) + np.float32(1e-18)) / 2).astype(np.float32)
 
 
 def _find_peaks(level: Sound) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -180,7 +180,7 @@ def _find_peaks(level: Sound) -> tuple[NDArray[np.float32], NDArray[np.float32]]
 def _summit(before: Sound, top: Sound, after: Sound) -> Sound:
     """Where between -0.5 and 0.5 the parabola through three levels is highest."""
     bend = np.minimum(before - 2 * top + after, np.float32(-1e-6))
-    return np.clip((before - after) / (2 * bend), -0.5, 0.5)
+    return np.clip((before - after) / (2 * bend), -0.5, 0.5).astype(np.float32)
 
 
 def _highest(rows: Sound, reach: int) -> Sound:
@@ -223,8 +223,9 @@ def _join(times: NDArray[np.float32], pitches: NDArray[np.float32]) -> Landmarks
 
 def _mixed(parts: Iterable[NDArray[np.uint64]]) -> Keys:
     """Mix numbers into one of 63 bits, each of which depends on all of them."""
-    code = np.uint64(0)
-    for part in parts:
+    first, *others = parts
+    code = first * _MIX
+    for part in others:
         code = (code ^ part) * _MIX
         code ^= code >> np.uint64(29)
     return (code >> np.uint64(1)).astype(np.int64)

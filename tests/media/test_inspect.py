@@ -211,7 +211,7 @@ def a_recording_that_paused(*, speech_seconds: int, paused_seconds: int) -> byte
     ):
         stream = output.add_stream_from_template(source.streams.audio[0])
         for packet in source.demux(audio=0):
-            if packet.dts is None:
+            if packet.pts is None or packet.time_base is None:
                 continue
             if packet.pts * packet.time_base >= speech_seconds:
                 packet.pts += int(paused_seconds / packet.time_base)
