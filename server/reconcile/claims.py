@@ -7,35 +7,52 @@ from uuid import UUID
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding
+from server.reconcile.hearing import deaf, is_heard
 from server.reconcile.place import metres_between
 from sync.bodies import claimed_stay
 
 Mark = Literal["supported", "contradicted", "silent"]
-CLAIMS: Final = ("arrived_at", "left_at", "team_present", "met", "letters", "promise", "outcome", "narrative")
+CLAIMS: Final = (
+    "arrived_at",
+    "left_at",
+    "team_present",
+    "met",
+    "identity_shown",
+    "recording_announced",
+    "debt",
+    "letters",
+    "promise",
+    "outcome",
+    "narrative",
+)
+DOUBTS: Final = 0.4  # a finding less sure than this leaves its claim silent
+HEARD: Final = ("identity_shown", "recording_announced", "promise")
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimMark:
-    """One claim of the live account and what the evidence makes of it."""
+    """One claim of the live account and what the evidence makes of it. `why`: why it is silent, if known."""
 
     claim: str
     mark: Mark
+    why: str = ""
 
 
 def mark_claims(facts: VisitFacts, findings: Sequence[Finding], limits: Limits) -> tuple[ClaimMark, ...]:
     """Mark every claim; what no check contradicts and nothing supports is silent."""
     if facts.account is None:
         return ()
-    doubted = {finding.claim for finding in findings if finding.severity != "note"}
+    doubted = {one.claim for one in findings if one.severity != "note" and one.confidence >= DOUBTS}
+    unheard = deaf(facts, limits)
     marks = []
     for claim in CLAIMS:
         support = SUPPORT.get(claim)
         if claim in doubted:
             marks.append(ClaimMark(claim, "contradicted"))
-        elif support is not None and support(facts, limits):
+        elif (support is not None and support(facts, limits)) or (claim in HEARD and is_heard(facts, claim)):
             marks.append(ClaimMark(claim, "supported"))
         else:
-            marks.append(ClaimMark(claim, "silent"))
+            marks.append(ClaimMark(claim, "silent", why=unheard if claim in HEARD else ""))
     return tuple(marks)
 
 

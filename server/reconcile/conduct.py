@@ -1,21 +1,36 @@
-"""Does the narrative contain what must never be said or done?
+"""Does an account, or what was heard, contain what must never be said or done?
 
-A lexicon of words, each with its rule. A word counts only when nothing right before it turns it round
-(拒收现金: "refused cash" is what the rules want). Words are found in one pass (Aho-Corasick).
+A lexicon of words, each with its rule. A word counts only where its clause is not turned round (拒收现金 is
+what the rules want) and it is not somebody else's: 持卡人骂我白痴 is the debtor's word. Of a recording nobody
+knows who speaks, so there only what collectors alone would say is looked for. One pass finds all words
+(Aho-Corasick).
 """
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Final, Literal
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from server.reconcile.facts import Limits, VisitFacts
-from server.reconcile.finding import Finding, Severity
+from server.reconcile.facts import EvidenceFact, Limits, Segment, VisitFacts
+from server.reconcile.finding import Finding, Severity, cite
+from server.reconcile.narrative.clauses import clauses_of, is_supposed, negations, plain
+from server.reconcile.narrative.voices import RELATIVES, Voiced, debtors_in, voiced
 
-CONTEXT = 12
+Where = Literal["words", "spoken"]
+UNSURE: Final = 0.7  # how sure a segment is whose engine does not say
+ACCOUNT_CONFIDENCE: Final = 0.8
+HEARD_CONFIDENCE: Final = 0.6
+_CALLING: Final = re.compile(
+    r"(?:骂|斥责|指责|称|叫|说)(?:他|她|其|债务人|持卡人|对方|客户|本人)(?:是|为|作|就是|这个)?(?:个)?$"
+)
+_CALLED: Final = re.compile("骂我|骂人|骂咱|骂外访")
+_OURS: Final = re.compile("我们|我方|我司|我与|搭档|同事")
+_OTHERS: Final = re.compile("对方|他|她|其家属|有人|别人")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,63 +40,138 @@ class Topic:
     slug: str
     rule: str
     severity: Severity
-    words: tuple[str, ...]
+    is_act: bool
     unless_before: tuple[str, ...]
     unless_after: tuple[str, ...]
 
 
-@lru_cache(maxsize=1)
-def _lexicon() -> tuple[AhoCorasick, tuple[tuple[str, Topic], ...]]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A forbidden word where it stands in a text."""
+
+    topic: Topic
+    word: str
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=2)
+def _lexicon(where: Where) -> tuple[AhoCorasick, tuple[tuple[str, Topic], ...]]:
     table = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
-    topics = [
-        Topic(
-            slug=slug,
-            rule=entry["rule"],
-            severity=entry["severity"],
-            words=tuple(entry["words"]),
-            unless_before=(*entry.get("unless_before", ()), *table["negations"]["before"]),
-            unless_after=tuple(entry.get("unless_after", ())),
+    entries = tuple(
+        (
+            word,
+            Topic(
+                slug=slug,
+                rule=entry["rule"],
+                severity=entry["severity"],
+                is_act=entry.get("is_act", False),
+                unless_before=tuple(entry.get("unless_before", ())),
+                unless_after=tuple(entry.get("unless_after", ())),
+            ),
         )
         for slug, entry in table["topics"].items()
-    ]
-    entries = tuple((word, topic) for topic in topics for word in topic.words)
+        for word in entry[where]
+    )
     return AhoCorasick([word for word, _ in entries], matchkind=MatchKind.LeftmostLongest), entries
+
+
+def forbidden_in(text: str, where: Where) -> Iterator[Place]:
+    """Find the forbidden words that a text says in earnest, in its own voice."""
+    even = plain(text)
+    finder, entries = _lexicon(where)
+    found = finder.find_matches_as_indexes(even)
+    if not found:
+        return
+    spoken = voiced(clauses_of(even))
+    for index, start, end in found:
+        word, topic = entries[index]
+        one = next((each for each in spoken if each.clause.start <= start < each.clause.end), None)
+        if one is None or not _is_excused(one, topic, start - one.clause.start, len(word), where):
+            yield Place(topic, word, start, end)
+
+
+def _is_excused(one: Voiced, topic: Topic, place: int, length: int, where: Where) -> bool:
+    """Whether the clause turns a word round, or the word is somebody else's."""
+    before, after = one.clause.text[:place], one.clause.text[place + length :]
+    if negations(before) % 2 == 1 or is_supposed(before) or (topic.is_act and one.clause.is_question):
+        return True
+    if any(word in before for word in topic.unless_before) or any(
+        word in after for word in topic.unless_after
+    ):
+        return True
+    return where == "words" and _is_somebody_elses(one, topic, place, before)
+
+
+def _is_somebody_elses(one: Voiced, topic: Topic, place: int, before: str) -> bool:
+    """Whether the debtor or a third party says or does it."""
+    is_theirs = one.voice in ("debtor", "other")
+    if topic.is_act and not one.clause.is_quoted and _OURS.match(one.clause.text.strip()):
+        return False
+    if is_theirs and one.is_said(place):
+        return True
+    if topic.is_act:
+        return is_theirs and one.names_subject
+    if _CALLED.search(before):
+        return True
+    if calling := _CALLING.search(before):
+        caller = before[: calling.start()]
+        return any(debtors_in(caller)) or RELATIVES.search(caller) is not None
+    return (is_theirs and one.names_subject) or (
+        one.voice != "us" and _OTHERS.match(before.strip()) is not None
+    )
 
 
 def prohibited_words(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The live account's narrative uses forbidden wording: one finding a topic, all places cited."""
     if facts.account is None:
         return
-    text = facts.account.narrative
-    finder, entries = _lexicon()
-    found: dict[str, list[dict[str, object]]] = {}
-    topics: dict[str, Topic] = {}
-    for index, start, end in finder.find_matches_as_indexes(text):
-        word, topic = entries[index]
-        if _is_turned_round(text, start, end, topic):
-            continue
-        topics[topic.slug] = topic
-        found.setdefault(topic.slug, []).append({"word": word, "from": start, "until": end})
-    for slug, places in found.items():
+    for topic, places in _by_topic(forbidden_in(facts.account.narrative, "words")).items():
         yield Finding(
-            check=f"wording-{slug}",
-            rule=topics[slug].rule,
-            severity=topics[slug].severity,
+            check=f"wording-{topic.slug}",
+            rule=topic.rule,
+            severity=topic.severity,
             claim="narrative",
-            observation={"words": sorted({str(place["word"]) for place in places})},
-            citation={"account_id": str(facts.account.id), "places": places},
-            confidence=0.8,
+            observation={"words": sorted({one.word for one in places})},
+            citation={
+                "account_id": str(facts.account.id),
+                "places": [{"word": one.word, "from": one.start, "until": one.end} for one in places],
+            },
+            confidence=ACCOUNT_CONFIDENCE,
         )
 
 
-def _is_turned_round(text: str, start: int, end: int, topic: Topic) -> bool:
-    """Whether the clause around a word says that it was *not* so."""
-    before = text[max(0, start - CONTEXT) : start]
-    for stop in "，。；！？,;!?\n":
-        before = before.rpartition(stop)[2]
-    after = text[end : end + CONTEXT]
-    for stop in "，。；！？,;!?\n":
-        after = after.partition(stop)[0]
-    return any(word in before for word in topic.unless_before) or any(
-        word in after for word in topic.unless_after
+def _by_topic(places: Iterable[Place]) -> Mapping[Topic, Sequence[Place]]:
+    found: dict[Topic, list[Place]] = {}
+    for one in places:
+        found.setdefault(one.topic, []).append(one)
+    return found
+
+
+def prohibited_words_heard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Forbidden wording is heard in a recording: one finding a topic and recording, every second cited."""
+    for one in facts.evidence:
+        heard: dict[Topic, list[tuple[Segment, Place]]] = {}
+        for segment in one.transcript or ():
+            for place in forbidden_in(segment.text, "spoken"):
+                heard.setdefault(place.topic, []).append((segment, place))
+        for topic, places in heard.items():
+            yield _heard(one, topic, places)
+
+
+def _heard(one: EvidenceFact, topic: Topic, places: Sequence[tuple[Segment, Place]]) -> Finding:
+    sure = max(UNSURE if segment.confidence is None else segment.confidence for segment, _ in places)
+    return Finding(
+        check=f"heard-{topic.slug}",
+        rule=topic.rule,
+        severity=topic.severity,
+        claim="narrative",
+        observation={"words": sorted({place.word for _, place in places})},
+        citation=cite(one.id, second=places[0][0].start) | {"places": [_second(*each) for each in places]},
+        confidence=round(HEARD_CONFIDENCE * sure, 3),
+        about=str(one.id),
     )
+
+
+def _second(segment: Segment, place: Place) -> dict[str, Any]:
+    return {"second": round(segment.start, 1), "until": round(segment.end, 1), "word": place.word}

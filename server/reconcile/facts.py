@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from server.rules.verdict import Reason
 from sync.clock import Interval
 
+CHINA: Final = ZoneInfo("Asia/Shanghai")
 HANDED_OVER: Final = frozenset({"handed_to_debtor", "handed_to_liable_person", "sealed_to_adult_co_resident"})
 
 
@@ -115,6 +117,24 @@ class AccountFact:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierAccount:
+    """What somebody of the team wrote of an earlier visit."""
+
+    visit_id: UUID
+    account_id: UUID
+    narrative: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where the same phone checked in for another visit, and when."""
+
+    visit_id: UUID
+    place: Place
+    arrival: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class LetterFact:
     """A letter that the team carried."""
 
@@ -148,6 +168,9 @@ class VisitFacts:
     broken_rules: tuple[Reason, ...] = ()
     letters: tuple[LetterFact, ...] | None = None
     is_address_verified: bool | None = None
+    zone: ZoneInfo = CHINA
+    earlier_accounts: tuple[EarlierAccount, ...] = ()
+    stops: tuple[Stop, ...] = ()
 
     @property
     def is_evidence_due(self) -> bool:
@@ -165,3 +188,7 @@ class Limits:
     recorded_share: float = 0.8
     speech_seconds: float = 3.0
     picture_distance: int = 31
+    alike: float = 0.95
+    alike_characters: int = 60
+    metres_per_second: float = 90.0
+    heard_characters: int = 40

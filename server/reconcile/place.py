@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from geographiclib.geodesic import Geodesic
 
-from server.reconcile.facts import Limits, Place, VisitFacts
+from server.reconcile.facts import Limits, Place, Stop, VisitFacts
 from server.reconcile.finding import Finding, cite
 
 
@@ -76,3 +76,43 @@ def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 citation=cite(one.id),
                 about=str(one.id),
             )
+
+
+def impossible_travel(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Nobody gets from one visit to the next so fast, whatever the clocks and positions allow (C14).
+
+    Of the two the one that is where it should be is only noted.
+    """
+    here = facts.check_in
+    if here is None or here.mock:
+        return
+    is_right = facts.address is not None and _metres_certainly_apart(here, facts.address, limits) == 0
+    for stop in facts.stops:
+        if stop.place.mock:
+            continue
+        metres = _metres_certainly_apart(here, stop.place, limits)
+        seconds = _most_seconds_between(facts, stop)
+        if seconds is None or metres <= max(0.0, seconds) * limits.metres_per_second:
+            continue
+        yield Finding(
+            check="impossible-travel",
+            rule="C14",
+            severity="note" if is_right else "severe",
+            claim="arrived_at",
+            observation={
+                "other_visit_id": str(stop.visit_id),
+                "metres": round(metres_between(here, stop.place)),
+                "most_minutes": round(seconds / 60, 1),
+            },
+            confidence=0.9,
+            about=str(stop.visit_id),
+        )
+
+
+def _most_seconds_between(facts: VisitFacts, stop: Stop) -> float | None:
+    """Return the longest time the clocks allow between two check-ins; None when one of them is unsure."""
+    if not (facts.arrival.is_trusted and stop.arrival.is_trusted):
+        return None
+    if stop.arrival.earliest <= facts.arrival.earliest:
+        return (facts.arrival.latest - stop.arrival.earliest).total_seconds()
+    return (stop.arrival.latest - facts.arrival.earliest).total_seconds()

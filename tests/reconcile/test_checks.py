@@ -229,7 +229,8 @@ HONEST_NOISE = [
     ("paused-recorder", with_evidence(a_photo(), a_recording(seconds=1000))),
     (
         "nobody-home",
-        with_account(met="nobody", outcome="not_home") | with_evidence(a_photo(), a_recording(90, 0)),
+        with_account(narrative="家中无人。", met="nobody", outcome="not_home")
+        | with_evidence(a_photo(), a_recording(90, 0)),
     ),
     ("photo-without-exif", with_evidence(a_recording(), a_photo(image=Image()))),
     (

@@ -35,6 +35,7 @@ from server.workflows.case_facts import load_calendar, load_case_facts
 from server.workflows.contact_facts import load_elsewhere
 from server.workflows.reconciliation.elsewhere import reuses
 from server.workflows.reconciliation.hearing import transcripts
+from server.workflows.reconciliation.same_people import earlier_accounts, stops
 from server.workflows.standing_packs import active_pack, pack_of_case
 from sync.clock import Interval, Method
 
@@ -81,6 +82,9 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         broken_rules=() if assignment is None else _broken_rules(visit, assignment, pack=pack, now=now),
         letters=None if assignment is None else _letters(assignment.id),
         is_address_verified=None if row.status is None else row.status == "verified",
+        zone=pack.zone,
+        earlier_accounts=earlier_accounts(visit),
+        stops=stops(visit),
     )
     release_connection()
     return facts

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from server.models.dispatch import Assignment
 from server.models.findings import Finding as FindingRow
 from server.models.visits import Visit
+from server.reconcile.claims import ClaimMark
 from server.reconcile.engine import Report
 from server.reconcile.finding import Finding
 from server.workflows.auditing.scoring import put_in_queue
@@ -56,7 +57,7 @@ def record(session: Session, visit: Visit, report: Report, *, now: datetime) -> 
         )
         .values(state="superseded")
     )
-    visit.claim_marks = [{"claim": one.claim, "mark": one.mark} for one in report.claims]
+    visit.claim_marks = [_mark(one) for one in report.claims]
     visit.reconciled_at = now
     if visit.state == "reported":
         visit.state = "reconciled"
@@ -84,6 +85,10 @@ def _row(visit_id: UUID, finding: Finding, *, now: datetime) -> dict[str, Any]:
         "found_at": now,
         "state": "open",
     }
+
+
+def _mark(one: ClaimMark) -> dict[str, str]:
+    return {"claim": one.claim, "mark": one.mark} | ({"why": one.why} if one.why else {})
 
 
 def _json(value: Any) -> Any:

@@ -1,0 +1,180 @@
+"""Do the recordings, as far as they were transcribed, bear out what the account says?
+
+Without a transcript nothing here finds anything: those claims stay silent, and `deaf` says why. Transcripts
+are an engine's hearing: every finding cites the second, and none is certain.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from server.reconcile.account import boxes, claimed_day
+from server.reconcile.conduct import HEARD_CONFIDENCE, UNSURE
+from server.reconcile.facts import Limits, Segment, VisitFacts
+from server.reconcile.finding import Finding, Severity, cite
+from server.reconcile.narrative import Kind, read_narrative
+from server.reconcile.narrative.clauses import negations, plain
+
+NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
+RECORDINGS: Final = ("audio", "video")
+_ANNOUNCED: Final = re.compile("录音|录像|录影|全程记录")
+_ROLE: Final = re.compile("委托|受托|代表.{0,6}(?:银行|卡中心)|授权|外包|合作机构|催收公司|我们公司是")
+_SELF: Final = re.compile("我就是|我是本人|是我本人|我本人|本人就是")
+_SOMEBODY_ELSE: Final = re.compile(
+    "我是(?:他|她)(?:的)?(?:爱人|老婆|妻子|老公|丈夫|妈|母亲|爸|父亲|儿子|女儿|哥|姐|弟|妹|邻居|同事|室友|房东)"
+    "|(?:他|她)(?:现在)?不在(?:家|这)|(?:他|她)(?:出去|出差|上班|搬走)"
+)
+_DEBT: Final = re.compile("欠(?:款|钱|债|银行|了)|逾期|信用卡.{0,4}(?:没还|未还|账)|催收|还款")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One segment and the recording it stands in."""
+
+    evidence_id: UUID
+    segment: Segment
+
+    @property
+    def confidence(self) -> float:
+        """How sure a finding from these words may be."""
+        sure = UNSURE if self.segment.confidence is None else self.segment.confidence
+        return round(HEARD_CONFIDENCE * sure, 3)
+
+
+def heard(facts: VisitFacts) -> tuple[Heard, ...]:
+    """Return everything that was heard, in the order of the recordings."""
+    return tuple(
+        Heard(one.id, segment)
+        for one in sorted(facts.evidence, key=lambda one: (one.captured_from is None, str(one.id)))
+        for segment in one.transcript or ()
+    )
+
+
+def deaf(facts: VisitFacts, limits: Limits) -> str:
+    """Say why the recordings bear nothing out; empty when they do speak."""
+    recordings = [one for one in facts.evidence if one.kind in RECORDINGS and one.is_here]
+    if not recordings:
+        return "no recording"
+    if any(one.transcript is None for one in recordings):
+        return "not every recording is transcribed"
+    if sum(len(one.segment.text) for one in heard(facts)) < limits.heard_characters:
+        return "too little was understood"
+    return ""
+
+
+def _finding(
+    check: str,
+    claim: str,
+    where: Heard,
+    *,
+    rule: str = "C1",
+    severity: Severity = "serious",
+    about: str = "",
+    weight: float = 1.0,
+    **seen: object,
+) -> Finding:
+    return Finding(
+        check=check,
+        rule=rule,
+        severity=severity,
+        claim=claim,
+        observation=seen,
+        citation=cite(where.evidence_id, second=where.segment.start) | {"heard": where.segment.text},
+        confidence=round(where.confidence * weight, 3),
+        about=about,
+    )
+
+
+def announcement_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The account says that the recording was announced, and nobody is heard to say so (C1, B23)."""
+    if boxes(facts).get("recording_announced") and not deaf(facts, limits):
+        said = heard(facts)
+        if not any(_says(_ANNOUNCED, one) for one in said):
+            yield _finding(
+                "announcement-not-heard",
+                "recording_announced",
+                said[0],
+                rule="B23",
+                severity="minor",
+                weight=NOT_HEARD,
+            )
+
+
+def role_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """The debtor was met, and nobody is heard to say for whom the team comes (C1)."""
+    if boxes(facts).get("met") in ("debtor", "liable_person") and not deaf(facts, limits):
+        said = heard(facts)
+        if not any(_says(_ROLE, one) for one in said):
+            yield _finding("role-not-heard", "identity_shown", said[0], severity="minor", weight=NOT_HEARD)
+
+
+def _says(words: re.Pattern[str], one: Heard) -> bool:
+    """Whether a segment says it, unless it says that it is not so."""
+    text = plain(one.segment.text)
+    found = words.search(text)
+    return found is not None and negations(text[max(0, found.start() - 4) : found.start()]) % 2 == 0
+
+
+def promise_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Sums, or days, are spoken of, and the promised one is not among them (C1)."""
+    promise = boxes(facts).get("promise")
+    if promise is None or facts.account is None or deaf(facts, limits):
+        return
+    wanted: Mapping[Kind, str] = {"amount": str(promise["amount_fen"]), "date": str(promise["due_on"])}
+    day = claimed_day(facts, facts.account)
+    for kind, value in wanted.items():
+        spoken = [
+            (one, claim)
+            for one in heard(facts)
+            for claim in read_narrative(one.segment.text, day)
+            if claim.kind == kind
+        ]
+        if kind == "date":
+            spoken = [(one, claim) for one, claim in spoken if claim.value > day.isoformat()]
+        if spoken and value not in {claim.value for _, claim in spoken}:
+            yield _finding(
+                "promise-not-heard",
+                "promise",
+                spoken[-1][0],
+                about=kind,
+                weight=NOT_HEARD,
+                account_says=value,
+                heard_instead=sorted({claim.value for _, claim in spoken}),
+            )
+
+
+def person_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Who talks in the recording says that they are somebody else, or that the debtor is away (C1)."""
+    if boxes(facts).get("met") != "debtor" or deaf(facts, limits):
+        return
+    said = heard(facts)
+    others = [one for one in said if _SOMEBODY_ELSE.search(plain(one.segment.text))]
+    if others and not any(_SELF.search(plain(one.segment.text)) for one in said):
+        yield _finding("person-differs", "met", others[0], account_says="debtor")
+
+
+def told_a_third_party(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """Only a third party was met, and the debt is spoken of (I3). It need not be the team that speaks."""
+    if boxes(facts).get("met") != "third_party" or deaf(facts, limits):
+        return
+    for one in heard(facts):
+        if _says(_DEBT, one):
+            yield _finding("debt-told-to-third-party", "met", one, rule="I3")
+            return
+
+
+def is_heard(facts: VisitFacts, claim: str) -> bool:
+    """Whether a recording bears a claim out."""
+    said = heard(facts)
+    if claim == "recording_announced":
+        return any(_says(_ANNOUNCED, one) for one in said)
+    if claim == "identity_shown":
+        return any(_says(_ROLE, one) for one in said)
+    promise = boxes(facts).get("promise")
+    if claim != "promise" or promise is None or facts.account is None:
+        return False
+    day = claimed_day(facts, facts.account)
+    values = {claim.value for one in said for claim in read_narrative(one.segment.text, day)}
+    return {str(promise["amount_fen"]), str(promise["due_on"])} <= values

@@ -1,0 +1,188 @@
+"""What a transcript bears out, contradicts, or leaves silent; forbidden words in account and recording."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from server.reconcile.conduct import forbidden_in
+from server.reconcile.engine import reconcile
+from server.reconcile.facts import Limits, Segment
+from server.reconcile.finding import Finding
+from tests.reconcile.test_checks import BADGE, HONEST, a_photo, a_recording, replace, with_account
+
+OPENING = (
+    "您好，我们受银行委托，来通知信用卡欠款的事，我姓王，这是我的工作证。",
+    "先跟您说一声，本次谈话全程录音。",
+)
+RECORDING = UUID(int=20)
+
+
+def a_transcript(*words: str, confidence: float | None = 0.9) -> tuple[Segment, ...]:
+    return tuple(Segment(10.0 * n, 10.0 * n + 9, text, confidence) for n, text in enumerate(words))
+
+
+def heard(*words: str, **claims: Any) -> list[Finding]:
+    """Findings of an honest visit in whose recording this is heard."""
+    return list(judged(*words, **claims).findings)
+
+
+def judged(*words: str, **claims: Any) -> Any:
+    recording = a_recording(transcript=a_transcript(*words))
+    changes = with_account(narrative="", **claims) | {"evidence": (BADGE, a_photo(), recording)}
+    return reconcile(replace(HONEST, **changes), Limits())
+
+
+def marks_of(report: Any) -> dict[str, tuple[str, str]]:
+    return {one.claim: (one.mark, one.why) for one in report.claims}
+
+
+def test_a_decent_recording_supports_what_was_said_at_the_door() -> None:
+    report = judged(
+        *OPENING, "我是本人。十二月五号我还五千。", promise={"amount_fen": 500_000, "due_on": "2026-12-05"}
+    )
+
+    assert report.findings == ()
+    marks = marks_of(report)
+    assert [marks[name][0] for name in ("recording_announced", "identity_shown", "promise")] == [
+        "supported"
+    ] * 3
+
+
+def test_without_a_transcript_the_claims_are_silent_and_say_why() -> None:
+    report = reconcile(HONEST, Limits())
+
+    assert report.findings == ()
+    assert marks_of(report)["recording_announced"] == ("silent", "not every recording is transcribed")
+
+
+def test_a_transcript_of_almost_nothing_is_no_ground_for_a_finding() -> None:
+    report = judged("嗯，好的。")
+
+    assert report.findings == ()
+    assert marks_of(report)["identity_shown"] == ("silent", "too little was understood")
+
+
+UNHEARD = [
+    ("announcement-not-heard", (OPENING[0], "您什么时候方便还一下呢，我们可以等。"), {}),
+    (
+        "role-not-heard",
+        ("你好，录音开着呢，今天来就是问一下情况。", "没什么别的事情，你慢慢说，不着急不着急。"),
+        {},
+    ),
+    (
+        "promise-not-heard",
+        (*OPENING, "我十二月五号还三千。"),
+        {"promise": {"amount_fen": 500_000, "due_on": "2026-12-05"}, "outcome": "promise"},
+    ),
+    (
+        "promise-not-heard",
+        (*OPENING, "我十二月八号还五千。"),
+        {"promise": {"amount_fen": 500_000, "due_on": "2026-12-05"}, "outcome": "promise"},
+    ),
+    ("person-differs", (*OPENING, "他不在家，我是他老婆。"), {}),
+    (
+        "debt-told-to-third-party",
+        (*OPENING, "他欠款很久了。"),
+        {"met": "third_party", "outcome": "message_left"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "words", "claims"), UNHEARD, ids=[f"{row[0]}-{n}" for n, row in enumerate(UNHEARD)]
+)
+def test_what_the_recording_does_not_bear_out_is_found_with_the_second(
+    check: str, words: tuple[str, ...], claims: dict[str, Any]
+) -> None:
+    findings = {one.check: one for one in heard(*words, **claims)}
+
+    assert check in findings
+    assert findings[check].citation["evidence_id"] == str(RECORDING)
+    assert findings[check].citation["second"] % 10 == 0
+    assert findings[check].confidence < 0.6
+
+
+HEARD_WELL = [
+    (*OPENING, "我就是本人，他不在家那是我弟弟。"),
+    (*OPENING, "我十二月五号还五千。"),
+    (*OPENING, "我现在没钱，过阵子再说吧。"),
+    (*OPENING, "我们不收现金，请您到银行柜面还。"),
+]
+
+
+@pytest.mark.parametrize("words", HEARD_WELL)
+def test_a_decent_talk_is_no_finding(words: tuple[str, ...]) -> None:
+    promise = {"amount_fen": 500_000, "due_on": "2026-12-05"}
+
+    assert heard(*words, promise=promise, outcome="promise") == []
+
+
+def test_forbidden_words_in_a_recording_are_cited_with_their_second() -> None:
+    findings = {one.check: one for one in heard(*OPENING, "你这个老赖，再不还让你坐牢。", "把现金给我也行。")}
+
+    insult, cash = findings["heard-insult"], findings["heard-cash"]
+    assert (insult.rule, insult.citation["second"], insult.citation["places"][0]["word"]) == (
+        "C2",
+        20.0,
+        "你这个老赖",
+    )
+    assert (cash.rule, cash.citation["evidence_id"], cash.citation["second"]) == ("B15", str(RECORDING), 30.0)
+    assert "heard-authorities" in findings
+
+
+def test_a_less_sure_hearing_is_a_less_sure_finding() -> None:
+    def confidence(sure: float | None) -> float:
+        recording = a_recording(transcript=a_transcript(*OPENING, "你这个老赖。", confidence=sure))
+        facts = replace(HONEST, evidence=(BADGE, a_photo(), recording))
+        return next(
+            one for one in reconcile(facts, Limits()).findings if one.check == "heard-insult"
+        ).confidence
+
+    assert confidence(0.4) < confidence(None) < confidence(0.95)
+
+
+OURS = [
+    ("insult", "骂债务人是无赖。"),
+    ("insult", "债务人态度恶劣，骂他老赖后离开。"),
+    ("insult", "我方指出他是老赖。"),
+    ("answered-with-abuse", "搭档与其争吵。"),
+    ("personal-attack", "我们说他没出息。"),
+    ("threat", "跟他说后果自负。"),
+    ("authorities", "我告诉他会坐牢。"),
+    ("impersonation", "搭档自称法院工作人员。"),
+    ("cash", "债务人提出给现金，我们收了现金五百。"),
+    ("waiver", "我们答应减免利息。"),
+    ("disclosure", "债务人不在，已告知邻居其欠款。"),
+    ("third-party-pays", "要求父母还款。"),
+    ("smoking-and-drinking", "我们喝酒后上门。"),
+    ("indecent", "我们发了合成照片。"),
+]
+
+
+@pytest.mark.parametrize(("topic", "words"), OURS, ids=[row[0] for row in OURS])
+def test_what_the_visitors_say_or_do_counts(topic: str, words: str) -> None:
+    assert topic in {place.topic.slug for place in forbidden_in(words, "words")}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "持卡人骂我白痴，我没有还口。",
+        "债务人骂我们是骗子，我们没有还口。",
+        "债务人情绪激动，骂我们是骗子。",
+        "债务人说“你们再来我就报警”，我们解释后离开。",
+        "债务人称邻居都知道他欠钱，怪我们；我们从未告知邻居。",
+        "妻子怀疑我们是骗子。",
+        "债务人讲前几天有人冒充银行给他打电话。",
+        "我们没有威胁、没有辱骂。",
+        "债务人问能不能答应减免，答复须银行审批。",
+        "债务人说上次来的人骂他老赖，要投诉。",
+        "债务人自称律师，要录我们。",
+        "债务人家对面是派出所。",
+        "按规定不得张贴，投入信箱。",
+        "如果收取现金就违规了，已说明。",
+    ],
+)
+def test_the_debtor_s_words_and_what_was_not_done_do_not_count(words: str) -> None:
+    assert [place.word for place in forbidden_in(words, "words")] == []
