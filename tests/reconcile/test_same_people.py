@@ -1,0 +1,118 @@
+"""What the same people wrote and where they were for other visits, from stored items, on the real tables."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from server.authority import Role
+from server.database import db, transaction
+from server.models.findings import Finding
+from server.models.people import Staff
+from server.models.visits import Visit
+from server.workflows.reconciliation import reconcile_visit
+from sync.client import Report
+from sync.phone import Phone, claims_of
+from sync.protocol import uuid7
+from tests.builders import a_case, a_person, a_visitor, an_address, an_assignment, now
+from tests.phones import a_phone, office
+from tests.reconcile.test_likeness import LONG
+
+BEIJING = {"lat": 39.9087, "lon": 116.4605, "accuracy_m": 10, "mock": False}
+SHANGHAI = {"lat": 31.2304, "lon": 121.4737, "accuracy_m": 10, "mock": False}
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Staff:
+    return a_visitor()
+
+
+@pytest.fixture
+def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
+    handset = a_phone(visitor, tmp_path / "phone")
+    yield handset
+    handset.close()
+
+
+def a_visit(
+    app: Flask,
+    phone: Phone,
+    visitor: Staff,
+    position: dict[str, object],
+    narrative: str,
+    *,
+    days: int = 0,
+) -> UUID:
+    """One whole visit of now, to a debtor of its own, assigned for some day."""
+    case = a_case()
+    assignment = an_assignment(
+        case,
+        an_address(case),
+        visitor,
+        issued_by=a_person(Role.DISPATCHER),
+        start=now() + timedelta(days=days),
+    )
+    visit_id, moment = uuid7(), now()
+    phone.record(
+        "visit.started",
+        {
+            "visit_id": str(visit_id),
+            "assignment_id": str(assignment.id),
+            "position": position,
+            "team": [str(phone.staff_id)],
+        },
+    )
+    phone.end_visit(visit_id, position=None)
+    claims = claims_of(
+        arrived_at=moment, left_at=moment, team=[phone.staff_id], met="debtor", outcome="other"
+    )
+    phone.write_account(visit_id, claims=claims, narrative=narrative)
+    with office(app) as http:
+        phone.connect(http).push(Report())
+    return visit_id
+
+
+def findings_of(visit_id: UUID) -> dict[str, Finding]:
+    reconcile_visit(now=now(), visit_id=str(visit_id))
+    db.session.rollback()
+    rows = db.session.scalars(sa.select(Finding).where(Finding.visit_id == visit_id))
+    return {row.check: row for row in rows}
+
+
+def test_only_the_later_of_two_equal_accounts_repeats_the_other(
+    app: Flask, phone: Phone, visitor: Staff
+) -> None:
+    first = a_visit(app, phone, visitor, BEIJING, LONG)
+    second = a_visit(app, phone, visitor, BEIJING, LONG, days=1)
+    with transaction() as session:
+        session.execute(
+            sa.update(Visit)
+            .where(Visit.id == first)
+            .values(arrived_earliest=Visit.arrived_earliest - timedelta(hours=2))
+        )
+
+    earlier, later = findings_of(first), findings_of(second)
+
+    assert "narrative-repeated" not in earlier
+    assert later["narrative-repeated"].observation["other_visit_id"] == str(first)
+
+
+def test_one_phone_in_two_towns_within_a_minute_is_found(app: Flask, phone: Phone, visitor: Staff) -> None:
+    first = a_visit(app, phone, visitor, BEIJING, "债务人开门。")
+    second = a_visit(app, phone, visitor, SHANGHAI, "债务人在家。", days=1)
+    with transaction() as session:
+        session.execute(sa.update(Visit).values(arrived_method="anchored"))
+
+    found = findings_of(second)
+
+    assert found["impossible-travel"].observation["other_visit_id"] == str(first)
+    marks = {one["claim"]: one for one in db.session.get_one(Visit, second).claim_marks}
+    assert marks["recording_announced"] == {
+        "claim": "recording_announced",
+        "mark": "silent",
+        "why": "no recording",
+    }
