@@ -42,7 +42,7 @@ Spoken = Sequence[tuple[Check, tuple[Reason, ...]]]
 
 def judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
     """Say whether this visit may be assigned, with every reason why not."""
-    return _judge(wanted, facts, pack, checks=CHECKS)
+    return judge_by(CHECKS, wanted, facts, pack)
 
 
 def judge_case(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
@@ -50,10 +50,11 @@ def judge_case(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict
 
     The team of `wanted` and of `facts` is not looked at; it may be empty.
     """
-    return _judge(wanted, facts, pack, checks=CASE_CHECKS)
+    return judge_by(CASE_CHECKS, wanted, facts, pack)
 
 
-def _judge(wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, checks: tuple[Check, ...]) -> Verdict:
+def judge_by(checks: Sequence[Check], wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
+    """Say what these checks say of a visit, together."""
     spoken = [(check, tuple(check.judge(wanted, facts, pack))) for check in checks]
     return conclude(spoken, wanted, facts, pack)
 

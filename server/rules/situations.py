@@ -1,21 +1,25 @@
 """How are a hundred thousand cases judged without judging each of them?
 
 Most cases are in the same situation as thousands of others. Each subject of the rules judges each distinct
-value of what it looks at once; cases of which every subject says the same share one conclusion. Only where
-time alone would end what blocks does the engine judge a debtor's visits in full. No rule is repeated here, so
-the answers are those of judging one by one (`on_day`), only without the facts of a single case.
+value of what it looks at once; cases of which every subject says the same share one conclusion. Where time
+alone would end what blocks, the engine judges with checks that remember what they said of the same value. Of
+a debtor who is not in hardship only the days of visits and wishes count, so that many are alike. No rule
+is repeated here: the answers are those of judging one by one (`on_day`), without the facts of a single case.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import cache
 from types import ModuleType
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from server.rules.calendar import Calendar
+from server.rules.check import Check
 from server.rules.checks import address, balance, budget, days, ground, hardship, holds, review, window
-from server.rules.engine import Spoken, conclude, judge_case
+from server.rules.engine import Spoken, conclude, judge_by, judge_case
 from server.rules.evidence import REQUEST_ONLY, REQUEST_OR_RETURN, usable
 from server.rules.facts import (
     AddressFact,
@@ -51,6 +55,34 @@ class Visits(NamedTuple):
 
 
 NO_VISITS: Final = Visits()
+
+
+def by_day(visits: Visits, zone: ZoneInfo) -> Visits:
+    """Return visits as they count where the hour does not: a begun plan once, all at noon, nobody's ids.
+
+    The wishes keep their order and are numbered from 1, so that the one which an answer names can be found.
+    """
+    begun = {arrival.assignment_id for arrival in visits.arrivals}
+    days = [local_day(arrival.at.earliest, zone) for arrival in visits.arrivals]
+    days += [local_day(plan.start, zone) for plan in visits.reservations if plan.assignment_id not in begun]
+    return Visits(
+        reservations=tuple(Reservation(SOMEBODY, _noon(day, zone)) for day in sorted(days)),
+        requests=tuple(
+            VisitRequest(
+                UUID(int=number),
+                one.channel,
+                _noon(local_day(one.at, zone), zone),
+                one.visit_on,
+                one.used_by and SOMEBODY,
+            )
+            for number, one in enumerate(visits.requests, start=1)
+        ),
+    )
+
+
+@cache
+def _noon(day: date, zone: ZoneInfo) -> datetime:
+    return at_local(day, time(12), zone)
 
 
 class Place(NamedTuple):
@@ -168,18 +200,26 @@ def on_day(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> DayAnswer:
     """
     day = local_day(wanted.window_start, pack.zone)
     wanted = replace(wanted, evidence_entry_id=_evidence(day, facts, pack))
-    verdict = judge_case(wanted, facts, pack)
-    first = verdict.allowed_from
+    budget_left = _budget_left(day, facts, pack)
+    return _answer(wanted, lambda one: judge_case(one, facts, pack), pack, budget_left=budget_left)
+
+
+def _answer(
+    wanted: WantedVisit, judge: Callable[[WantedVisit], Verdict], pack: RulePack, *, budget_left: int
+) -> DayAnswer:
+    """Judge a visit, and once more at the first start on its day at which nothing blocks, if there is one."""
+    verdict = judge(wanted)
+    first, day = verdict.allowed_from, local_day(wanted.window_start, pack.zone)
     if verdict.blocking and first is not None and local_day(first, pack.zone) == day:
         length = wanted.window_end - wanted.window_start
         wanted = replace(wanted, window_start=first, window_end=first + length)
-        verdict = judge_case(wanted, facts, pack)
+        verdict = judge(wanted)
     return DayAnswer(
         status=_status(verdict),
         first_start=None if verdict.blocking else wanted.window_start,
         allowed_from=verdict.allowed_from,
         reasons=verdict.reasons,
-        budget_left=_budget_left(day, facts, pack),
+        budget_left=budget_left,
         evidence_entry_id=wanted.evidence_entry_id,
     )
 
@@ -211,10 +251,11 @@ def _budget_left(day: date, facts: CaseFacts, pack: RulePack) -> int:
 class _Said:
     """What one subject says of one value. `number` is the same for values of which it says the same.
 
-    `is_stuck`: it blocks, and time alone does not end it.
+    `checks` are its checks bound to the value. `is_stuck`: it blocks, and time alone does not end it.
     """
 
     number: int
+    checks: tuple[Check, ...]
     spoken: Spoken
     blocks: bool
     is_stuck: bool
@@ -237,11 +278,20 @@ class DayJudge:
         self._said: dict[Hashable, _Said] = {}
         self._planned: dict[Hashable, _Planned] = {}
         self._answers: dict[Hashable, DayAnswer] = {}
-        nothing = self._facts(NOTHING_SPECIAL)
-        self._of_the_day = [self._ask(subject, nothing) for subject in (window, days)]
+        self._nothing = self._facts(NOTHING_SPECIAL)
+        self._of_the_day = [self._ask(subject, self._nothing) for subject in (window, days)]
 
     def judge(self, situation: Situation) -> DayAnswer:
         """Return the answer for a case in this situation; its reasons carry no facts of a single case."""
+        if situation.visits is NO_VISITS or situation.limits[0]:
+            return self._answer(situation)
+        answer = self._answer(situation._replace(visits=by_day(situation.visits, self._pack.zone)))
+        if answer.evidence_entry_id is None:
+            return answer
+        wish = situation.visits.requests[answer.evidence_entry_id.int - 1]
+        return replace(answer, evidence_entry_id=wish.entry_id)
+
+    def _answer(self, situation: Situation) -> DayAnswer:
         of_budget, of_hardship, budget_left, entry = self._ask_about_visits(situation)
         said = (
             self._say(holds, "stopped", situation),
@@ -256,7 +306,7 @@ class DayJudge:
         is_stuck = any(one.is_stuck for one in said)
         ends_by_itself = not is_stuck and any(one.blocks for one in said)
         if ends_by_itself or entry is not None:
-            return self._judge(situation)
+            return self._judge(said, budget_left, entry)
         key = (*(one.number for one in said), budget_left)
         answer = self._answers.get(key)
         if answer is None:
@@ -273,15 +323,11 @@ class DayJudge:
         return said
 
     def _ask_about_visits(self, situation: Situation) -> _Planned:
-        """Return what budget and hardship say, what is left of the budget, and the evidence there is.
-
-        Kept only for debtors without visits: hardly two others are alike.
-        """
-        if situation.visits is not NO_VISITS:
-            return self._plan(situation)
-        planned = self._planned.get(situation.limits)
+        """Return what budget and hardship say, what is left of the budget, and the evidence there is."""
+        key = (situation.limits, situation.visits)
+        planned = self._planned.get(key)
         if planned is None:
-            planned = self._planned[situation.limits] = self._plan(situation)
+            planned = self._planned[key] = self._plan(situation)
         return planned
 
     def _plan(self, situation: Situation) -> _Planned:
@@ -294,13 +340,13 @@ class DayJudge:
         )
 
     def _ask(self, subject: ModuleType, facts: CaseFacts) -> _Said:
-        spoken = tuple(
-            (check, _without_facts(check.judge(self._wanted, facts, self._pack))) for check in subject.CHECKS
-        )
+        checks = tuple(_bound(check, facts, self._pack) for check in subject.CHECKS)
+        spoken = tuple((check, tuple(check.judge(self._wanted, facts, self._pack))) for check in checks)
         words = [(one.rule, one.slug, one.severity, one.allowed_from) for _, said in spoken for one in said]
         blocking = [check for check, said in spoken if any(one.severity == "block" for one in said)]
         return _Said(
             number=self._numbers.setdefault((subject, *words), len(self._numbers)),
+            checks=checks,
             spoken=spoken,
             blocks=bool(blocking),
             is_stuck=any(check.next_start is None for check in blocking),
@@ -309,7 +355,7 @@ class DayJudge:
     def _sum_up(self, said: Sequence[_Said], budget_left: int) -> DayAnswer:
         """Conclude from what every subject said; for what time alone does not change."""
         spoken = [one for subject in said for one in subject.spoken]
-        verdict = conclude(spoken, self._wanted, self._facts(NOTHING_SPECIAL), self._pack)
+        verdict = conclude(spoken, self._wanted, self._nothing, self._pack)
         return DayAnswer(
             status=_status(verdict),
             first_start=None if verdict.blocking else self._wanted.window_start,
@@ -318,12 +364,45 @@ class DayJudge:
             budget_left=budget_left,
         )
 
-    def _judge(self, situation: Situation) -> DayAnswer:
-        answer = on_day(self._wanted, self._facts(situation), self._pack)
-        return replace(answer, reasons=_without_facts(answer.reasons))
+    def _judge(self, said: Sequence[_Said], budget_left: int, entry: UUID | None) -> DayAnswer:
+        """Judge in full, by checks that remember what they said of the same value at the same time."""
+        checks = [check for subject in said for check in subject.checks]
+        return _answer(
+            replace(self._wanted, evidence_entry_id=entry),
+            lambda wanted: judge_by(checks, wanted, self._nothing, self._pack),
+            self._pack,
+            budget_left=budget_left,
+        )
 
     def _facts(self, situation: Situation) -> CaseFacts:
         return facts_of(situation, now=self._now, calendar=self._calendar)
+
+
+def _bound(check: Check, facts: CaseFacts, pack: RulePack) -> Check:
+    """Bind a check to what it looks at; what it is asked again it does not work out again.
+
+    What else it could be told of a visit is the same for all visits of a day: nobody's, and as long.
+    """
+    said: dict[Hashable, tuple[Reason, ...]] = {}
+    starts: dict[Hashable, datetime | None] = {}
+    next_start = check.next_start
+
+    def judge(wanted: WantedVisit, _facts: CaseFacts, _pack: RulePack) -> Iterator[Reason]:
+        key = (wanted.window_start, wanted.evidence_entry_id)
+        if key not in said:
+            said[key] = _without_facts(check.judge(wanted, facts, pack))
+        return iter(said[key])
+
+    def start_after(
+        start: datetime, wanted: WantedVisit, _facts: CaseFacts, _pack: RulePack
+    ) -> datetime | None:
+        assert next_start is not None
+        key = (start, wanted.evidence_entry_id)
+        if key not in starts:
+            starts[key] = next_start(start, wanted, facts, pack)
+        return starts[key]
+
+    return Check(check.rules, judge, None if next_start is None else start_after)
 
 
 def _without_facts(reasons: Iterable[Reason]) -> tuple[Reason, ...]:

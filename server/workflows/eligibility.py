@@ -185,10 +185,12 @@ _CASES: Final = sa.text(
           FROM best JOIN addresses n ON n.case_id = best.case_id AND n.id <> best.id
                 AND n.latitude = best.latitude AND n.longitude = best.longitude
                JOIN contacts k ON k.id = n.contact_id AND k.sensitive_occupation <> ''),
-    held AS (
-        SELECT h.debtor_id, CASE WHEN h.scope = 'case' THEN h.case_id END AS case_id,
-               array_agg(h.reason ORDER BY h.reason) AS reasons
-          FROM holds h WHERE h.released_at IS NULL OR h.released_at > :now GROUP BY 1, 2),
+    debtor_held AS (
+        SELECT h.debtor_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
+         WHERE h.scope <> 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
+    case_held AS (
+        SELECT h.case_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
+         WHERE h.scope = 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
     called AS (
         SELECT case_id, count(*) AS days
           FROM (SELECT DISTINCT e.case_id, CAST(e.at AT TIME ZONE :zone AS date)
@@ -211,8 +213,8 @@ _CASES: Final = sa.text(
            LEAST(COALESCE(called.days, 0), :most_call_days) AS call_days, written.received_on
       FROM chosen c JOIN debtors d ON d.id = c.debtor_id
       LEFT JOIN best ON best.case_id = c.id
-      LEFT JOIN held of_debtor ON of_debtor.debtor_id = c.debtor_id AND of_debtor.case_id IS NULL
-      LEFT JOIN held of_case ON of_case.case_id = c.id
+      LEFT JOIN debtor_held of_debtor ON of_debtor.debtor_id = c.debtor_id
+      LEFT JOIN case_held of_case ON of_case.case_id = c.id
       LEFT JOIN called ON called.case_id = c.id
       LEFT JOIN written ON written.case_id = c.id
      ORDER BY c.id
