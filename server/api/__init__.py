@@ -24,6 +24,7 @@ from server.api import (
     plans,
     promises,
     quarantine,
+    reports,
     rules,
     staff,
     status_codes,
@@ -69,5 +70,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     findings.blueprint,
     assessments.blueprint,
     auditing.blueprint,
+    reports.blueprint,
     log.blueprint,
 )

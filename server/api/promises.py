@@ -6,7 +6,6 @@ from uuid import UUID
 
 from flask import Response, stream_with_context
 
-from server.api import spreadsheet
 from server.api.auth import current_actor, current_time, requires
 from server.api.promise_forms import (
     CasePromisesSchema,
@@ -30,6 +29,7 @@ from server.api.promise_forms import (
 from server.api.transport import Blueprint
 from server.authority import Role
 from server.models.deadlines import Payment
+from server.reports import spreadsheet
 from server.workflows import payments, promises, status_codes
 
 blueprint = Blueprint("promises", __name__, description="Promises to pay, and payments")

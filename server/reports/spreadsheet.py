@@ -7,7 +7,9 @@ reference begins so; such a cell gets an apostrophe in front, which imports take
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import BinaryIO, Final
+
+from server.reports.sheet import Table
 
 MIME: Final = "text/csv; charset=utf-8"
 BYTE_ORDER_MARK: Final = "\ufeff"
@@ -22,7 +24,22 @@ def safe(cell: object) -> str:
 
 def yuan(fen: int) -> str:
     """Write an amount as people read it."""
-    return f"{fen // 100}.{fen % 100:02}"
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02}"
+
+
+def write(table: Table, target: BinaryIO) -> int:
+    """Write a table into a file, amounts in yuan; return how many rows it has."""
+    target.write((BYTE_ORDER_MARK + _line([column.title for column in table.columns])).encode())
+    count = 0
+    for row in table.rows:
+        count += 1
+        cells = [
+            yuan(cell) if column.kind == "money" and isinstance(cell, int) else safe(cell)
+            for cell, column in zip(row, table.columns, strict=True)
+        ]
+        target.write(_line(cells).encode())
+    return count
 
 
 def lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
