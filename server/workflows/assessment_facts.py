@@ -1,8 +1,9 @@
 """What is known of people's months? The one place where assessments and reports read the audit's results.
 
-A loader: reads only, a fixed number of queries for any number of people. A breach is a confirmed finding of a
-visit whose record the person signed (nobody answers for what a colleague wrote), in the local month of the
-arrival. A complaint counts when it is serious and was upheld; whether somebody was calmed is no measure (D3).
+A loader: reads only, a fixed number of queries for any number of people. A breach is a finding that stands
+(confirmed, and not overturned by a second look) of a visit whose record the person signed: nobody answers for
+what a colleague wrote. It belongs to the local month of the arrival. A complaint counts when it is serious
+and was upheld; whether somebody was calmed is no measure (D3).
 """
 
 from collections import defaultdict
@@ -113,7 +114,7 @@ def confirmed_findings(
             Visit.arrived_earliest,
         )
         .join(Visit, Visit.id == Finding.visit_id)
-        .where(Finding.state == "confirmed", Visit.arrived_earliest >= since, Visit.arrived_earliest < until)
+        .where(Finding.stands, Visit.arrived_earliest >= since, Visit.arrived_earliest < until)
     )  # fmt: skip
 
 

@@ -86,6 +86,16 @@ def test_what_no_auditor_confirmed_is_held_against_nobody(office: Office, state:
     assert read(office, f"{OCTOBER}/people")["people"] == []
 
 
+def test_what_a_second_look_overturned_counts_no_more_and_the_other_way_round(office: Office) -> None:
+    overturned = {"rule": "C14", "severity": "severe", "overturned": True}
+    a_finding(a_visit(a_visitor()), auditor(office), **overturned)
+    dismissed = a_finding(a_visit(a_visitor()), auditor(office), state="dismissed", **overturned)
+
+    people = read(office, f"{OCTOBER}/people")["people"]
+
+    assert [one["proposals"][0]["evidence"][0]["id"] for one in people] == [str(dismissed.id)]
+
+
 @pytest.mark.parametrize("facts", [{"merits": "undecided"}, {"merits": "not_upheld"}, {"level": "general"}])
 def test_only_an_upheld_serious_complaint_is_charged(office: Office, facts: dict[str, Any]) -> None:
     a_complaint(a_visitor(), **facts)

@@ -55,9 +55,9 @@ _DAYS: Final = sa.text(
     """
 )
 _STATES: Final = """
-    count(*) FILTER (WHERE f.state = 'confirmed') AS confirmed,
+    count(*) FILTER (WHERE f.stands) AS confirmed,
     count(*) FILTER (WHERE f.state = 'open') AS open,
-    count(*) FILTER (WHERE f.state = 'dismissed') AS dismissed
+    count(*) FILTER (WHERE NOT f.stands) AS dismissed
 """
 _CHECKS: Final = sa.text(
     f"""
