@@ -18,7 +18,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from server.reconcile.facts import EvidenceFact, Limits, Segment, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
-from server.reconcile.narrative.clauses import clauses_of, is_supposed, negations, plain
+from server.reconcile.narrative.clauses import clauses_of, index_at, is_supposed, negations, plain
 from server.reconcile.narrative.voices import RELATIVES, Voiced, debtors_in, voiced
 
 Where = Literal["words", "spoken"]
@@ -83,10 +83,12 @@ def forbidden_in(text: str, where: Where) -> Iterator[Place]:
     found = finder.find_matches_as_indexes(even)
     if not found:
         return
-    spoken = voiced(clauses_of(even))
+    clauses = clauses_of(even)
+    spoken = voiced(clauses)
     for index, start, end in found:
         word, topic = entries[index]
-        one = next((each for each in spoken if each.clause.start <= start < each.clause.end), None)
+        at = index_at(clauses, start)
+        one = None if at is None else spoken[at]
         if one is None or not _is_excused(one, topic, start - one.clause.start, len(word), where):
             yield Place(topic, word, start, end)
 

@@ -239,6 +239,13 @@ def test_acts_disputes_and_manners_are_read_with_what_turns_them_round(
     assert told(text, kind) == values
 
 
+@pytest.mark.parametrize(
+    "text", ["见到债务人\n 15:20离开", "债务人开门。 下午三点二十走", "外访：\n\n三点到"]
+)
+def test_a_time_at_the_beginning_of_a_line_is_read(text: str) -> None:
+    assert told(text, "left") or told(text, "arrived")
+
+
 def test_every_claim_keeps_its_place_in_the_text_as_it_was_written() -> None:
     text = "下午三点半到达，债务人承诺１２月５日还５０００元。"
 

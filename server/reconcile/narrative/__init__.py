@@ -32,7 +32,7 @@ def read_narrative(text: str, day: date) -> tuple[Claim, ...]:
     clauses = clauses_of(even)
     dates, day_places = dates_in(even, clauses, day)
     times = times_in(even, clauses, day_places)
-    taken = (*day_places, *(range(one.start, one.end) for one in times))
+    taken = day_places.union(*(range(one.start, one.end) for one in times))
     amounts = amounts_in(even, clauses, taken)
     spoken = voiced(clauses)
     persons = persons_in(spoken)

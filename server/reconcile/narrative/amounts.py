@@ -4,12 +4,12 @@ A sum has a unit, or stands in a clause that speaks of money. Open ones (几百,
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim
-from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.clauses import Clause, around, index_at
 from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number
 from server.reconcile.narrative.words import finder
 
@@ -24,33 +24,35 @@ _COUNTED: Final = re.compile(
     r"\s*(?:次|遍|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|[a-zA-Z:/])"
 )
 MOST_DIGITS: Final = 9
+NEAR: Final = 8  # how many clauses away a word of money may stand
 
 
-def amounts_in(text: str, clauses: Sequence[Clause], taken: Sequence[range]) -> tuple[Claim, ...]:
+def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the sums outside what is taken already (days, times)."""
     claims = []
     for match in _SUM.finditer(text):
         number = match["number"]
-        if any(match.start("number") in span or match.end("number") - 1 in span for span in taken):
+        if match.start("number") in taken or match.end("number") - 1 in taken:
             continue
-        clause = next((one for one in clauses if one.start <= match.start("number") < one.end), None)
-        if clause is None or not _is_money(text, match, clause, clauses):
+        place = index_at(clauses, match.start("number"))
+        if place is None or not _is_money(text, match, place, clauses):
             continue
         value = read_number(number)
         fen = None if value is None else value * 100
         if fen is None or fen <= 0 or fen != fen.to_integral_value() or fen >= Decimal(10) ** 13:
             continue
-        about = _ABOUT.search(text[: match.start()]) or _ABOUT_AFTER.match(text, match.end())
+        about = _ABOUT.search(around(text, *match.span())[0]) or _ABOUT_AFTER.match(text, match.end())
         end = match.end() if match["unit"] else match.end("number")
         start = match.start() if match["sign"] else match.start("number")
         claims.append(Claim("amount", str(int(fen)), start, end, is_approximate=bool(about)))
     return tuple(claims)
 
 
-def _is_money(text: str, match: re.Match[str], clause: Clause, clauses: Sequence[Clause]) -> bool:
+def _is_money(text: str, match: re.Match[str], place: int, clauses: Sequence[Clause]) -> bool:
     """Whether a number is a sum, by its unit or its company."""
     number, unit = match["number"], match["unit"]
-    before, after = text[: match.start()], text[match.end() :]
+    before, after = around(text, *match.span())
+    clause = clauses[place]
     if before.endswith("上") and number[0] in UNITS:
         return False  # 上万
     if _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after):
@@ -69,5 +71,6 @@ def _is_money(text: str, match: re.Match[str], clause: Clause, clauses: Sequence
     if has_myriad or is_spoken or finder("money").search(clause.text.replace(number, "")):
         return True
     return clause.text.strip() == number and any(
-        finder("money").search(one.text) for one in clauses if one.sentence == clause.sentence
+        finder("money").search(one.text) and one.sentence == clause.sentence
+        for one in clauses[max(0, place - NEAR) : place + NEAR + 1]
     )

@@ -4,6 +4,8 @@ Widths are made equal character by character, so that places in the plain text a
 """
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +65,17 @@ def clauses_of(text: str) -> tuple[Clause, ...]:
             sentence += 1
         start = match.end()
     return tuple(found)
+
+
+def index_at(clauses: Sequence[Clause], place: int) -> int | None:
+    """Return which clause a place of the text stands in; None between clauses."""
+    found = bisect_right(clauses, place, key=lambda one: one.start) - 1
+    return found if found >= 0 and place < clauses[found].end else None
+
+
+def around(text: str, start: int, end: int, *, width: int = 16) -> tuple[str, str]:
+    """Return the words right before and right after a place."""
+    return text[max(0, start - width) : start], text[end : end + width]
 
 
 def _depth(mark: str, quotes: int) -> int:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim
-from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.clauses import Clause, index_at
 from server.reconcile.narrative.numerals import read_whole
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
@@ -37,21 +37,21 @@ _DATE: Final = re.compile("|".join(_FORMS))
 _LOOKS_BACK: Final = finder("past")
 
 
-def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Claim, ...], tuple[range, ...]]:
+def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Claim, ...], frozenset[int]]:
     """Find the days a text names, and every place that looks like one, read or not."""
     claims: list[Claim] = []
-    places: list[range] = []
+    places: set[int] = set()
     for match in _DATE.finditer(text):
-        clause = next((one for one in clauses if one.start <= match.start() < one.end), None)
-        if clause is None:
+        place = index_at(clauses, match.start())
+        if place is None:
             continue
         if match["days"] and not (match["unit"] or match["days"].startswith("半")):
             continue
-        places.append(range(*match.span()))
-        found = _resolve(match, day, is_past=_LOOKS_BACK.search(clause.text) is not None)
+        places.update(range(*match.span()))
+        found = _resolve(match, day, is_past=_LOOKS_BACK.search(clauses[place].text) is not None)
         if found is not None:
             claims.append(Claim("date", found.isoformat(), *match.span()))
-    return tuple(claims), tuple(places)
+    return tuple(claims), frozenset(places)
 
 
 def _resolve(match: re.Match[str], day: date, *, is_past: bool) -> date | None:

@@ -5,8 +5,10 @@ text gives. Asking is not promising, neither is a promise of last time, a wish, 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import groupby
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim
@@ -24,8 +26,9 @@ FRAGMENTS: Final = 3  # how many short clauses before a promise may hold its sum
 
 def promises_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
     """Find the promises, sentence by sentence."""
-    for sentence in sorted({one.clause.sentence for one in clauses}):
-        yield from _of_sentence([one for one in clauses if one.clause.sentence == sentence], values, day)
+    ordered = sorted(values, key=lambda one: one.start)
+    for _, sentence in groupby(clauses, key=lambda one: one.clause.sentence):
+        yield from _of_sentence(list(sentence), ordered, day)
 
 
 def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
@@ -90,11 +93,9 @@ def _is_whole_promise(text: str, cue: re.Match[str] | None, amount: Claim | None
 
 
 def _within(one: Voiced, values: Sequence[Claim], kind: str, used: set[Claim]) -> list[Claim]:
-    return [
-        value
-        for value in values
-        if value.kind == kind and one.clause.start <= value.start < one.clause.end and value not in used
-    ]
+    first = bisect_left(values, one.clause.start, key=lambda value: value.start)
+    until = bisect_left(values, one.clause.end, key=lambda value: value.start)
+    return [value for value in values[first:until] if value.kind == kind and value not in used]
 
 
 def _amount(

@@ -5,11 +5,11 @@ vague times (三点多, 七点以后) say nothing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim, Kind
-from server.reconcile.narrative.clauses import Clause
+from server.reconcile.narrative.clauses import Clause, around, index_at
 from server.reconcile.narrative.numerals import read_whole
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
@@ -36,20 +36,21 @@ _ONLY_DATE: Final = re.compile(r"[\s\d年月日号/.:-]*|今日|今天|本日")
 MIDDAY: Final = 12
 
 
-def times_in(text: str, clauses: Sequence[Clause], taken: Sequence[range]) -> tuple[Claim, ...]:
+def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the clock times outside what is taken already, each with its part in the visit."""
-    found = [match for match in _TIME.finditer(text) if not any(_digits(match) in span for span in taken)]
+    found = [match for match in _TIME.finditer(text) if _digits(match) not in taken]
     read = [(match, value) for match in found if (value := _value(text, match))]
+    matches = [match for match, _ in read]
     claims: list[Claim] = []
     for place, (match, value) in enumerate(read):
-        partner = _range_partner(text, [one for one, _ in read], place)
+        partner = _range_partner(text, matches, place)
         kind = partner or _part_in_visit(text, match, clauses)
         if kind is None:
             continue
         about = (
             match["about"]
             or _ABOUT_AFTER.match(text, match.end())
-            or _ABOUT_BEFORE.search(text[: match.start()])
+            or _ABOUT_BEFORE.search(around(text, *match.span())[0])
         )
         start = match.start() + len(match.group()) - len(match.group().lstrip())
         claims.append(Claim(kind, value, start, match.end(), is_approximate=bool(about)))
@@ -62,7 +63,7 @@ def _digits(match: re.Match[str]) -> int:
 
 
 def _value(text: str, match: re.Match[str]) -> str | None:
-    before, after = text[: match.start()], text[match.end() :]
+    before, after = around(text, *match.span())
     if _VAGUE_AFTER.match(after) or _VAGUE_BEFORE.search(before):
         return None
     if match["ch"]:
@@ -118,7 +119,9 @@ def _range_partner(text: str, times: Sequence[re.Match[str]], place: int) -> Kin
 
 
 def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -> Kind | None:
-    place = next(n for n, one in enumerate(clauses) if one.start <= match.start() < one.end)
+    place = index_at(clauses, _digits(match))
+    if place is None:
+        return None
     clause = clauses[place]
     before, after = text[clause.start : match.start()], text[match.end() : clause.end]
     if finder("visit_times", "not_of_the_visit").search(before):
