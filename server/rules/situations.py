@@ -7,6 +7,7 @@ a debtor who is not in hardship only the days of visits and wishes count, so tha
 is repeated here: the answers are those of judging one by one (`on_day`), without the facts of a single case.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -275,9 +276,9 @@ class DayJudge:
             day, now=now, duration=duration, pack=pack, case_id=SOME_CASE, address_id=SOME_ADDRESS
         )
         self._numbers: dict[Hashable, int] = {}
-        self._said: dict[Hashable, _Said] = {}
+        self._said: dict[str, dict[Hashable, _Said]] = defaultdict(dict)
         self._planned: dict[Hashable, _Planned] = {}
-        self._answers: dict[Hashable, DayAnswer] = {}
+        self._answers: dict[Hashable, DayAnswer | None] = {}  # None: to be judged in full
         self._nothing = self._facts(NOTHING_SPECIAL)
         self._of_the_day = [self._ask(subject, self._nothing) for subject in (window, days)]
 
@@ -294,32 +295,28 @@ class DayJudge:
     def _answer(self, situation: Situation) -> DayAnswer:
         of_budget, of_hardship, budget_left, entry = self._ask_about_visits(situation)
         said = (
-            self._say(holds, "stopped", situation),
-            self._say(address, "place", situation),
+            self._say(holds, "stopped", situation.stopped),
+            self._say(address, "place", situation.place),
             *self._of_the_day,
             of_budget,
             of_hardship,
-            self._say(review, "looked_at", situation),
-            self._say(balance, "money", situation),
-            self._say(ground, "tried", situation),
+            self._say(review, "looked_at", situation.looked_at),
+            self._say(balance, "money", situation.money),
+            self._say(ground, "tried", situation.tried),
         )
-        is_stuck = any(one.is_stuck for one in said)
-        ends_by_itself = not is_stuck and any(one.blocks for one in said)
-        if ends_by_itself or entry is not None:
+        if entry is not None:
             return self._judge(said, budget_left, entry)
-        key = (*(one.number for one in said), budget_left)
-        answer = self._answers.get(key)
-        if answer is None:
-            answer = self._answers[key] = self._sum_up(said, budget_left)
-        return answer
+        key = (*[one.number for one in said], budget_left)
+        if key not in self._answers:
+            self._answers[key] = None if _ends_by_itself(said) else self._sum_up(said, budget_left)
+        return self._answers[key] or self._judge(said, budget_left, None)
 
-    def _say(self, subject: ModuleType, member: str, situation: Situation) -> _Said:
+    def _say(self, subject: ModuleType, member: str, value: Hashable) -> _Said:
         """Return what a subject says of its member of the situation, the others being nothing special."""
-        value = getattr(situation, member)
-        said = self._said.get((member, value))
+        said = self._said[member].get(value)
         if said is None:
             facts = self._facts(NOTHING_SPECIAL._replace(**{member: value}))
-            said = self._said[member, value] = self._ask(subject, facts)
+            said = self._said[member][value] = self._ask(subject, facts)
         return said
 
     def _ask_about_visits(self, situation: Situation) -> _Planned:
@@ -376,6 +373,11 @@ class DayJudge:
 
     def _facts(self, situation: Situation) -> CaseFacts:
         return facts_of(situation, now=self._now, calendar=self._calendar)
+
+
+def _ends_by_itself(said: Sequence[_Said]) -> bool:
+    """Whether something blocks that time alone ends, and nothing that it does not."""
+    return any(one.blocks for one in said) and not any(one.is_stuck for one in said)
 
 
 def _bound(check: Check, facts: CaseFacts, pack: RulePack) -> Check:

@@ -6,7 +6,7 @@ again under lock.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -40,6 +40,8 @@ ONE_HOUR: Final = timedelta(hours=1)
 Query = sa.Select[*tuple[Any, ...]]
 FIRST_CHUNK: Final = 1_000
 CHUNK: Final = 50_000
+WORK_MEMORY: Final = "64MB"
+"""For one statement's sorts and hashes of a chunk; with PostgreSQL's usual 4 MB they go through files."""
 
 
 class Answer(NamedTuple):
@@ -88,10 +90,17 @@ def which_cases(
     since = at_local(day, pack.window_opens, pack.zone) - LOOK_BACK
     small = max(one.small_balance_fen for one in (pack, *(of_clients or {}).values()))
     about = {"now": now, "since": since, "zone": pack.timezone, "small": small}
-    for ids in _chunks(case_ids, client_id=client_id, after=after):
+    is_about_all = case_ids is None and client_id is None
+    visits: Mapping[UUID, Visits] = {}
+    late: Container[UUID] = ()
+    db.session.execute(sa.text(f"SET LOCAL work_mem = '{WORK_MEMORY}'"))
+    for number, ids in enumerate(_chunks(case_ids, client_id=client_id, after=after)):
         chosen = _as_array(ids)
-        visits = _load_visits(chosen, since=since, now=now)
-        late = _debtors_of_missing_accounts(chosen, since=since, now=now)
+        if number < 2 or not is_about_all:
+            # The first chunk is small and comes quickly; what everybody has had of late is read but once.
+            those = None if number and is_about_all else chosen
+            visits = _load_visits(those, since=since, now=now)
+            late = _debtors_of_missing_accounts(those, since=since, now=now)
         rows = db.session.execute(_CASES, about | {"ids": chosen, "most_call_days": MOST_CALL_DAYS})
         for row in map(_Row._make, rows):
             planned = visits.get(row.debtor_id, NO_VISITS)
@@ -257,8 +266,11 @@ def _answer(row: _Row, said: DayAnswer) -> Answer:
     )
 
 
-def _load_visits(case_ids: str, *, since: datetime, now: datetime) -> dict[UUID, Visits]:
-    """Return what the debtors with any visit, plan or wish of late have; the others are not in it."""
+def _load_visits(case_ids: str | None, *, since: datetime, now: datetime) -> dict[UUID, Visits]:
+    """Return what the debtors with any visit, plan or wish of late have; the others are not in it.
+
+    None asks about all debtors.
+    """
     reservations = _grouped(_reservations(since), case_ids, lambda row: Reservation(row[1], row[2]))
     arrivals = _grouped(
         _arrivals(since), case_ids, lambda row: Arrival(row[1], Interval(row[2], row[3]), row[4])
@@ -274,7 +286,7 @@ def _load_visits(case_ids: str, *, since: datetime, now: datetime) -> dict[UUID,
     }
 
 
-def _debtors_of_missing_accounts(case_ids: str, *, since: datetime, now: datetime) -> set[UUID]:
+def _debtors_of_missing_accounts(case_ids: str | None, *, since: datetime, now: datetime) -> set[UUID]:
     """Return the debtors who were visited and whose visit has no account yet (C13)."""
     return set(_grouped(_missing_accounts(since, now), case_ids, lambda row: row[1]))
 
@@ -284,9 +296,10 @@ _DEBTORS: Final = sa.text(
 ).columns(sa.column("debtor_id", sa.Uuid()))
 
 
-def _grouped(query: Query, case_ids: str, read: Callable[[Any], Any]) -> defaultdict[UUID, list[Any]]:
+def _grouped(query: Query, case_ids: str | None, read: Callable[[Any], Any]) -> defaultdict[UUID, list[Any]]:
     """Run a query for the debtors of these cases and group its rows by the first column, in its order."""
-    query = query.where(query.selected_columns["debtor_id"].in_(_DEBTORS.bindparams(ids=case_ids)))
+    if case_ids is not None:
+        query = query.where(query.selected_columns["debtor_id"].in_(_DEBTORS.bindparams(ids=case_ids)))
     found: defaultdict[UUID, list[Any]] = defaultdict(list)
     for row in db.session.execute(query):
         found[row[0]].append(read(row))
