@@ -193,9 +193,10 @@ def _witnessed(session: Session) -> Iterator[Alteration]:
             held = open_checkpoint(
                 str(body.get("held")), origin=origin_of(signer), key=signer.key.public_key()
             )
-            is_ours = held.size <= signed and root(tiles, held.size) == held.root
         except CheckpointFault:
             continue
+        try:
+            is_ours = held.size <= signed and root(tiles, held.size) == held.root
         except TreeBroken:
             is_ours = False
         if not is_ours:
