@@ -20,6 +20,7 @@ RATE: Final = 16_000
 MAX_SECONDS: Final = 4 * 3600
 PORTION_SECONDS: Final = 4
 _GAP_SECONDS: Final = 0.5
+_SILENCE: Final = 60 * RATE
 
 Stretch = tuple[float, float]
 
@@ -141,7 +142,8 @@ class _Portions:
         if seconds:
             self.end()
             self._resampler = av.AudioResampler("flt", "mono", RATE)
-            self._give(np.zeros(int(seconds * RATE), np.float32))
+            for begun in range(0, int(seconds * RATE), _SILENCE):
+                self._give(np.zeros(min(_SILENCE, int(seconds * RATE) - begun), np.float32))
 
     def end(self) -> None:
         """Hand on what is left."""

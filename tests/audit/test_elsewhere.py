@@ -9,12 +9,15 @@ import sqlalchemy as sa
 from flask import Flask
 
 from server.database import db, transaction
+from server.media.landmarks import Landmarker
 from server.models.evidence import Evidence
-from server.models.prints import EXACT_WITHIN, PicturePrint
+from server.models.prints import EXACT_WITHIN, PicturePrint, SoundPrint
 from server.models.visits import Visit
 from server.workflows.reconciliation.elsewhere import reuses
+from server.workflows.reconciliation.heard_before import same_sounds
 from sync.protocol import uuid7
 from tests.builders import a_handset, a_visitor, now
+from tests.media.speech import Sound, talk
 
 WHOLE = (1 << 256) - 1
 
@@ -66,6 +69,18 @@ def a_picture(visit_id: UUID, looks: int, *, at: datetime | None = None, state: 
         session.flush()
         session.add(PicturePrint(evidence_id=one.id, bits=f"{looks:0256b}"))
     return one.id
+
+
+def a_recording(visit_id: UUID, sound: Sound, *, at: datetime | None = None) -> UUID:
+    """A recording of this visit, inspected as the worker does."""
+    evidence_id = a_picture(visit_id, 0, at=at)
+    landmarker = Landmarker()
+    landmarker.hear(sound)
+    found = landmarker.finish()
+    with transaction() as session:
+        session.add(SoundPrint(evidence_id=evidence_id, keys=found.rare, landmarks=found.to_bytes()))
+        session.execute(sa.delete(PicturePrint).where(PicturePrint.evidence_id == evidence_id))
+    return evidence_id
 
 
 def differing(looks: int, chance: random.Random, *, bits: int) -> int:
@@ -137,3 +152,28 @@ def test_the_look_up_goes_through_the_index(visits: tuple[UUID, UUID]) -> None:
     )
 
     assert "ix_picture_prints_bands" in plan
+
+
+def test_a_recording_of_yesterday_is_heard_in_today_s_and_where(visits: tuple[UUID, UUID]) -> None:
+    mine, theirs = visits
+    yesterday = now() - timedelta(days=1)
+    once, another = talk(1, seconds=90), talk(2, seconds=90)
+    original = a_recording(theirs, once, at=yesterday)
+    a_recording(theirs, another, at=yesterday)
+    again = a_recording(mine, once[20 * 16_000 + 123 :])
+
+    (found,) = same_sounds(mine)
+
+    assert (found.evidence_id, found.other_evidence_id, found.other_visit_id) == (again, original, theirs)
+    assert found.other_at - found.at == pytest.approx(20, abs=0.2)
+    assert found.seconds > 50
+    assert found.confidence > 0.9
+
+
+def test_the_first_of_two_equal_recordings_is_not_the_one_to_doubt(visits: tuple[UUID, UUID]) -> None:
+    mine, theirs = visits
+    a_recording(mine, talk(1, seconds=60), at=now() - timedelta(days=1))
+    a_recording(theirs, talk(1, seconds=60))
+
+    assert same_sounds(mine) == ()
+    assert len(same_sounds(theirs)) == 1

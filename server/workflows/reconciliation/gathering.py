@@ -34,6 +34,7 @@ from server.rules.verdict import Reason
 from server.workflows.case_facts import load_calendar, load_case_facts
 from server.workflows.contact_facts import load_elsewhere
 from server.workflows.reconciliation.elsewhere import reuses
+from server.workflows.reconciliation.heard_before import same_sounds
 from server.workflows.reconciliation.hearing import transcripts
 from server.workflows.reconciliation.same_people import earlier_accounts, stops
 from server.workflows.standing_packs import active_pack, pack_of_case
@@ -78,6 +79,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         account_due_at=_account_due(visit, pack),
         evidence_due_at=visit.evidence_due_at,
         reuses=reuses(visit_id, distance=LIMITS.picture_distance),
+        same_sounds=same_sounds(visit_id),
         flags=_flags(visit, assigned),
         broken_rules=() if assignment is None else _broken_rules(visit, assignment, pack=pack, now=now),
         letters=None if assignment is None else _letters(assignment.id),
