@@ -21,6 +21,7 @@ from server.api.transport import Api
 from server.clock import Clock
 from server.config import Config
 from server.database import db
+from server.media.hearing import open_transcriber
 from server.media.opening import open_store
 from server.signing import Signer
 from server.workflows import backups, inspection, reconciliation
@@ -49,6 +50,8 @@ def create_app(config: Config) -> Flask:
         secret_key=config.s3_secret_key,
         region=config.s3_region,
     )
+    file = config.transcriber_file
+    app.extensions["transcriber"] = None if file is None else open_transcriber(file)
     pii.configure(config.pii_keyset)
     if config.trusted_proxies:
         # Without this all of the agency would share one address, and one brute-force counter.

@@ -39,6 +39,7 @@ class Config:
     s3_access_key: str | None = field(default=None, repr=False)
     s3_secret_key: str | None = field(default=None, repr=False)
     s3_region: str = "us-east-1"
+    transcriber_file: Path | None = None
     clock_shift_seconds: int = 0
     clock_shift_file: Path | None = None
     log_level: str = "INFO"
@@ -91,6 +92,7 @@ class Config:
             s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
             s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
             s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            transcriber_file=var / "transcriber.toml",
             clock_shift_seconds=shift,
             clock_shift_file=shift_file,
             log_level=_log_level(environ),

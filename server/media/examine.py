@@ -8,7 +8,9 @@ end this process but nothing else.
 
 import json
 import resource
+import struct
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +24,12 @@ from server.media.sniffing import IMAGES, SNIFF_BYTES, is_mislabelled, sniff
 
 MEMORY_BYTES = 2 * 1024**3
 CPU_SECONDS = 600
-OUTPUT_BYTES = 128 * 1024**2
+OUTPUT_BYTES = 16 * 1024**2
 THUMBNAIL, DISPLAY, LANDMARKS = "thumbnail.jpg", "display.jpg", "landmarks"
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError, TypeError)
+_UNREADABLE = (
+    OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError, TypeError, AttributeError,
+    ArithmeticError, struct.error, zlib.error,
+)  # fmt: skip
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -85,12 +90,12 @@ def _examine_sound(path: Path, reader: str, found: Inspection) -> Inspection:
     )
 
 
-def bound() -> None:
+def bound(*, output_bytes: int = OUTPUT_BYTES) -> None:
     """Bound this process for good: nothing it opens afterwards can take more."""
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_FSIZE, OUTPUT_BYTES),
+        (resource.RLIMIT_FSIZE, output_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (value, value))

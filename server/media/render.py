@@ -1,10 +1,11 @@
 """Make a copy of a recording that every browser plays: the child process of `rendering`.
 
 `python -m server.media.render FILE READER TARGET` writes an MP3: of what PyAV encodes the one format that all
-browsers play. Bounded like `examine`.
+browsers play; or, for engines of speech, a WAV. Bounded like `examine`.
 """
 
 import sys
+import wave
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from server.media.examine import bound
 from server.media.playing import RATE, opened
 
 BIT_RATE: Final = 40_000
+OUTPUT_BYTES: Final = 512 * 1024**2  # four hours of WAV
 
 
 class Encoder:
@@ -41,13 +43,32 @@ class Encoder:
         self._output.mux(self._stream.encode(None))
 
 
+class Plain:
+    """Hears 16 kHz mono sound and writes it as it is."""
+
+    def __init__(self, file: wave.Wave_write) -> None:
+        self._file = file
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+
+    def hear(self, sound: NDArray[np.float32]) -> None:
+        """Write the next portion."""
+        self._file.writeframes((np.clip(np.nan_to_num(sound), -1, 1) * 32767).astype("<i2").tobytes())
+
+
 def main(path: str, reader: str, target: str) -> None:
     """Render one file. What cannot be read is left out: the inspection has said so."""
-    bound()
-    with opened(Path(path), reader=reader) as player, av.open(target, "w", format="mp3") as output:
-        encoder = Encoder(output)
-        player.play(encoder)
-        encoder.end()
+    bound(output_bytes=OUTPUT_BYTES)
+    with opened(Path(path), reader=reader) as player:
+        if target.endswith(".wav"):
+            with wave.open(target, "wb") as file:
+                player.play(Plain(file))
+            return
+        with av.open(target, "w", format="mp3") as output:
+            encoder = Encoder(output)
+            player.play(encoder)
+            encoder.end()
 
 
 if __name__ == "__main__":

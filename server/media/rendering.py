@@ -32,7 +32,7 @@ def needs_rendition(found: Inspection) -> bool:
 
 def render(path: Path, target: Path, *, mime: str) -> bool:
     """Write the copy of a recording whose format is `mime`; False when it cannot be made."""
-    reader = FAMILIES_OF_SOUND[mime].reader
+    reader = FAMILIES_OF_SOUND[mime.replace("video/", "audio/")].reader
     command = [sys.executable, "-m", "server.media.render", str(path), str(reader), str(target)]
     try:
         done = subprocess.run(

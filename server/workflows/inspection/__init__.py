@@ -3,6 +3,6 @@
 Importing this package makes the jobs known to the worker.
 """
 
-from server.workflows.inspection import inspecting, rendering
+from server.workflows.inspection import inspecting, rendering, transcribing
 
-__all__ = ["inspecting", "rendering"]
+__all__ = ["inspecting", "rendering", "transcribing"]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.database import db, release_connection, transaction
+from server.hearing import current_transcriber
 from server.jobs import enqueue, task
 from server.media.inspect import inspect
 from server.media.inspection import Inspection
@@ -45,6 +46,8 @@ def inspect_evidence(*, now: datetime, evidence_id: str) -> None:
             enqueue("render_recording", queueing_lock=f"render-{evidence_id}", evidence_id=evidence_id)
         else:
             evidence.rendition_key = rendition_key
+        if found.sound is not None and current_transcriber() is not None:
+            enqueue("transcribe_evidence", queueing_lock=f"transcribe-{evidence_id}", evidence_id=evidence_id)
         evidence.inspected_at = now
         reconcile_later(evidence)
 

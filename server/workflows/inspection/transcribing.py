@@ -1,0 +1,98 @@
+"""What was said? A job of its own after the inspection, because it takes longer than all else together.
+
+Without an engine nothing happens; with one, recordings that came before it are caught up with. When words
+arrive, the visit is judged again.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from server.database import db, release_connection, transaction
+from server.hearing import current_transcriber
+from server.jobs import enqueue_each, task
+from server.media.rendering import render
+from server.media.transcriber import Recording, Transcriber, Transcription, TranscriptionFailed
+from server.models.evidence import Evidence
+from server.models.transcripts import Transcript, TranscriptSegment
+from server.storage import current_store
+from server.workflows.inspection.files import local_copy, reconcile_later
+
+CATCH_UP = 200
+
+
+@task("transcribe_evidence")
+def transcribe_evidence(*, now: datetime, evidence_id: str) -> None:
+    """Have a recording heard and keep the words. An engine that is away makes the job come again."""
+    engine = current_transcriber()
+    evidence = db.session.get(Evidence, UUID(evidence_id), populate_existing=True)
+    if engine is None or evidence is None or evidence.storage_key is None:
+        return
+    key, inspection = evidence.storage_key, evidence.inspection or {}
+    if inspection.get("sound") is None:
+        return
+    release_connection()
+    heard, failed = _hear(engine, key, inspection)
+    with transaction() as session:
+        evidence = session.get_one(Evidence, UUID(evidence_id), with_for_update=True, populate_existing=True)
+        if evidence.storage_key != key:
+            return
+        session.execute(sa.delete(Transcript).where(Transcript.evidence_id == evidence.id))
+        transcript = Transcript(
+            evidence_id=evidence.id, engine=engine.name, language=heard.language, made_at=now, failed=failed
+        )
+        session.add(transcript)
+        session.flush()
+        session.add_all(
+            TranscriptSegment(
+                evidence_id=evidence.id,
+                number=number,
+                start_seconds=words.start,
+                end_seconds=words.end,
+                text=words.text,
+                confidence=words.confidence,
+            )
+            for number, words in enumerate(heard.words)
+        )
+        reconcile_later(evidence)
+
+
+@task("transcribe_missing", every="*/10 * * * *")
+def transcribe_missing(*, now: datetime) -> None:
+    """Catch up with recordings that nobody has heard yet: they came before there was an engine."""
+    if current_transcriber() is None:
+        return
+    with transaction() as session:
+        waiting = session.scalars(
+            sa.select(Evidence.id)
+            .outerjoin(Transcript, Transcript.evidence_id == Evidence.id)
+            .where(
+                Transcript.evidence_id.is_(None),
+                Evidence.kind.in_(("audio", "video")),
+                Evidence.state == "verified",
+                Evidence.inspection["sound"].astext.is_not(None),
+            )
+            .order_by(Evidence.id.desc())
+            .limit(CATCH_UP)
+        ).all()
+        enqueue_each(
+            "transcribe_evidence", {f"transcribe-{one}": {"evidence_id": str(one)} for one in waiting}
+        )
+
+
+def _hear(engine: Transcriber, key: str, inspection: dict[str, Any]) -> tuple[Transcription, str | None]:
+    """Decode a recording in a child process and have it heard; say why there are no words, if so."""
+    nothing = Transcription(())
+    speech = [(start, until) for start, until in inspection["sound"]["speech"]]
+    if not speech:
+        return nothing, None
+    with local_copy(current_store(), key) as path:
+        decoded = path.with_name(f"decoded.{engine.wants}")
+        if not render(path, decoded, mime=inspection["sniffed_mime"]):
+            return nothing, "It cannot be decoded."
+        try:
+            return engine.transcribe(Recording(decoded, speech)), None
+        except TranscriptionFailed as fault:
+            return nothing, str(fault)
