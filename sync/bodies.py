@@ -168,6 +168,14 @@ class ContactLearned(Reported):
     address: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class FindingReplied(Reported):
+    """finding.replied: what the visitor answers to a finding that the office told this phone."""
+
+    finding_id: UUID
+    text: str
+
+
 Body = (
     VisitStarted
     | EvidencePromised
@@ -208,6 +216,8 @@ def read_body(type_: str, body: dict[str, Any]) -> Body:
             return _refused(reader)
         case "contact.learned":
             return _learned(reader)
+        case "finding.replied":
+            return _replied(reader)
         case _:
             return Reported(**_concerns(reader))
 
@@ -254,6 +264,13 @@ def _learned(reader: Reader) -> ContactLearned:
         relation=reader.optional_text("relation", most=200),
         address=reader.optional_text("address", most=1000),
     )
+
+
+def _replied(reader: Reader) -> FindingReplied:
+    text = reader.text("text", most=10_000)
+    if not text.strip():
+        raise WireFault(reader.at("text"), "says nothing")
+    return FindingReplied(**_concerns(reader), finding_id=reader.uuid("finding_id"), text=text)
 
 
 def _is_set(reader: Reader, key: str) -> bool:

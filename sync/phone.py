@@ -311,6 +311,15 @@ class Phone:
         )
         return account_id
 
+    def findings(self) -> list[dict[str, Any]]:
+        """Return what the office found in this visitor's visits and told them: each may be replied to."""
+        return [body for _, _, body in self.outbox.entities("finding")]
+
+    def reply(self, finding: Mapping[str, Any], text: str) -> UUID:
+        """Answer a finding; the reply is signed like every record. Its deadline is `reply_due_at`."""
+        body = {"finding_id": finding["id"], "visit_id": finding["visit_id"], "text": text}
+        return self.record("finding.replied", body)
+
     # Network.
 
     def connect(

@@ -33,6 +33,7 @@ ITEM_TYPES: Final = frozenset(
         "equipment.taken",
         "equipment.returned",
         "gap.explained",
+        "finding.replied",
         "log.doubted",
     }
 )

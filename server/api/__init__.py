@@ -4,6 +4,7 @@ from server.api import (
     assessments,
     assignments,
     auditing,
+    breaches,
     calendar,
     cases,
     complaints,
@@ -71,5 +72,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     assessments.blueprint,
     auditing.blueprint,
     reports.blueprint,
+    breaches.blueprint,
     log.blueprint,
 )

@@ -8,10 +8,12 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
+from server.api.findings import SEVERITIES, FindingSchema
 from server.api.transport import Blueprint
 from server.authority import Role
-from server.models.auditing import AuditPlan
-from server.workflows.auditing import plans, queue
+from server.models.auditing import Audit, AuditPlan
+from server.models.findings import Finding
+from server.workflows.auditing import deciding, plans, queue
 from server.workflows.cases import find_client
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="The audit's queue and samples")
@@ -152,6 +154,33 @@ class DrawnAgainSchema(ma.Schema):
     is_same = ma.fields.Boolean()
 
 
+class CitationSchema(ma.Schema):
+    """What to look at."""
+
+    evidence_id = ma.fields.UUID(load_default=None, allow_none=True)
+    second = ma.fields.Float(load_default=None, allow_none=True, validate=validate.Range(0, 1_000_000))
+
+
+class RaisedSchema(ma.Schema):
+    """What an auditor saw that no check found."""
+
+    rule = ma.fields.String(required=True, validate=validate.Length(1, 16))
+    severity = ma.fields.String(required=True, validate=validate.OneOf(SEVERITIES))
+    words = ma.fields.String(required=True, validate=validate.Length(1, 4000))
+    citation = ma.fields.Nested(CitationSchema, load_default=dict)
+
+
+class ConclusionSchema(ma.Schema):
+    """What was looked at, and how the visit stands."""
+
+    id = ma.fields.UUID(dump_only=True)
+    visit_id = ma.fields.UUID(dump_only=True)
+    auditor_id = ma.fields.UUID(dump_only=True)
+    concluded_at = ma.fields.AwareDateTime(dump_only=True)
+    outcome = ma.fields.String(dump_only=True, metadata={"description": "sound or not_sound"})
+    note = ma.fields.String(required=True, validate=validate.Length(1, 4000))
+
+
 @blueprint.get("/queue")
 @requires(*AUDIT)
 @blueprint.arguments(QueueQuerySchema, location="query")
@@ -208,3 +237,30 @@ def drawn(query: dict[str, Any], plan_id: UUID) -> dict[str, Any]:
 def redraw(plan_id: UUID) -> plans.DrawnAgain:
     """Draw a plan again from its kept population and seed, and compare."""
     return plans.draw_again(plan_id)
+
+
+@blueprint.post("/visits/<uuid:visit_id>/findings")
+@requires(Role.AUDITOR)
+@blueprint.arguments(RaisedSchema)
+@blueprint.response(201, FindingSchema)
+def raise_finding(body: dict[str, Any], visit_id: UUID) -> Finding:
+    """Write down what no check found. It is decided like any other finding."""
+    told = {name: value for name, value in body["citation"].items() if value is not None}
+    return deciding.raise_finding(
+        visit_id,
+        rule=body["rule"],
+        severity=body["severity"],
+        words=body["words"],
+        citation={name: str(value) if isinstance(value, UUID) else value for name, value in told.items()},
+        actor=current_actor(),
+        now=current_time(),
+    )
+
+
+@blueprint.post("/visits/<uuid:visit_id>/conclusion")
+@requires(Role.AUDITOR)
+@blueprint.arguments(ConclusionSchema)
+@blueprint.response(201, ConclusionSchema)
+def conclude(body: dict[str, Any], visit_id: UUID) -> Audit:
+    """Say that a visit was audited; every finding must have been decided. It leaves the queue."""
+    return deciding.conclude(visit_id, note=body["note"], actor=current_actor(), now=current_time())

@@ -1,4 +1,4 @@
-"""Findings: what does not fit, worst first, and what auditors say of it."""
+"""Findings: what does not fit, worst first; what auditors, a second person and the visitor say of it."""
 
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,9 @@ from marshmallow import validate
 from server.api.auth import current_actor, current_time, requires
 from server.api.transport import Blueprint
 from server.authority import Role
-from server.models.findings import Finding
+from server.models.findings import Finding, FindingComment, SecondLook
 from server.workflows import audit
+from server.workflows.auditing import breaches, deciding, hearings
 
 blueprint = Blueprint("findings", __name__, url_prefix="/findings", description="Findings and decisions")
 STATES = ["open", "superseded", "confirmed", "dismissed"]
@@ -34,6 +35,10 @@ class FindingSchema(ma.Schema):
     decided_by = ma.fields.UUID()
     decided_at = ma.fields.AwareDateTime()
     reason = ma.fields.String()
+    raised_by = ma.fields.UUID(metadata={"description": "the auditor who saw it; null: a check found it"})
+    stands = ma.fields.Boolean(
+        allow_none=True, metadata={"description": "what counts after a second look; null while undecided"}
+    )
 
 
 class FindingQuerySchema(ma.Schema):
@@ -61,14 +66,63 @@ class FindingDecisionSchema(ma.Schema):
     reason = ma.fields.String(required=True, validate=validate.Length(1, 4000))
 
 
+class FindingCommentSchema(ma.Schema):
+    """What somebody in the office noted about a finding."""
+
+    id = ma.fields.UUID(dump_only=True)
+    author_id = ma.fields.UUID(dump_only=True)
+    written_at = ma.fields.AwareDateTime(dump_only=True)
+    text = ma.fields.String(required=True, validate=validate.Length(1, 4000))
+
+
+class SecondLookSchema(ma.Schema):
+    """What another person says of the decision, and why."""
+
+    reviewer_id = ma.fields.UUID(dump_only=True)
+    looked_at = ma.fields.AwareDateTime(dump_only=True)
+    outcome = ma.fields.String(required=True, validate=validate.OneOf(["upheld", "overturned"]))
+    reason = ma.fields.String(required=True, validate=validate.Length(1, 4000))
+
+
+class HearingSchema(ma.Schema):
+    """The right of reply: whom the finding was told, and until when a reply is waited for."""
+
+    people = ma.fields.List(ma.fields.UUID())
+    opened_at = ma.fields.AwareDateTime()
+    due_at = ma.fields.AwareDateTime()
+
+
+class FindingReplySchema(ma.Schema):
+    """What a visitor answered, as their phone signed it."""
+
+    staff_id = ma.fields.UUID()
+    item_id = ma.fields.UUID()
+    text = ma.fields.String()
+    written_earliest = ma.fields.AwareDateTime()
+    written_latest = ma.fields.AwareDateTime()
+    received_at = ma.fields.AwareDateTime()
+    in_time = ma.fields.Boolean()
+
+
+class FindingFileSchema(ma.Schema):
+    """A finding and everything that was said about it."""
+
+    finding = ma.fields.Nested(FindingSchema)
+    comments = ma.fields.List(ma.fields.Nested(FindingCommentSchema))
+    second_look = ma.fields.Nested(SecondLookSchema, allow_none=True)
+    hearing = ma.fields.Nested(HearingSchema, allow_none=True)
+    replies = ma.fields.List(ma.fields.Nested(FindingReplySchema))
+    breaches = ma.fields.List(ma.fields.UUID())
+
+
 @blueprint.get("")
 @requires(Role.AUDITOR, Role.SUPERVISOR)
 @blueprint.arguments(FindingQuerySchema, location="query")
 @blueprint.response(200, FindingPageSchema)
 def page(query: dict[str, Any]) -> dict[str, Any]:
-    """List findings worst first."""
+    """List findings worst first. The look is logged."""
     wanted = {**query, "state": None if query["state"] == "all" else query["state"]}
-    findings = audit.list_findings(**wanted)
+    findings = audit.list_findings(**wanted, actor=current_actor(), now=current_time())
     return {
         "findings": findings,
         "next": findings[-1].id if len(findings) == query["limit"] else None,
@@ -81,9 +135,52 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, FindingSchema)
 def decide(body: dict[str, Any], finding_id: UUID) -> Finding:
     """Confirm or dismiss a finding. Only an auditor without a part in the visit may."""
-    return audit.decide(
+    return deciding.decide(
         finding_id,
         decision=body["decision"],
+        reason=body["reason"],
+        actor=current_actor(),
+        now=current_time(),
+    )
+
+
+@blueprint.get("/<uuid:finding_id>")
+@requires(Role.AUDITOR, Role.SUPERVISOR)
+@blueprint.response(200, FindingFileSchema)
+def one(finding_id: UUID) -> dict[str, Any]:
+    """Return a finding with comments, second look, right of reply, replies and breaches. It is logged."""
+    finding, comments, look = deciding.history_of(finding_id)
+    hearing, replies = hearings.hearing_of(finding_id)
+    opened = [shown.breach.id for shown in breaches.breaches_of(finding_id)]
+    audit.log_finding_read(finding_id, actor=current_actor(), now=current_time())
+    return {
+        "finding": finding,
+        "comments": comments,
+        "second_look": look,
+        "hearing": hearing,
+        "replies": replies,
+        "breaches": opened,
+    }
+
+
+@blueprint.post("/<uuid:finding_id>/comments")
+@requires(Role.AUDITOR, Role.SUPERVISOR)
+@blueprint.arguments(FindingCommentSchema)
+@blueprint.response(201, FindingCommentSchema)
+def comment(body: dict[str, Any], finding_id: UUID) -> FindingComment:
+    """Note something about a finding. Comments stay as they were written."""
+    return deciding.comment(finding_id, text=body["text"], actor=current_actor(), now=current_time())
+
+
+@blueprint.post("/<uuid:finding_id>/second-look")
+@requires(Role.SUPERVISOR)
+@blueprint.arguments(SecondLookSchema)
+@blueprint.response(200, SecondLookSchema)
+def look_again(body: dict[str, Any], finding_id: UUID) -> SecondLook:
+    """Uphold or overturn a decision: once, by another person without a part in the visit. Both stay."""
+    return deciding.look_again(
+        finding_id,
+        outcome=body["outcome"],
         reason=body["reason"],
         actor=current_actor(),
         now=current_time(),

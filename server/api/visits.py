@@ -158,7 +158,7 @@ def _listed(visit: Visit, open_findings: int, worst: int | None) -> dict[str, An
 def one(visit_id: UUID) -> dict[str, Any]:
     """Return a visit's whole file. Findings and inspections are for auditors and supervisors."""
     actor = current_actor()
-    file = audit.open_visit(visit_id, actor=actor)
+    file = audit.open_visit(visit_id, actor=actor, now=current_time())
     told = {
         "visit": file.visit,
         "assignment": file.assignment,

@@ -27,6 +27,20 @@ from sync.wire import Reader, WireFault, parse, read_envelope
 
 BUNDLE: Final = "application/vnd.fieldvisit.bundle+json"
 MANIFEST: Final = "manifest.json"
+TEXTS: Final[Mapping[str, str]] = {
+    "decisions.json": "decision",
+    "findings.json": "finding",
+    "looks.json": "access",
+    "audits.json": "audit",
+    "comments.json": "comment",
+    "second_looks.json": "second_look",
+    "hearings.json": "hearing",
+    "replies.json": "reply",
+    "breaches.json": "breach",
+    "breach_endings.json": "breach_ending",
+}
+"""Parts that hold rows as the exact text whose digest was logged, and the kind of their leaves. Bundles made
+before there was one of them simply do not have it."""
 MOST_JSON_BYTES: Final = 256 * 1024 * 1024
 PIECE_BYTES: Final = 256 * 1024
 
@@ -93,11 +107,7 @@ class _Verifier:
         promised = self._items(devices, key)
         self._evidence(promised)
         self._permit(key)
-        for part, kind in (
-            ("decisions.json", "decision"),
-            ("findings.json", "finding"),
-            ("looks.json", "access"),
-        ):
+        for part, kind in TEXTS.items():
             self._texts(part, kind)
         return self.report
 

@@ -33,7 +33,6 @@ class QueuedVisit(Model):
         sa.Index("ix_audit_queue_branch", "branch", "score", "visit_id", postgresql_where=_WAITING),
         sa.Index("ix_audit_queue_staff", "staff_id", "score", "visit_id", postgresql_where=_WAITING),
         sa.Index("ix_audit_queue_client", "client_id", "score", "visit_id", postgresql_where=_WAITING),
-        sa.Index("ix_audit_queue_checks", "checks", postgresql_using="gin", postgresql_where=_WAITING),
         sa.Index("ix_audit_queue_day", "visited_on"),
     )
 

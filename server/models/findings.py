@@ -32,6 +32,7 @@ class Finding(Model):
             name="decided_means_by_whom",
         ),
         sa.CheckConstraint("NOT overturned OR decided_by IS NOT NULL", name="overturned_was_decided"),
+        sa.Index("ix_findings_open", "check", "visit_id", postgresql_where=sa.text("state = 'open'")),
         sa.Index("ix_findings_standing", "check", "visit_id", postgresql_where=sa.text("stands")),
         sa.Index("ix_findings_worst_first", sa.text("severity_rank DESC"), sa.text("confidence DESC"), "id"),
     )

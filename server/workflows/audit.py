@@ -1,12 +1,13 @@
-"""What should an auditor look at first, and who may decide it? (GOV2)
+"""What does an auditor see of visits and findings? (GOV2)
 
-Findings worst first; a decision is made once, by an auditor who had no part in the visit.
+Findings worst first, visits newest first, and a visit's whole file. Every look is written to the access log
+before it is shown. Deciding is `auditing.deciding`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,14 +15,17 @@ from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
 from server.database import db, transaction
-from server.errors import Conflict, Forbidden, Invalid, NotFound
-from server.models.dispatch import Assignment, AssignmentMember, Decision
+from server.errors import NotFound
+from server.models.access import AccessEntry
+from server.models.dispatch import Assignment, AssignmentMember
 from server.models.evidence import Evidence
 from server.models.findings import Finding
 from server.models.visits import Account, Item, Visit
 from server.workflows.quarantine_desk.correcting import ShownCorrection, corrections_of
 
 SEES_ALL = (Role.AUDITOR, Role.SUPERVISOR)
+ALL_FINDINGS: Final = UUID(int=0)
+"""What the access log calls the list of findings: there is one."""
 
 
 def list_findings(
@@ -32,8 +36,10 @@ def list_findings(
     visit_id: UUID | None,
     after: UUID | None,
     limit: int,
+    actor: Actor,
+    now: datetime,
 ) -> Sequence[Finding]:
-    """Return one page of findings, worst first. `after` is the id of the last one seen."""
+    """Return one page of findings, worst first, and log the look. `after` is the id of the last one seen."""
     query = sa.select(Finding).order_by(Finding.severity_rank.desc(), Finding.confidence.desc(), Finding.id)
     filters = {
         Finding.state: state,
@@ -46,7 +52,35 @@ def list_findings(
             query = query.where(column == wanted)
     if after is not None:
         query = query.where(_after(_find(after)))
-    return db.session.scalars(query.limit(limit)).all()
+    with transaction() as session:
+        found = session.scalars(query.limit(limit)).all()
+        shown = {"findings": [str(finding.id) for finding in found]}
+        _log_look(session, "findings.list", "findings", ALL_FINDINGS, actor=actor, now=now, request=shown)
+    return found
+
+
+def _log_look(
+    session: Session,
+    action: str,
+    kind: str,
+    entity_id: UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    fields: Sequence[str] = (),
+    request: dict[str, Any] | None = None,
+) -> None:
+    session.add(
+        AccessEntry(
+            at=now,
+            staff_id=actor.staff_id,
+            action=action,
+            entity_kind=kind,
+            entity_id=entity_id,
+            fields=list(fields),
+            request=request or {},
+        )
+    )
 
 
 def _after(last: Finding) -> sa.ColumnElement[bool]:
@@ -63,52 +97,6 @@ def _find(finding_id: UUID) -> Finding:
     if finding is None:
         raise NotFound("finding-unknown", "There is no finding with this id.")
     return finding
-
-
-def decide(finding_id: UUID, *, decision: str, reason: str, actor: Actor, now: datetime) -> Finding:
-    """Confirm or dismiss a finding, once. Repeating the same decision changes nothing.
-
-    Raises Forbidden when the auditor had a part in the visit, Conflict when it was decided otherwise or
-    no longer stands.
-    """
-    if not reason.strip():
-        raise Invalid("reason-missing", "Say why: a decision without a reason does not count.")
-    with transaction() as session:
-        finding = session.get(Finding, finding_id, with_for_update=True, populate_existing=True)
-        if finding is None:
-            raise NotFound("finding-unknown", "There is no finding with this id.")
-        part = part_in_visit(session, finding.visit_id, actor)
-        if part is not None:
-            raise Forbidden("auditor-involved", f"You {part}; another auditor must decide.", part=part)
-        if finding.state in ("confirmed", "dismissed"):
-            if (finding.state, finding.decided_by, finding.reason) == (decision, actor.staff_id, reason):
-                return finding
-            raise Conflict("already-decided", f"This finding was {finding.state}.", state=finding.state)
-        if finding.state != "open":
-            raise Conflict("finding-superseded", "Newer evidence settled this; there is nothing to decide.")
-        finding.state, finding.reason = decision, reason
-        finding.decided_by, finding.decided_at = actor.staff_id, now
-    return finding
-
-
-def part_in_visit(session: Session, visit_id: UUID, actor: Actor) -> str | None:
-    """Say what part the actor had in a visit; None when none."""
-    row = session.execute(
-        sa.select(Visit.staff_id, Visit.team, Assignment.issued_by, Decision.approved_by, Assignment.id)
-        .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
-        .outerjoin(Decision, Decision.id == Assignment.decision_id)
-        .where(Visit.id == visit_id)
-    ).one()
-    member = sa.exists().where(
-        AssignmentMember.assignment_id == row.id, AssignmentMember.staff_id == actor.staff_id
-    )
-    if actor.staff_id == row.staff_id or actor.staff_id in row.team or session.scalar(sa.select(member)):
-        return "were in the visit's team"
-    if actor.staff_id == row.issued_by:
-        return "assigned the visit"
-    if actor.staff_id == row.approved_by:
-        return "approved the visit"
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +142,17 @@ def _is_theirs(actor: Actor) -> sa.ColumnElement[bool]:
     return sa.or_(Visit.staff_id == actor.staff_id, Visit.team.contains([actor.staff_id]))
 
 
-def open_visit(visit_id: UUID, *, actor: Actor) -> VisitFile:
-    """Load a visit's whole file. A visitor who was not there is told that it does not exist."""
+def open_visit(visit_id: UUID, *, actor: Actor, now: datetime) -> VisitFile:
+    """Load a visit's whole file and log the look. A visitor who was not there is told it does not exist."""
     query = sa.select(Visit).where(Visit.id == visit_id)
     if not actor.has(*SEES_ALL, Role.DISPATCHER):
         query = query.where(_is_theirs(actor))
     visit = db.session.scalar(query)
     if visit is None:
         raise NotFound("visit-unknown", "There is no visit with this id.")
+    with transaction() as session:
+        read = ("accounts.narrative", "findings.observation")
+        _log_look(session, "visit.read", "visit", visit_id, actor=actor, now=now, fields=read)
     assignment = _assignment_of(visit, actor)
     items = db.session.execute(
         sa.select(
@@ -205,3 +196,18 @@ def _assignment_of(visit: Visit, actor: Actor) -> Assignment | None:
 
 def _of_visit(model: type[Any], visit_id: UUID) -> Sequence[Any]:
     return db.session.scalars(sa.select(model).where(model.visit_id == visit_id).order_by(model.id)).all()
+
+
+def log_finding_read(finding_id: UUID, *, actor: Actor, now: datetime) -> None:
+    """Write down that somebody opened a finding with its comments and replies."""
+    with transaction() as session:
+        read = ("finding_comments.text", "finding_replies.text")
+        _log_look(session, "finding.read", "finding", finding_id, actor=actor, now=now, fields=read)
+
+
+def log_breaches_read(breach_ids: Sequence[UUID], *, actor: Actor, now: datetime) -> None:
+    """Write down that somebody was shown these breaches."""
+    with transaction() as session:
+        for breach_id in breach_ids:
+            read = ("breaches.summary", "breach_endings.cause")
+            _log_look(session, "breach.read", "breach", breach_id, actor=actor, now=now, fields=read)

@@ -20,12 +20,13 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import release_connection, snapshot, transaction
 from server.errors import NotFound
-from server.ledger.bundle import BUNDLE, MANIFEST
+from server.ledger.bundle import BUNDLE, MANIFEST, TEXTS
 from server.media.store import MediaStore
 from server.models.access import AccessEntry
+from server.models.breaches import Breach
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
-from server.models.findings import Finding
+from server.models.findings import Finding, Hearing
 from server.models.people import Device
 from server.models.visits import Item, Visit
 from server.rules.json_form import stamp
@@ -104,7 +105,8 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
     ).all()
     assignment = session.get(Assignment, visit.assignment_id) if visit.assignment_id else None
     decision_ids = [assignment.decision_id] if assignment else []
-    about = [visit_id, *(one.id for one in evidence)]
+    found = session.scalars(sa.select(Finding.id).where(Finding.visit_id == visit_id))
+    about = [visit_id, *(one.id for one in evidence), *found]
     parts: Parts = {
         "items.json": [_item(item) for item in items],
         "devices.json": _devices(session, {item.device_id for item in items}),
@@ -112,13 +114,32 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
         "decisions.json": _texts(session, "decisions", "id", decision_ids),
         "findings.json": _findings(session, visit_id),
         "looks.json": _texts(session, "access_log", "entity_id", about),
+        "audits.json": _texts(session, "audits", "visit_id", [visit_id]),
+        **_what_followed(session, visit_id),
     }
     if assignment is not None:
         parts["permit.json"] = assignment.permit
-    named = [row["id"] for part in ("decisions.json", "findings.json", "looks.json") for row in parts[part]]
+    named = [row["id"] for part in TEXTS for row in parts[part]]
     subjects = [*(item.item_id for item in items), *(one.id for one in evidence), *map(UUID, named)]
     media = {_file(one): one.storage_key for one in evidence if one.storage_key is not None}
     return parts, subjects, media
+
+
+def _what_followed(session: Session, visit_id: UUID) -> Parts:
+    """Return what was said about the visit's findings, and the breaches opened from them."""
+    found = session.scalars(sa.select(Finding.id).where(Finding.visit_id == visit_id)).all()
+    told = sa.select(sa.func.unnest(Hearing.people)).where(Hearing.finding_id.in_(found))
+    of_theirs = sa.select(Breach.id).where(Breach.staff_id.in_(told), Breach.finding_ids.overlap(list(found)))
+    breaches = session.scalars(of_theirs).all()
+    ids = list(found)
+    return {
+        "comments.json": _texts(session, "finding_comments", "finding_id", ids),
+        "second_looks.json": _texts(session, "second_looks", "finding_id", ids),
+        "hearings.json": _texts(session, "hearings", "finding_id", ids),
+        "replies.json": _texts(session, "finding_replies", "finding_id", ids),
+        "breaches.json": _texts(session, "breaches", "id", list(breaches)),
+        "breach_endings.json": _texts(session, "breach_endings", "breach_id", list(breaches)),
+    }
 
 
 def _item(item: Item) -> dict[str, Any]:

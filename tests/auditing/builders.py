@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from uuid import UUID
 
-from server.database import transaction
+import sqlalchemy as sa
+from werkzeug.test import TestResponse
+
+from server.database import db, transaction
 from server.models.cases import Case
 from server.models.dispatch import Assignment
 from server.models.findings import Finding
@@ -13,7 +16,7 @@ from server.models.visits import Visit
 from server.reconcile.finding import RANK
 from server.workflows.auditing.scoring import put_in_queue
 from sync.protocol import uuid7
-from tests.builders import a_handset, now
+from tests.builders import Person, a_handset, now
 
 DAY = date(2026, 11, 23)
 Found = tuple[str, str, float]
@@ -50,3 +53,26 @@ def a_judged_visit(
             )  # fmt: skip
         put_in_queue(session, [visit.id])
     return visit.id
+
+
+def the_finding(visit_id: UUID) -> UUID:
+    """The id of a visit's only finding."""
+    return db.session.scalars(sa.select(Finding.id).where(Finding.visit_id == visit_id)).one()
+
+
+def slug_of(answer: TestResponse) -> str:
+    """The stable name of a problem."""
+    return answer.get_json()["type"].rsplit("/", 1)[-1]
+
+
+def decide(
+    person: Person, finding_id: UUID, decision: str = "confirmed", reason: str = "I saw it"
+) -> TestResponse:
+    return person.post(
+        f"/api/v1/findings/{finding_id}/decision", json={"decision": decision, "reason": reason}
+    )
+
+
+def look_again(person: Person, finding_id: UUID, outcome: str, reason: str = "I looked too") -> TestResponse:
+    body = {"outcome": outcome, "reason": reason}
+    return person.post(f"/api/v1/findings/{finding_id}/second-look", json=body)

@@ -9,20 +9,14 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from server.authority import Role
 from server.database import db, transaction
 from server.models.auditing import AuditPlan, PlannedVisit, QueuedVisit
 from server.workflows.transparency.checking import alterations
 from server.workflows.transparency.sequencing import sequence
 from tests.auditing.builders import DAY, a_judged_visit
-from tests.builders import Cast, Person, a_visitor, now
+from tests.builders import Person, a_visitor, now
 
 PERIOD = {"first_day": str(DAY), "last_day": str(DAY)}
-
-
-@pytest.fixture
-def auditor(cast: Cast) -> Person:
-    return cast.person(Role.AUDITOR)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from server.authority import Role
 from server.database import db, transaction
 from server.models.access import AccessEntry
 from server.models.auditing import QueuedVisit
@@ -17,16 +16,11 @@ from server.workflows.auditing.scoring import weigh_outdated
 from server.workflows.calendar import seed_calendar
 from server.workflows.reconciliation import reconcile_visit
 from tests.auditing.builders import DAY, a_judged_visit
-from tests.builders import Cast, Person, a_case, a_visitor, now
+from tests.builders import Person, a_case, a_visitor, now
 
 SEVERE = ("check-in-elsewhere", "severe", 1.0)
 SERIOUS = ("evidence-missing", "serious", 1.0)
 MINOR = ("stay-differs", "minor", 1.0)
-
-
-@pytest.fixture
-def auditor(cast: Cast) -> Person:
-    return cast.person(Role.AUDITOR)
 
 
 def queue(person: Person, query: str = "") -> list[str]:

@@ -19,7 +19,7 @@ from server.ledger.bundle import NoBundle, sentences, verify
 from server.models.dispatch import Assignment
 from server.models.findings import Finding
 from server.signing import PERMIT, current_signer
-from server.workflows import audit
+from server.workflows.auditing import deciding
 from sync.phone import claims_of
 from sync.protocol import uuid7
 from tests.builders import Cast, a_case, a_person, a_visitor, an_address, an_assignment, now
@@ -73,7 +73,7 @@ def _confirmed_finding(visit_id: Any) -> None:
         )  # fmt: skip
         session.add(finding)
     auditor = Actor(staff_id=a_person(Role.AUDITOR).id, roles=frozenset({Role.AUDITOR}))
-    audit.decide(finding.id, decision="confirmed", reason="heard it", actor=auditor, now=now())
+    deciding.decide(finding.id, decision="confirmed", reason="heard it", actor=auditor, now=now())
 
 
 def changed(bundle: Path, change: Callable[[Parts], None]) -> Path:

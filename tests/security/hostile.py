@@ -138,6 +138,7 @@ class Forger:
             "incident.raised": {**visit, "kind": "threat", "text": "x"},
             "contact.learned": {**visit, "name": "n", "phone": "1", "relation": "r", "address": "a"},
             "contact.refused": {**case, "why": "refused", "text": "x", "name": "n", "relation": "r"},
+            "finding.replied": {**visit, "finding_id": str(uuid7()), "text": "x"},
             "equipment.taken": {"thing": "recorder"},
             "gap.explained": {**visit, "why": "battery"},
             "log.doubted": {"why": "shorter", "held": "x", "told": "y"},

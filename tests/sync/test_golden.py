@@ -24,6 +24,7 @@ from sync.bodies import (
     ComplaintRaised,
     ContactLearned,
     ContactRefused,
+    FindingReplied,
     HoldRequested,
     IncidentRaised,
     Reported,
@@ -76,6 +77,7 @@ def test_every_golden_message_has_its_test() -> None:
         "permit.json",
         "anchor.json",
         "report_bodies.json",
+        "finding_bodies.json",
         "bundle.fvrescue",
         "conversation_2026.json",  # tests/api/test_year_old_phone.py
     }
@@ -106,6 +108,26 @@ def test_what_phones_report_of_people_is_read_as_it_was_meant() -> None:
         ContactLearned(VISIT, None, name=None, phone=None, relation=None, address=None),
         Reported(None, None),  # log.doubted is kept whole
     ]
+
+
+def test_a_finding_that_a_phone_was_told_is_answered_as_it_was_then(tmp_path: Path) -> None:
+    golden = read("finding_bodies.json")
+    phone = Phone(tmp_path, clocks=Clocks(wall=lambda: RECEIVED))
+    phone.outbox.remember(
+        server_key=base64.b64encode(SIGNER.public_spki).decode(), device_id=str(DEVICE), staff_id=str(VISITOR)
+    )
+    page = read("pull_page.json") | {"changes": [golden["told"]]}
+
+    phone.connect(answering(json.dumps(page).encode())).pull(Report())
+    (told,) = phone.findings()
+    phone.reply(told, "照片在另一台手机上。")
+
+    assert told == golden["told"]["body"]
+    (sent,) = [read_item(one.envelope.payload) for one, _ in phone.outbox.waiting_items()]
+    meant = FindingReplied(VISIT, None, finding_id=UUID(told["id"]), text="照片在另一台手机上。")
+    assert sent.type == golden["reply"]["type"]
+    assert read_body(sent.type, sent.body) == read_body(sent.type, golden["reply"]["body"]) == meant
+    phone.close()
 
 
 def test_an_envelope_is_sealed_over_exactly_the_payload(payload: bytes) -> None:

@@ -176,6 +176,9 @@ def _findings() -> None:
         op.f("ck_findings_overturned_was_decided"), "findings", "NOT overturned OR decided_by IS NOT NULL"
     )
     op.create_index(
+        "ix_findings_open", "findings", ["check", "visit_id"], postgresql_where=sa.text("state = 'open'")
+    )
+    op.create_index(
         "ix_findings_standing", "findings", ["check", "visit_id"], postgresql_where=sa.text("stands")
     )
     op.create_table(
@@ -224,9 +227,6 @@ def _queue() -> None:
         ("client", ["client_id", "score", "visit_id"]),
     ):
         op.create_index(f"ix_audit_queue_{name}", "audit_queue", columns, postgresql_where=waiting)
-    op.create_index(
-        "ix_audit_queue_checks", "audit_queue", ["checks"], postgresql_using="gin", postgresql_where=waiting
-    )
     op.create_index("ix_audit_queue_day", "audit_queue", ["visited_on"])
     op.create_table(
         "audits",

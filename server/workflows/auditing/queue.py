@@ -17,6 +17,7 @@ from server.database import transaction
 from server.errors import Fault, Invalid
 from server.models.access import AccessEntry
 from server.models.auditing import QueuedVisit
+from server.models.findings import Finding
 
 THE_QUEUE: Final = UUID(int=0)
 """What the access log calls the queue: there is one."""
@@ -80,12 +81,19 @@ def _filters(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
     }
     found += [column == wanted for column, wanted in equal.items() if wanted is not None]
     if chosen.check is not None:
-        found.append(QueuedVisit.checks.contains([chosen.check]))
+        found.append(_has_open(chosen.check))
     if chosen.first is not None:
         found.append(QueuedVisit.visited_on >= chosen.first)
     if chosen.last is not None:
         found.append(QueuedVisit.visited_on <= chosen.last)
     return found
+
+
+def _has_open(check: str) -> sa.ColumnElement[bool]:
+    """Ask the findings themselves: how rare a check is, the planner knows of a column, not of an array."""
+    return sa.exists().where(
+        Finding.visit_id == QueuedVisit.visit_id, sa.text("findings.state = 'open'"), Finding.check == check
+    )
 
 
 def _read_cursor(text: str) -> tuple[int, UUID]:

@@ -17,6 +17,7 @@ from server.bulk import any_of
 from server.models.calendar import CalendarDay, CalendarYear
 from server.models.cases import Address, Case, Client, Debtor
 from server.models.dispatch import Assignment, AssignmentMember
+from server.models.findings import Finding, FindingReply, Hearing
 from server.models.people import Staff
 from sync.wire import write_instant
 
@@ -120,4 +121,53 @@ def _assignment_body(row: Any) -> Body:
     }
 
 
-BODIES: Final[Mapping[str, Load]] = {"assignment": _assignments, "calendar": _calendars}
+def _findings(session: Session, ids: Sequence[UUID]) -> dict[UUID, Body]:
+    """Return what the visitor must know to reply to a finding: what is said of the visit, why, until when."""
+    rows = session.execute(_FINDINGS, {"ids": list(ids)})
+    return {row.id: _finding_body(row) for row in rows}
+
+
+_FINDINGS: Final = (
+    sa.select(
+        Finding.id,
+        Finding.visit_id,
+        Finding.check,
+        Finding.rule,
+        Finding.severity,
+        Finding.claim,
+        Finding.observation,
+        Finding.citation,
+        Finding.reason,
+        Finding.stands,
+        Finding.decided_at,
+        Hearing.due_at,
+        sa.exists().where(FindingReply.finding_id == Finding.id).label("has_reply"),
+    )
+    .join(Hearing, Hearing.finding_id == Finding.id)
+    .where(any_of(Finding.id, "ids"))
+)
+
+
+def _finding_body(row: Any) -> Body:
+    return {
+        "id": str(row.id),
+        "visit_id": str(row.visit_id),
+        "check": row.check,
+        "rule": row.rule,
+        "severity": row.severity,
+        "claim": row.claim,
+        "observation": row.observation,
+        "citation": row.citation,
+        "reason": row.reason,
+        "state": "stands" if row.stands else "overturned",
+        "decided_at": write_instant(row.decided_at),
+        "reply_due_at": write_instant(row.due_at),
+        "has_reply": row.has_reply,
+    }
+
+
+BODIES: Final[Mapping[str, Load]] = {
+    "assignment": _assignments,
+    "calendar": _calendars,
+    "finding": _findings,
+}

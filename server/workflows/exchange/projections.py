@@ -15,7 +15,7 @@ from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from server.workflows.exchange import applying, casework, checkins, parents
+from server.workflows.exchange import applying, casework, checkins, parents, replies
 from server.workflows.exchange.arrived import Arrived, Result, Sender, Stored, arrive
 from sync import protocol
 from sync.bodies import (
@@ -25,6 +25,7 @@ from sync.bodies import (
     ContactLearned,
     ContactRefused,
     EvidencePromised,
+    FindingReplied,
     HoldRequested,
     IncidentRaised,
     Reported,
@@ -48,6 +49,7 @@ STEPS: Final[tuple[tuple[type, Apply], ...]] = (
     (IncidentRaised, casework.raise_incidents),
     (ContactRefused, casework.refuse_contacts),
     (ContactLearned, casework.learn_contacts),
+    (FindingReplied, replies.attach_replies),
     # Every report is filed whole, also what a step before has applied.
     (Reported, applying.file_reports),
 )
