@@ -114,7 +114,7 @@ def confirmed_findings(
             Visit.arrived_earliest,
         )
         .join(Visit, Visit.id == Finding.visit_id)
-        .where(Finding.stands, Visit.arrived_earliest >= since, Visit.arrived_earliest < until)
+        .where(Finding.stands == sa.true(), Visit.arrived_earliest >= since, Visit.arrived_earliest < until)
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from server.models.evidence import Evidence
 from server.models.findings import Finding, FindingComment, FindingReply, Hearing, SecondLook
 from server.models.people import Staff
 from server.signing import PERMIT, current_signer
-from server.workflows.evidence import inspect_evidence
+from server.workflows.inspection.inspecting import inspect_evidence
 from server.workflows.reconciliation import reconcile_visit
 from server.workflows.transparency.checking import alterations
 from server.workflows.transparency.sequencing import sequence

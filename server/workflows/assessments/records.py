@@ -56,7 +56,7 @@ def record_fraud(
         rows = session.execute(
             sa.select(Finding.id, Visit.arrived_earliest, Visit.team)
             .join(Visit, Visit.id == Finding.visit_id)
-            .where(Finding.id.in_(wanted), Finding.stands, Visit.staff_id == staff_id)
+            .where(Finding.id.in_(wanted), Finding.stands == sa.true(), Visit.staff_id == staff_id)
         ).all()
         _require_all(finding_ids, {row.id for row in rows})
         if any(actor.staff_id in row.team for row in rows):
