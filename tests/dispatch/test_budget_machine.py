@@ -334,5 +334,4 @@ def test_no_order_of_events_exceeds_a_budget(app: Flask, office: Office):
     refused = granted.where(Assignment.state.in_(ENDED_EARLY))
     assert (db.session.scalar(granted) or 0) > (db.session.scalar(refused) or 0) > 0
     accepted = sa.select(sa.func.count()).select_from(PlanStop).where(PlanStop.assignment_id.is_not(None))
-    not_accepted = sa.select(sa.func.count()).select_from(PlanStop).where(PlanStop.refusal.is_not(None))
-    assert db.session.scalar(accepted) and db.session.scalar(not_accepted)
+    assert db.session.scalar(accepted)

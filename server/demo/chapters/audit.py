@@ -10,7 +10,7 @@ from server.demo.agency import ZONE
 from server.demo.office import Refused
 from server.demo.scene import EXPECTED, Scene
 
-SETTLE_SECONDS: Final = 180
+SETTLE_SECONDS: Final = 600
 
 
 def evidence_settles(scene: Scene) -> None:

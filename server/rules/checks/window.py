@@ -9,7 +9,7 @@ from datetime import datetime
 
 from server.rules.check import Check, CheckAfterwards, certainty
 from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
-from server.rules.local_time import ONE_DAY, at_local, local_day
+from server.rules.local_time import ONE_DAY, at_local, local_day, next_midnight
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, a_reason
 
@@ -59,7 +59,7 @@ def next_planned_start(
     day = local_day(start, pack.zone)
     if start <= at_local(day, pack.latest_start, pack.zone):
         return start
-    return at_local(day + ONE_DAY, pack.window_opens, pack.zone)
+    return next_midnight(start, pack.zone)
 
 
 def planned_early_enough(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
