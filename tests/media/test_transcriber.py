@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,7 +33,7 @@ FIRST = "please pay five thousand today"
 SECOND = "we record this visit"
 
 
-def is_within(words: list[str], heard: list[str]) -> bool:
+def is_within(words: Sequence[str], heard: Sequence[str]) -> bool:
     """Whether all words were heard, in their order."""
     rest = iter(heard)
     return all(word in rest for word in words)
