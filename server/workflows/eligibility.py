@@ -23,16 +23,8 @@ from server.rules.availability import VisitorDay, visitor_day
 from server.rules.facts import Arrival, Interval, Reservation, VisitRequest
 from server.rules.local_time import at_local
 from server.rules.pack import RulePack
-from server.rules.situations import (
-    MOST_CALL_DAYS,
-    NO_VISITS,
-    DayAnswer,
-    DayJudge,
-    Place,
-    Situation,
-    Status,
-    Visits,
-)
+from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Place, Situation, Visits
+from server.rules.situations import DayAnswer, DayJudge, Status
 from server.rules.verdict import Reason
 from server.workflows.case_facts import LOOK_BACK, load_calendar, load_members
 
