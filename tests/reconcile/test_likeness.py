@@ -9,7 +9,7 @@ from server.reconcile.engine import reconcile
 from server.reconcile.facts import EarlierAccount, Limits, Place, Stop, VisitFacts
 from server.reconcile.finding import Finding
 from server.reconcile.likeness import bare
-from sync.clock import Interval
+from sync.clock import Interval, Method
 from tests.reconcile.test_checks import AWAY, HOME, HONEST, TEN, at, replace, with_account
 
 LONG = (
@@ -65,10 +65,10 @@ def test_short_accounts_of_an_empty_home_are_alike_and_honest() -> None:
     assert found(facts, "narrative-repeated") == []
 
 
-def a_stop(place: Place, *, minutes_before: float, method: str = "anchored") -> Stop:
+def a_stop(place: Place, *, minutes_before: float, method: Method = "anchored") -> Stop:
     moment = TEN - timedelta(minutes=minutes_before)
     when = at(moment)
-    return Stop(OTHER, place, Interval(when.earliest, when.latest, method))  # type: ignore[arg-type]
+    return Stop(OTHER, place, Interval(when.earliest, when.latest, method))
 
 
 def test_nobody_travels_a_hundred_kilometres_in_ten_minutes() -> None:

@@ -1,6 +1,7 @@
 """A phone believes a log that grew, and doubts one that lost or changed what the phone has seen."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +24,8 @@ def leaves(count: int, *, changed: int | None = None) -> list[bytes]:
 def note_of(entries: list[bytes], *, key: DeviceKey = OFFICE) -> str:
     origin = log_name(PublicKey.from_spki(key.spki, algorithm="ed25519").keyid)
     head = Checkpoint(origin, len(entries), naive.tree_hash(entries))
-    return sign_checkpoint(head, key=key.key)  # type: ignore[arg-type]
+    assert isinstance(key.key, Ed25519PrivateKey)
+    return sign_checkpoint(head, key=key.key)
 
 
 def head_of(entries: list[bytes]) -> Head:

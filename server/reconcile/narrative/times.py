@@ -150,11 +150,11 @@ def _role(words: str, *, is_first: bool) -> Kind | None:
     if finder("visit_times", "not_of_the_visit").search(words[:6] if is_first else words):
         return "time"
     hidden = finder("visit_times", "neither").sub(lambda one: "□" * len(one.group()), words)
-    found = [
-        (one.start(), kind)
-        for kind in ("arrived", "left")
-        for one in finder("visit_times", kind).finditer(hidden)
+    kinds: tuple[Kind, ...] = ("arrived", "left")
+    found: list[tuple[int, Kind]] = [
+        (one.start(), kind) for kind in kinds for one in finder("visit_times", kind).finditer(hidden)
     ]
     if not found:
         return None
-    return (min if is_first else max)(found)[1]  # type: ignore[return-value]
+    nearest = min(found) if is_first else max(found)
+    return nearest[1]
