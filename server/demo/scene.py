@@ -51,7 +51,7 @@ EXPECTED: Final[Mapping[str, set[str]]] = {
     "honest": set(),
     "hardship": {"amendment-reverses"},
     "held": {"visited-under-hold"},
-    "reused": {"same-picture"},
+    "reused": {"same-picture", "same-recording"},
     "cut": set(),
     "short": {"recording-too-short"},
     "faked": {

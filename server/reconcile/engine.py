@@ -46,6 +46,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     outcome.not_entitled,
     outcome.amendment_reverses,
     reuse.reused_evidence,
+    reuse.reused_recording,
     narration.times_contradict,
     narration.promise_contradicts,
     narration.person_contradicts,

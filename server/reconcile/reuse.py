@@ -1,4 +1,4 @@
-"""Does the same file or picture serve another visit too?"""
+"""Does the same file, picture or recording serve another visit too?"""
 
 from collections.abc import Iterator
 
@@ -21,4 +21,27 @@ def reused_evidence(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             citation=cite(reuse.evidence_id) | {"other_evidence_id": str(reuse.other_evidence_id)},
             confidence=1.0 if is_same_file else 0.95 - (reuse.distance or 0) / 100,
             about=f"{reuse.evidence_id}/{reuse.other_evidence_id}",
+        )
+
+
+def reused_recording(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A stretch of a recording is heard in an earlier visit's, re-encoded, cut or moved (C17).
+
+    A jingle or a broadcast may be heard at two doors: an auditor listens to both before anything counts.
+    """
+    for heard in facts.same_sounds:
+        yield Finding(
+            check="same-recording",
+            rule="C17",
+            severity="serious",
+            claim="",
+            observation={
+                "other_visit_id": str(heard.other_visit_id),
+                "seconds": heard.seconds,
+                "other_second": heard.other_at,
+            },
+            citation=cite(heard.evidence_id, second=heard.at)
+            | {"other_evidence_id": str(heard.other_evidence_id)},
+            confidence=heard.confidence,
+            about=f"{heard.evidence_id}/{heard.other_evidence_id}",
         )

@@ -15,6 +15,7 @@ from server.reconcile.facts import (
     Limits,
     Place,
     Reuse,
+    SameSound,
     Sound,
     VisitFacts,
 )
@@ -179,6 +180,11 @@ FABRICATIONS = [
         "same-picture",
         "same-picture",
         {"reuses": (Reuse(UUID(int=10), UUID(int=77), UUID(int=78), 12),)},
+    ),
+    (
+        "same-recording",
+        "same-recording",
+        {"same_sounds": (SameSound(UUID(int=11), UUID(int=77), UUID(int=78), 30.0, 4.0, 60.0, 0.9),)},
     ),
     (
         "outside-hours",
