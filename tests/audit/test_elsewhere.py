@@ -9,10 +9,15 @@ import sqlalchemy as sa
 from flask import Flask
 
 from server.database import db, transaction
+from server.jobs import run_worker
 from server.media.landmarks import Landmarker
 from server.models.evidence import Evidence
+from server.models.findings import Finding
 from server.models.prints import EXACT_WITHIN, PicturePrint, SoundPrint
 from server.models.visits import Visit
+from server.workflows.inspection.files import compare_later
+from server.workflows.reconciliation import reconcile_visit
+from server.workflows.reconciliation.again import later_visits
 from server.workflows.reconciliation.elsewhere import reuses
 from server.workflows.reconciliation.heard_before import same_sounds
 from sync.protocol import uuid7
@@ -177,3 +182,58 @@ def test_the_first_of_two_equal_recordings_is_not_the_one_to_doubt(visits: tuple
 
     assert same_sounds(mine) == ()
     assert len(same_sounds(theirs)) == 1
+
+
+# What was captured first may arrive last.
+
+
+def findings_of(visit_id: UUID) -> list[str]:
+    """The reuse findings of a visit, as they stand in the table."""
+    query = sa.select(Finding.check).where(Finding.visit_id == visit_id, Finding.check.startswith("same-"))
+    found = list(db.session.scalars(query.order_by(Finding.check)))
+    db.session.rollback()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["file", "picture", "recording"])
+def test_a_later_visit_is_doubted_also_when_the_earlier_evidence_arrives_last(
+    app: Flask, visits: tuple[UUID, UUID], kind: str
+) -> None:
+    mine, theirs = visits
+    yesterday = now() - timedelta(days=1)
+    looks, sound = random.Random(3).getrandbits(256), talk(1, seconds=60)
+
+    def captured(visit_id: UUID, at: datetime) -> UUID:
+        if kind == "recording":
+            return a_recording(visit_id, sound, at=at)
+        return a_picture(visit_id, looks, at=at)
+
+    captured(mine, now())
+    reconcile_visit(now=now(), visit_id=str(mine))
+    assert findings_of(mine) == []
+    late = captured(theirs, yesterday)
+    with transaction() as session:
+        evidence = session.get_one(Evidence, late)
+        evidence.inspected_at = now()
+        if kind == "file":
+            other = sa.select(Evidence.sha256).where(Evidence.visit_id == mine)
+            evidence.sha256 = session.scalar(other)
+            session.execute(sa.delete(PicturePrint))
+        session.flush()
+        compare_later(evidence)
+    run_worker(app, until_idle=True)
+
+    assert findings_of(mine) == [f"same-{kind}"]
+    assert findings_of(theirs) == []
+
+
+def test_visits_whose_evidence_came_certainly_first_are_left_alone(visits: tuple[UUID, UUID]) -> None:
+    mine, theirs = visits
+    looks = random.Random(4).getrandbits(256)
+    first = a_picture(theirs, looks, at=now() - timedelta(days=1))
+    again = a_picture(mine, looks)
+    unlike = a_picture(mine, looks ^ WHOLE)
+    spoiled = a_picture(theirs, looks, state="mismatched")
+
+    assert later_visits(first) == [mine]
+    assert later_visits(again) == later_visits(unlike) == later_visits(spoiled) == []

@@ -26,3 +26,10 @@ def reconcile_later(evidence: Evidence) -> None:
     if is_settled and evidence.visit_id is not None:
         visit_id = str(evidence.visit_id)
         enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
+
+
+def compare_later(evidence: Evidence) -> None:
+    """Have later visits judged again that this evidence served too, and that were judged without it."""
+    if evidence.state == "verified" and evidence.inspected_at and evidence.visit_id is not None:
+        name = str(evidence.id)
+        enqueue("reconcile_later_visits", queueing_lock=f"later-visits-{name}", evidence_id=name)

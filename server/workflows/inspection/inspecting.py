@@ -19,7 +19,7 @@ from server.media.store import MediaStore, evidence_key
 from server.models.evidence import Evidence, Upload
 from server.models.prints import PicturePrint, SoundPrint
 from server.storage import current_store
-from server.workflows.inspection.files import local_copy, reconcile_later
+from server.workflows.inspection.files import compare_later, local_copy, reconcile_later
 
 
 @task("inspect_evidence")
@@ -50,6 +50,7 @@ def inspect_evidence(*, now: datetime, evidence_id: str) -> None:
             enqueue("transcribe_evidence", queueing_lock=f"transcribe-{evidence_id}", evidence_id=evidence_id)
         evidence.inspected_at = now
         reconcile_later(evidence)
+        compare_later(evidence)
 
 
 @task("settle_evidence")
@@ -66,6 +67,7 @@ def settle_evidence(*, now: datetime, evidence_id: str) -> None:
             done = sa.update(Upload).where(Upload.evidence_id == evidence.id, Upload.state == "complete")
             session.execute(done.values(state="mismatched"))
         reconcile_later(evidence)
+        compare_later(evidence)
 
 
 def _keep_prints(session: Session, evidence_id: UUID, found: Inspection) -> None:

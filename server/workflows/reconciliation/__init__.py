@@ -2,7 +2,8 @@
 
 gather (queries) -> reconcile (pure) -> record (keyed). A rerun changes nothing, keeps what auditors decided,
 and marks findings that no longer hold as superseded. A visit that arrives late re-judges the debtor's other
-visits of those days, because budgets count in the order of actual time.
+visits of those days, because budgets count in the order of actual time. Evidence that arrives late has those
+visits judged again that it may have served too (`again`).
 """
 
 from datetime import datetime, timedelta
@@ -16,8 +17,11 @@ from server.database import transaction
 from server.jobs import enqueue, task
 from server.models.visits import Visit
 from server.reconcile.engine import reconcile
+from server.workflows.reconciliation import again
 from server.workflows.reconciliation.gathering import LIMITS, gather
 from server.workflows.reconciliation.recording import record
+
+__all__ = ["again", "reconcile_due", "reconcile_visit"]
 
 # How long around an arrival other visits of the debtor may change its judgement (rolling caps: 7 days).
 NEIGHBOURS: Final = timedelta(days=8)

@@ -52,7 +52,7 @@ _NEAR_PICTURES: Final = sa.text(
     LIMIT :most
     """
 )
-_FLIPS: Final = [0, *(1 << bit for bit in range(16))]
+FLIPS: Final = [0, *(1 << bit for bit in range(16))]
 
 
 def reuses(visit_id: UUID, *, distance: int) -> tuple[Reuse, ...]:
@@ -65,7 +65,7 @@ def reuses(visit_id: UUID, *, distance: int) -> tuple[Reuse, ...]:
     files = db.session.execute(_SAME_FILES, {"visit_id": visit_id, "most": _MOST})
     same = [Reuse(row.evidence_id, row.other_id, row.visit_id, None) for row in files]
     pictures = db.session.execute(
-        _NEAR_PICTURES, {"visit_id": visit_id, "flips": _FLIPS, "distance": distance, "most": _MOST}
+        _NEAR_PICTURES, {"visit_id": visit_id, "flips": FLIPS, "distance": distance, "most": _MOST}
     )
     near = [Reuse(row.evidence_id, row.other_id, row.visit_id, row.bits_apart) for row in pictures]
     return tuple(sorted(same + near, key=lambda one: (one.evidence_id, one.other_evidence_id))[:_MOST])

@@ -15,8 +15,8 @@ from server.media.landmarks import FRAME_SECONDS, Landmarks, align
 from server.models.prints import SoundPrint
 from server.reconcile.facts import SameSound
 
-_CANDIDATES: Final = 20
-_MOST_KEYS: Final = 1000
+CANDIDATES: Final = 20
+MOST_KEYS: Final = 1000
 
 _SHARING: Final = sa.text(
     """
@@ -49,7 +49,7 @@ _SHARING: Final = sa.text(
 def same_sounds(visit_id: UUID) -> tuple[SameSound, ...]:
     """Find stretches of this visit's recordings that another visit's earlier recordings hold."""
     rows = db.session.execute(
-        _SHARING, {"visit_id": visit_id, "most_keys": _MOST_KEYS, "candidates": _CANDIDATES}
+        _SHARING, {"visit_id": visit_id, "most_keys": MOST_KEYS, "candidates": CANDIDATES}
     ).all()
     landmarks = _landmarks({one for row in rows for one in (row.evidence_id, row.other_id)})
     return tuple(sorted(_laid_side_by_side(rows, landmarks), key=lambda one: (one.evidence_id, one.at)))
