@@ -4,13 +4,13 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from server.demo.agency import ZONE
 from server.demo.office import Refused
-from server.demo.scene import EXPECTED, Scene
+from server.demo.scene import EXPECTED, PLANS, Scene
 
 SETTLE_SECONDS: Final = 600
+BORROWING: Final = {plan.case for plans in PLANS.values() for plan in plans if plan.photo_of}
 
 
 def evidence_settles(scene: Scene) -> None:
@@ -19,7 +19,7 @@ def evidence_settles(scene: Scene) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     waiting = set(scene.visit_ids())
     while waiting and time.monotonic() < deadline:
-        done = {case for case in waiting if _is_settled(scene, scene.visit_ids()[case])}
+        done = {case for case in waiting if _is_settled(scene, case)}
         for case in sorted(done):
             scene.teller.tell(f"settled: {case}")
         waiting -= done
@@ -30,13 +30,20 @@ def evidence_settles(scene: Scene) -> None:
     )
 
 
-def _is_settled(scene: Scene, visit_id: UUID) -> bool:
-    file = scene.auditor.get(f"/visits/{visit_id}")
+def _is_settled(scene: Scene, case: str) -> bool:
+    """Whether everything of a visit was looked at.
+
+    A visit that borrows from another is judged once more when the other's evidence is inspected last, which
+    only its findings show.
+    """
+    file = scene.auditor.get(f"/visits/{scene.visit_ids()[case]}")
     inspected = all(one["state"] == "verified" and one["inspection"] for one in file["evidence"])
     if not inspected or file["visit"]["state"] != "reconciled":
         return False
     newest = max(one["inspected_at"] for one in file["evidence"])
-    return file["visit"]["reconciled_at"] >= newest
+    is_judged = file["visit"]["reconciled_at"] >= newest
+    found = {one["check"] for one in file["findings"] if one["state"] != "superseded"}
+    return is_judged and (case not in BORROWING or found >= EXPECTED[case])
 
 
 def an_auditor_looks(scene: Scene) -> None:
