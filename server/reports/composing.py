@@ -16,18 +16,18 @@ from server.reports.sheet import Cell, Column, Kind, Sheet, Table, written
 from server.reports.words import LANGUAGES, name_of_check, words
 
 LINE: tuple[tuple[str, str, Kind, float], ...] = (
-    ("case", "case_reference", "text", 1.7),
+    ("case", "case_reference", "text", 1.6),
     ("client_name", "client", "text", 1.2),
-    ("debtor", "debtor_name", "text", 0.8),
+    ("debtor", "debtor_name", "text", 0.9),
     ("outstanding", "outstanding_fen", "money", 1.3),
     ("days_overdue", "days_overdue", "count", 1.0),
     ("paid_short", "paid_fen", "money", 1.2),
     ("promised_short", "promised_fen", "money", 1.2),
     ("next_promise", "next_promised_on", "date", 1.2),
     ("calls", "calls", "count", 0.7),
-    ("letters", "letters", "count", 0.7),
+    ("letters", "letters", "count", 0.85),
     ("visits_short", "visits", "count", 0.7),
-    ("inbound", "inbound", "count", 0.9),
+    ("inbound", "inbound", "count", 1.05),
 )
 
 

@@ -12,10 +12,11 @@ from zipfile import ZipFile
 
 import pytest
 from fontTools.ttLib import TTFont
+from fpdf import FPDF
 
 from server.reports.charts import MOST_BARS, Series, lying, standing
 from server.reports.composing import Heading, compose
-from server.reports.document import FONT, shown, write_document
+from server.reports.document import FONT, MARGIN, PADDING, shown, write_document
 from server.reports.drawing import Bar, Drawing, Label, svg
 from server.reports.figures import ByCheck, ByDay, ByTeam, ByVisitor, Figures
 from server.reports.page import write_page
@@ -186,6 +187,19 @@ def test_where_people_read_a_long_table_is_cut_and_says_by_how_much(write_it: An
         assert "7 more lines" in page
         assert f">C{MOST_ROWS_TO_READ - 1}<" in page
         assert f">C{MOST_ROWS_TO_READ}<" not in page
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_no_head_of_a_column_is_too_long_for_its_place(lang: str) -> None:
+    sheet = a_sheet(a_line(), lang=lang)
+    page = FPDF(unit="pt", format="A4")
+    page.add_font("sans", fname=FONT)
+    page.set_font("sans", size=7.5)
+
+    for table in (*sheet.tables, sheet.lines):
+        share = (page.w - 2 * MARGIN) / sum(column.width for column in table.columns)
+        for column in table.columns:
+            assert page.get_string_width(column.title) <= share * column.width - 2 * PADDING, column.title
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
