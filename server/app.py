@@ -21,8 +21,8 @@ from server.api.transport import Api
 from server.clock import Clock
 from server.config import Config
 from server.database import db
-from server.media.hearing import open_transcriber
 from server.media.opening import open_store
+from server.media.speech_choice import open_transcriber
 from server.signing import Signer
 from server.workflows import backups, inspection, reconciliation
 from server.workflows.exchange import forgetting, overdue

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding
-from server.reconcile.hearing import deaf, is_heard
 from server.reconcile.place import metres_between
+from server.reconcile.transcripts import deaf, is_heard
 from sync.bodies import claimed_stay
 
 Mark = Literal["supported", "contradicted", "silent"]

@@ -11,7 +11,6 @@ from server.reconcile import (
     afterwards,
     completeness,
     conduct,
-    hearing,
     integrity,
     letters,
     likeness,
@@ -21,6 +20,7 @@ from server.reconcile import (
     reuse,
     team,
     timing,
+    transcripts,
 )
 from server.reconcile.claims import ClaimMark, mark_claims
 from server.reconcile.facts import Limits, VisitFacts
@@ -57,11 +57,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     narration.dispute_unreported,
     narration.outcome_contradicts,
     likeness.repeated_narrative,
-    hearing.announcement_unheard,
-    hearing.role_unheard,
-    hearing.promise_unheard,
-    hearing.person_differs,
-    hearing.told_a_third_party,
+    transcripts.announcement_unheard,
+    transcripts.role_unheard,
+    transcripts.promise_unheard,
+    transcripts.person_differs,
+    transcripts.told_a_third_party,
     conduct.prohibited_words,
     conduct.prohibited_words_heard,
     letters.letter_not_on_permit,

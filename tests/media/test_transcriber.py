@@ -15,8 +15,8 @@ import pytest
 
 from server.demo.scenes import encode
 from server.media.examine import examine
-from server.media.hearing import open_transcriber
 from server.media.rendering import render
+from server.media.speech_choice import open_transcriber
 from server.media.speech_http import HttpTranscriber
 from server.media.speech_sherpa import SherpaTranscriber, read_model
 from server.media.transcriber import (

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.database import db, release_connection, transaction
-from server.hearing import current_transcriber
 from server.jobs import enqueue, task
 from server.media.inspect import inspect
 from server.media.inspection import Inspection
@@ -18,6 +17,7 @@ from server.media.rendering import needs_rendition
 from server.media.store import MediaStore, evidence_key
 from server.models.evidence import Evidence, Upload
 from server.models.prints import PicturePrint, SoundPrint
+from server.speech import current_transcriber
 from server.storage import current_store
 from server.workflows.inspection.files import compare_later, local_copy, reconcile_later
 

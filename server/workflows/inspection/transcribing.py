@@ -11,12 +11,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from server.database import db, release_connection, transaction
-from server.hearing import current_transcriber
 from server.jobs import enqueue_each, task
 from server.media.rendering import render
 from server.media.transcriber import Recording, Transcriber, Transcription, TranscriptionFailed
 from server.models.evidence import Evidence
 from server.models.transcripts import Transcript, TranscriptSegment
+from server.speech import current_transcriber
 from server.storage import current_store
 from server.workflows.inspection.files import local_copy, reconcile_later
 

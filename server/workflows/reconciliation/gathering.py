@@ -35,8 +35,8 @@ from server.workflows.case_facts import load_calendar, load_case_facts
 from server.workflows.contact_facts import load_elsewhere
 from server.workflows.reconciliation.elsewhere import reuses
 from server.workflows.reconciliation.heard_before import same_sounds
-from server.workflows.reconciliation.hearing import transcripts
 from server.workflows.reconciliation.same_people import earlier_accounts, stops
+from server.workflows.reconciliation.transcripts import transcripts
 from server.workflows.standing_packs import active_pack, pack_of_case
 from sync.clock import Interval, Method
 
