@@ -28,9 +28,20 @@ from server.schema import upgrade
 ADDRESS = "FIELDVISIT_TEST_CLUSTER"
 FOLDER = "FIELDVISIT_TEST_FOLDER"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
-TABLES = """
-    SELECT quote_ident(tablename) FROM pg_tables
-     WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+EMPTY_EVERYTHING = """
+    DO $$
+    DECLARE one record;
+    BEGIN
+        SET LOCAL session_replication_role = replica;
+        FOR one IN SELECT quote_ident(tablename) AS name FROM pg_tables
+                    WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+            EXECUTE 'DELETE FROM ' || one.name;
+        END LOOP;
+        FOR one IN SELECT quote_ident(sequencename)::regclass AS name, start_value FROM pg_sequences
+                    WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
+            PERFORM setval(one.name, one.start_value, false);
+        END LOOP;
+    END $$
 """
 _owned = pytest.StashKey["Cluster"]()
 
@@ -147,10 +158,10 @@ def _migrate(url: str, *, var: Path) -> None:
 
 
 def empty_tables(engine: sa.Engine) -> None:
-    """Empty every table a test may have written to, in one statement; those that are empty cost nothing."""
+    """Empty every table and begin every sequence anew, in one round trip.
+
+    As a replica does: without triggers and foreign keys, row by row. TRUNCATE makes a new file for every
+    table and index it meets, which cost more than most tests.
+    """
     with engine.begin() as connection:
-        names = connection.execute(sa.text(TABLES)).scalars().all()
-        checks = " UNION ALL ".join(f"(SELECT '{name}' FROM {name} LIMIT 1)" for name in names)
-        written = connection.execute(sa.text(checks)).scalars().all()
-        if written:
-            connection.execute(sa.text(f"TRUNCATE {', '.join(written)} RESTART IDENTITY CASCADE"))
+        connection.exec_driver_sql(EMPTY_EVERYTHING)
