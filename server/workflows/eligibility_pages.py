@@ -1,0 +1,320 @@
+"""What do the rules see of each of very many cases, page by page?
+
+A fixed number of statements a page, on a connection of its own and in a thread of its own, so that PostgreSQL
+works on the next page while this one is judged.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from server.models.cases import Case, LedgerEntry
+from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
+from server.models.visits import Account, Visit
+from server.rules.facts import Arrival, Interval, Reservation, VisitRequest
+from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Place, Situation, Visits
+
+Query = sa.Select[*tuple[Any, ...]]
+FIRST_PAGE: Final = 1_000
+PAGE: Final = 20_000
+WORK_MEMORY: Final = "64MB"
+"""For one statement's sorts and hashes of a page; with PostgreSQL's usual 4 MB they go through files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which cases, and as of when. None for `case_ids` means every open case, or those of one client.
+
+    `since`: from when on the debtors' visits matter. `small_fen`: the balance above which amounts are alike.
+    """
+
+    now: datetime
+    since: datetime
+    time_zone: str
+    small_fen: int
+    case_ids: Sequence[UUID] | None
+    client_id: UUID | None
+    after: UUID | None
+
+
+class Row(NamedTuple):
+    """One case as `_ROWS` selects it."""
+
+    id: UUID
+    debtor_id: UUID
+    client_id: UUID
+    state: str
+    outstanding_fen: int
+    balance_as_of: date | None
+    daily_visit_cap: int | None
+    is_flagged: bool
+    is_reviewed: bool
+    has_note: bool
+    is_acknowledged: bool
+    hardship: list[str]
+    address_id: UUID | None
+    status: str
+    latitude: float | None
+    longitude: float | None
+    is_of_contact: bool
+    liable: bool
+    stop_contact: bool
+    is_sensitive: bool
+    is_near_sensitive: bool
+    debtor_holds: list[str] | None
+    case_holds: list[str] | None
+    call_days: int
+    received_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some cases in the order of their ids; what their debtors had of visits, and who owes an account."""
+
+    rows: Sequence[Row]
+    visits: Mapping[UUID, Visits]
+    late: Container[UUID]
+
+
+def pages(engine: sa.Engine, asked: Asked) -> Iterator[Page]:
+    """Read page after page, each while the one before is used; the first is small and comes quickly.
+
+    The second is not read before it is wanted: most readers stop after the first.
+    """
+    with closing(_read(engine, asked)) as reading:
+        first = next(reading, None)
+        if first is None:
+            return
+        yield first
+        with ThreadPoolExecutor(1, thread_name_prefix="cases") as ahead:
+            coming = ahead.submit(next, reading, None)
+            while page := coming.result():
+                coming = ahead.submit(next, reading, None)
+                yield page
+
+
+def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
+    is_about_all = asked.case_ids is None and asked.client_id is None
+    visits: Mapping[UUID, Visits] = {}
+    late: Container[UUID] = ()
+    about = {
+        "now": asked.now,
+        "zone": asked.time_zone,
+        "small": asked.small_fen,
+        "most_call_days": MOST_CALL_DAYS,
+    }
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"SET LOCAL work_mem = '{WORK_MEMORY}'"))
+        for number, ids in enumerate(_pages_of_ids(connection, asked)):
+            chosen = _as_array(ids)
+            if number < 2 or not is_about_all:
+                # What everybody has had of late is read but once, and not for the first page.
+                those = None if number and is_about_all else chosen
+                visits = _load_visits(connection, those, asked)
+                late = _debtors_of_missing_accounts(connection, those, asked)
+            rows = connection.execute(_ROWS, about | {"ids": chosen}).all()
+            yield Page(list(map(Row._make, rows)), visits, late)
+
+
+def _pages_of_ids(connection: sa.Connection, asked: Asked) -> Iterator[list[UUID]]:
+    after = asked.after
+    if asked.case_ids is not None:
+        ids = sorted(case_id for case_id in set(asked.case_ids) if after is None or case_id > after)
+        yield from (ids[first : first + PAGE] for first in range(0, len(ids), PAGE))
+        return
+    size = FIRST_PAGE
+    while True:
+        query = sa.select(Case.id).where(Case.state == "open").order_by(Case.id).limit(size)
+        if asked.client_id is not None:
+            query = query.where(Case.client_id == asked.client_id)
+        ids = list(connection.scalars(query.where(Case.id > after) if after is not None else query))
+        if not ids:
+            return
+        yield ids
+        after, size = ids[-1], PAGE
+
+
+def _as_array(ids: Iterable[UUID]) -> str:
+    """Write ids as PostgreSQL writes an array: once for all statements, and not element by element."""
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+# The best address of a case: one that may be visited, then one with a point, then the oldest.
+_ROWS: Final = sa.text(
+    """
+    WITH chosen AS MATERIALIZED (
+        SELECT cases.* FROM unnest(CAST(:ids AS uuid[])) AS wanted(id) JOIN cases USING (id)),
+    best AS (
+        SELECT DISTINCT ON (a.case_id) a.case_id, a.id, a.status, a.latitude, a.longitude,
+               k.id IS NOT NULL AS is_of_contact, k.liable, k.stop_contact,
+               k.sensitive_occupation <> '' AS is_sensitive
+          FROM addresses a JOIN chosen ON chosen.id = a.case_id LEFT JOIN contacts k ON k.id = a.contact_id
+         ORDER BY a.case_id, a.status = 'verified' AND COALESCE(k.liable AND NOT k.stop_contact, true) DESC,
+               a.latitude IS NOT NULL DESC, a.id),
+    near_sensitive AS (
+        SELECT best.id
+          FROM best JOIN addresses n ON n.case_id = best.case_id AND n.id <> best.id
+                AND n.latitude = best.latitude AND n.longitude = best.longitude
+               JOIN contacts k ON k.id = n.contact_id AND k.sensitive_occupation <> ''),
+    debtor_held AS (
+        SELECT h.debtor_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
+         WHERE h.scope <> 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
+    case_held AS (
+        SELECT h.case_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
+         WHERE h.scope = 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
+    called AS (
+        SELECT case_id, count(*) AS days
+          FROM (SELECT DISTINCT e.case_id, CAST(e.at AT TIME ZONE :zone AS date)
+                  FROM ledger_entries e JOIN chosen ON chosen.id = e.case_id
+                 WHERE e.channel = 'call' AND e.at <= :now) AS each
+         GROUP BY case_id),
+    written AS (
+        SELECT e.case_id, min(e.received_on) AS received_on
+          FROM ledger_entries e JOIN chosen ON chosen.id = e.case_id
+         WHERE e.channel = 'letter' AND e.received_on IS NOT NULL
+         GROUP BY e.case_id)
+    SELECT c.id, c.debtor_id, c.client_id, c.state, LEAST(c.outstanding_fen, :small) AS outstanding_fen,
+           c.balance_as_of, c.daily_visit_cap, cardinality(c.special_flags) > 0 AS is_flagged,
+           c.reviewed_at IS NOT NULL AS is_reviewed, c.special_note <> '' AS has_note,
+           c.note_acknowledged_at IS NOT NULL AS is_acknowledged, d.hardship,
+           best.id AS address_id, best.status, best.latitude, best.longitude, best.is_of_contact, best.liable,
+           best.stop_contact, best.is_sensitive,
+           COALESCE(best.id IN (SELECT id FROM near_sensitive), false) AS is_near_sensitive,
+           of_debtor.reasons AS debtor_holds, of_case.reasons AS case_holds,
+           LEAST(COALESCE(called.days, 0), :most_call_days) AS call_days, written.received_on
+      FROM chosen c JOIN debtors d ON d.id = c.debtor_id
+      LEFT JOIN best ON best.case_id = c.id
+      LEFT JOIN debtor_held of_debtor ON of_debtor.debtor_id = c.debtor_id
+      LEFT JOIN case_held of_case ON of_case.case_id = c.id
+      LEFT JOIN called ON called.case_id = c.id
+      LEFT JOIN written ON written.case_id = c.id
+     ORDER BY c.id
+    """
+)
+
+
+def situation(row: Row, page: Page) -> Situation:
+    """Say what the rules see of one row of a page; ids are left out, so that like cases are equal."""
+    is_account_missing = row.debtor_id in page.late
+    place = None
+    if row.address_id is not None:
+        known_through = (row.liable, row.stop_contact, row.is_sensitive)
+        place = Place(row.status, known_through if row.is_of_contact else None, row.is_near_sensitive)
+    return Situation(
+        money=(row.outstanding_fen, row.balance_as_of),
+        looked_at=(row.is_flagged, row.is_reviewed, row.has_note, row.is_acknowledged, is_account_missing),
+        stopped=(row.state, (*(row.debtor_holds or ()), *(row.case_holds or ()))),
+        place=place,
+        tried=(row.call_days, row.received_on),
+        limits=(tuple(row.hardship), row.daily_visit_cap),
+        visits=page.visits.get(row.debtor_id, NO_VISITS),
+    )
+
+
+def _load_visits(connection: sa.Connection, case_ids: str | None, asked: Asked) -> dict[UUID, Visits]:
+    """Return what the debtors with any visit, plan or wish of late have; the others are not in it.
+
+    None asks about all debtors.
+    """
+    grouped = partial(_grouped, connection, case_ids)
+    reservations = grouped(_reservations(asked.since), lambda row: Reservation(row[1], row[2]))
+    arrivals = grouped(_arrivals(asked.since), lambda row: Arrival(row[1], Interval(row[2], row[3]), row[4]))
+    requests = grouped(_requests(asked.since, asked.now), lambda row: VisitRequest(*row[1:]))
+    return {
+        debtor_id: Visits(
+            reservations=tuple(reservations[debtor_id]),
+            arrivals=tuple(arrivals[debtor_id]),
+            requests=tuple(requests[debtor_id]),
+        )
+        for debtor_id in {*reservations, *arrivals, *requests}
+    }
+
+
+def _debtors_of_missing_accounts(connection: sa.Connection, case_ids: str | None, asked: Asked) -> set[UUID]:
+    """Return the debtors who were visited and whose visit has no account yet (C13)."""
+    return set(_grouped(connection, case_ids, _missing_accounts(asked.since, asked.now), lambda row: row[1]))
+
+
+_DEBTORS: Final = sa.text(
+    "SELECT debtor_id FROM unnest(CAST(:ids AS uuid[])) AS wanted(id) JOIN cases USING (id)"
+).columns(sa.column("debtor_id", sa.Uuid()))
+
+
+def _grouped(
+    connection: sa.Connection, case_ids: str | None, query: Query, read: Callable[[Any], Any]
+) -> defaultdict[UUID, list[Any]]:
+    """Run a query for the debtors of these cases and group its rows by the first column, in its order."""
+    if case_ids is not None:
+        query = query.where(query.selected_columns["debtor_id"].in_(_DEBTORS.bindparams(ids=case_ids)))
+    found: defaultdict[UUID, list[Any]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row[0]].append(read(row))
+    return found
+
+
+def _reservations(since: datetime) -> Query:
+    return (
+        sa.select(Assignment.debtor_id, Assignment.id, Assignment.window_start)
+        .where(Assignment.window_start >= since, Assignment.state.not_in(ENDED_EARLY))
+        .order_by(Assignment.window_start, Assignment.id)
+    )
+
+
+def _arrivals(since: datetime) -> Query:
+    """Select visits reported by phones and imported ones."""
+    reported = sa.select(
+        Visit.debtor_id.label("debtor_id"),
+        Visit.id,
+        Visit.arrived_earliest.label("earliest"),
+        Visit.arrived_latest.label("latest"),
+        Visit.assignment_id,
+    ).where(Visit.arrived_latest >= since, Visit.debtor_id.is_not(None))
+    imported = sa.select(
+        LedgerEntry.debtor_id,
+        LedgerEntry.id,
+        LedgerEntry.at,
+        LedgerEntry.at,
+        sa.null(),
+    ).where(LedgerEntry.channel == "visit", LedgerEntry.visit_id.is_(None), LedgerEntry.at >= since)
+    both = sa.union_all(reported, imported).subquery()
+    return sa.select(both).order_by(both.c.earliest, both.c.id)
+
+
+def _requests(since: datetime, now: datetime) -> Query:
+    return (
+        sa.select(
+            LedgerEntry.debtor_id,
+            LedgerEntry.id,
+            LedgerEntry.channel,
+            LedgerEntry.at,
+            LedgerEntry.visit_on,
+            BudgetSlot.assignment_id,
+        )
+        .outerjoin(BudgetSlot, BudgetSlot.evidence_entry_id == LedgerEntry.id)
+        .where(
+            LedgerEntry.asks_for_visit,
+            LedgerEntry.channel.in_(("inbound", "visit")),
+            LedgerEntry.at.between(since, now),
+        )
+        .order_by(LedgerEntry.at, LedgerEntry.id)
+    )
+
+
+def _missing_accounts(since: datetime, now: datetime) -> Query:
+    return (
+        sa.select(Visit.debtor_id, Visit.id)
+        .where(
+            Visit.debtor_id.is_not(None),
+            Visit.arrived_latest.between(since, now),
+            ~sa.exists().where(Account.visit_id == Visit.id),
+        )
+        .order_by(Visit.arrived_earliest)
+    )
