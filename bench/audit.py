@@ -11,7 +11,6 @@ Run: `python -m bench.audit [--visits 1000000] [--json FILE]`.
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
@@ -21,13 +20,10 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Flask
 
-from server.app import create_app
+from bench.stage import a_product
 from server.auditing.weighing import current_weights
 from server.authority import Role
-from server.config import Config, make_secrets
 from server.database import db, transaction
-from server.embedded import EmbeddedPostgres
-from server.schema import upgrade
 from server.workflows.auditing.queue import Chosen, page_query
 from server.workflows.auditing.scoring import put_in_queue
 from tests.builders import Cast, a_case, a_handset, a_visitor
@@ -172,20 +168,13 @@ def scan() -> None:
 
 
 def main() -> None:
-    """Run against an embedded PostgreSQL of its own."""
+    """Run on a stage of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visits", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as cluster:
-        environ = {**make_secrets(), "MEDIA_STORE": f"{folder}/media", "LOG_LEVEL": "WARNING"}
-        config = Config.from_environ(environ, var=Path(folder), default_database_url=cluster.url())
-        app = create_app(config)
-        upgrade(app)
-        with app.app_context():
-            result = measure(app, options.visits)
-            db.session.remove()
-            db.engine.dispose()
+    with a_product() as app:
+        result = measure(app, options.visits)
     print(f"{result['visits']:,} visits wait; weighing takes {result['weighed_ms']} ms a visit")
     print(
         f"{'page of ' + str(PAGE):<18} {'over HTTP ms':>13} {'statement ms':>13} {'bare index scan ms':>19}"

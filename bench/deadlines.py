@@ -12,7 +12,6 @@ Run: `python -m bench.deadlines [--cases 100000] [--json FILE]`.
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +20,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from bench.imports import Peak
-from server.app import create_app
-from server.config import Config, make_secrets
+from bench.stage import a_product
 from server.database import db, transaction
-from server.embedded import EmbeddedPostgres
-from server.garbage import collect_seldom
 from server.models.cases import Case
 from server.models.deadlines import CaseClock
-from server.schema import upgrade
 from server.workflows import clocks
 from server.workflows.worklists import Chosen, counts, work
 from tests.builders import a_client_bank
@@ -145,22 +140,14 @@ def measure(cases: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run against an embedded PostgreSQL of its own."""
+    """Run on a stage of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as cluster:
-        environ = {**make_secrets(), "MEDIA_STORE": f"{folder}/media", "LOG_LEVEL": "WARNING"}
-        config = Config.from_environ(environ, var=Path(folder), default_database_url=cluster.url())
-        app = create_app(config)
-        upgrade(app)
-        with app.app_context():
-            an_office(app)
-            collect_seldom()
-            result = measure(options.cases)
-            db.session.remove()
-            db.engine.dispose()
+    with a_product() as app:
+        an_office(app)
+        result = measure(options.cases)
     print(f"{result['cases']:,} cases, {result['clocks']:,} clocks, +{result['peak_growth_mib']} MiB at most")
     for name, value in result.items():
         if name.endswith(("_s", "_ms")):

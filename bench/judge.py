@@ -7,7 +7,6 @@ the physical limit. Run: `python -m bench.judge [--rows 1000000]`. Writes JSON w
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -16,13 +15,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from server.app import create_app
-from server.config import Config, make_secrets
+from bench.stage import a_product
 from server.database import db, transaction
-from server.embedded import EmbeddedPostgres
 from server.rules import pack as packs
 from server.rules.engine import judge
-from server.schema import upgrade
 from server.workflows.case_facts import load_case_facts
 from tests.office import NOW, Door, a_door, a_team, a_wish, an_office
 
@@ -89,21 +85,14 @@ def measure(rows: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run against an embedded PostgreSQL of its own."""
+    """Run on a stage of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as cluster:
-        url = cluster.url()
-        environ = {**make_secrets(), "MEDIA_STORE": f"{folder}/media", "LOG_LEVEL": "WARNING"}
-        app = create_app(Config.from_environ(environ, var=Path(folder), default_database_url=url))
-        upgrade(app)
-        with app.app_context():
-            an_office(app)
-            results = [measure(rows) for rows in (10, options.rows)]
-            db.session.remove()
-            db.engine.dispose()
+    with a_product() as app:
+        an_office(app)
+        results = [measure(rows) for rows in (10, options.rows)]
     print(f"{'ledger rows':>12} {'load ms':>9} {'judge ms':>9} {'SELECT 1 ms':>12}")
     for result in results:
         print(

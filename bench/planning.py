@@ -15,7 +15,6 @@ import argparse
 import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,12 +27,9 @@ from uuid import UUID
 import numpy as np
 import sqlalchemy as sa
 
-from server.app import create_app
+from bench.stage import a_product
 from server.authority import Role
-from server.config import Config, make_secrets
 from server.database import db, release_connection, transaction
-from server.embedded import EmbeddedPostgres
-from server.garbage import collect_seldom
 from server.models.cases import Case
 from server.models.deadlines import CaseClock
 from server.planning.board import lay_out
@@ -43,7 +39,6 @@ from server.planning.plan import DayPlan
 from server.planning.planner import plan_day
 from server.planning.problem import Point, Problem
 from server.rules import pack as packs
-from server.schema import upgrade
 from server.workflows.eligibility import which_cases
 from server.workflows.plans import asking, computing
 from server.workflows.plans.asking import Asked, AskedTeam
@@ -205,25 +200,17 @@ def measure(office: Office, search: Asked) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run against an embedded PostgreSQL of its own."""
+    """Run on a stage of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--teams", type=int, default=60)
     parser.add_argument("--candidates", type=int, default=3_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as cluster:
-        environ = {**make_secrets(), "MEDIA_STORE": f"{folder}/media", "LOG_LEVEL": "WARNING"}
-        config = Config.from_environ(environ, var=Path(folder), default_database_url=cluster.url())
-        app = create_app(config)
-        upgrade(app)
-        with app.app_context():
-            office = an_office(app)
-            collect_seldom()
-            order = prepare(cases=options.cases, teams=options.teams, candidates=options.candidates)
-            result = measure(office, order)
-            db.session.remove()
-            db.engine.dispose()
+    with a_product() as app:
+        office = an_office(app)
+        order = prepare(cases=options.cases, teams=options.teams, candidates=options.candidates)
+        result = measure(office, order)
     about = f"{result['cases']:,} cases, {result['teams']} teams, {result['candidates']:,} candidates"
     print(f"{about}, {result['stops']} stops")
     rows = (

@@ -11,7 +11,6 @@ import argparse
 import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -20,15 +19,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from server.app import create_app
-from server.config import Config, make_secrets
+from bench.stage import a_product
 from server.database import db
-from server.embedded import EmbeddedPostgres
-from server.garbage import collect_seldom
 from server.rules import pack as packs
 from server.rules.local_time import at_local
 from server.rules.situations import day_visit, on_day
-from server.schema import upgrade
 from server.workflows.case_facts import load_case_facts
 from server.workflows.eligibility import Answer, which_cases
 from tests.crowd import a_crowd
@@ -95,22 +90,14 @@ def measure(cases: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run against an embedded PostgreSQL of its own."""
+    """Run on a stage of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as cluster:
-        environ = {**make_secrets(), "MEDIA_STORE": f"{folder}/media", "LOG_LEVEL": "WARNING"}
-        config = Config.from_environ(environ, var=Path(folder), default_database_url=cluster.url())
-        app = create_app(config)
-        upgrade(app)
-        with app.app_context():
-            an_office(app)
-            collect_seldom()
-            result = measure(options.cases)
-            db.session.remove()
-            db.engine.dispose()
+    with a_product() as app:
+        an_office(app)
+        result = measure(options.cases)
     print(f"{'cases':>9} {'open':>9} {'may':>9} {'answer s':>9} {'read only s':>12} {'one by one s':>13}")
     print(
         f"{result['cases']:>9,} {result['open']:>9,} {result['may']:>9,} {result['answer_s']:>9} "

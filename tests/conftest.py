@@ -14,10 +14,14 @@ from flask.testing import FlaskClient
 from server.app import create_app
 from server.config import Config, make_secrets
 from server.database import db
+from server.models.dispatch import Assignment
+from server.models.people import Staff
+from sync.phone import Phone
 from tests import cluster
-from tests.builders import Cast
+from tests.builders import Cast, a_case, a_visitor, an_address, an_assignment
 from tests.cluster import pytest_configure, pytest_unconfigure
 from tests.office import Office, an_office
+from tests.phones import a_phone
 
 __all__ = ["pytest_configure", "pytest_unconfigure"]
 
@@ -72,6 +76,27 @@ def cast(app: Flask) -> Cast:
 def office(app: Flask) -> Office:
     """A dispatch office on Monday 23 November 2026, 10:00 in China."""
     return an_office(app)
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Staff:
+    """A qualified visitor."""
+    return a_visitor()
+
+
+@pytest.fixture
+def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
+    """The visitor's phone."""
+    handset = a_phone(visitor, tmp_path / "phone")
+    yield handset
+    handset.close()
+
+
+@pytest.fixture
+def assignment(visitor: Staff) -> Assignment:
+    """A visit assigned to the visitor alone."""
+    case = a_case()
+    return an_assignment(case, an_address(case), visitor)
 
 
 @pytest.fixture

@@ -83,12 +83,12 @@ class ByTeamSchema(ma.Schema):
     """What one team brought in for one client."""
 
     client = ma.fields.String()
-    team = ma.fields.String()
+    team = ma.fields.String(metadata={"description": "branch of who wrote it down; empty for imports"})
     payments = ma.fields.Integer()
     paid_fen = ma.fields.Integer()
     promises_made = ma.fields.Integer()
     promised_fen = ma.fields.Integer()
-    promises_kept = ma.fields.Integer()
+    promises_kept = ma.fields.Integer(metadata={"description": "of those due in these days"})
     promises_broken = ma.fields.Integer()
 
 

@@ -8,6 +8,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_time, requires
+from server.api.report_forms import ByTeamSchema, ClientLineSchema
 from server.api.transport import Blueprint
 from server.authority import Role
 from server.models.deadlines import CaseClock
@@ -115,42 +116,17 @@ class ReportQuerySchema(ma.Schema):
     limit = ma.fields.Integer(load_default=100, validate=validate.Range(1, 500))
 
 
-class TotalSchema(ma.Schema):
-    """What one team brought in for one client."""
+class LineSchema(ClientLineSchema):
+    """A case in which money or a promise moved: whose it is, amount, days overdue, measures."""
 
     client = ma.fields.String()
-    team = ma.fields.String(metadata={"description": "branch of who wrote it down; empty for imports"})
-    payments = ma.fields.Integer()
-    paid_fen = ma.fields.Integer()
-    promises_made = ma.fields.Integer()
-    promised_fen = ma.fields.Integer()
-    promises_kept = ma.fields.Integer(metadata={"description": "of those due this week"})
-    promises_broken = ma.fields.Integer()
-
-
-class LineSchema(ma.Schema):
-    """A case in which money or a promise moved: amount, days overdue, measures."""
-
-    case_id = ma.fields.UUID()
-    case_reference = ma.fields.String()
-    client = ma.fields.String()
-    debtor_name = ma.fields.String(allow_none=True, metadata={"description": "masked"})
-    outstanding_fen = ma.fields.Integer()
-    days_overdue = ma.fields.Integer(allow_none=True)
-    paid_fen = ma.fields.Integer()
-    promised_fen = ma.fields.Integer()
-    next_promised_on = ma.fields.Date(allow_none=True)
-    calls = ma.fields.Integer()
-    letters = ma.fields.Integer()
-    visits = ma.fields.Integer()
-    inbound = ma.fields.Integer()
 
 
 class ReportSchema(ma.Schema):
     """The week's repayments (F12)."""
 
     week = ma.fields.Nested(WeeklySchema)
-    totals = ma.fields.List(ma.fields.Nested(TotalSchema))
+    totals = ma.fields.List(ma.fields.Nested(ByTeamSchema))
     lines = ma.fields.List(ma.fields.Nested(LineSchema))
     next = ma.fields.UUID(allow_none=True)
 

@@ -27,11 +27,6 @@ from tests.pushing import account_body, batch_of, push_raw, waiting
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
 def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     phone = a_phone(visitor, tmp_path / "phone")
     yield phone

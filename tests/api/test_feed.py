@@ -22,13 +22,8 @@ from server.workflows.exchange.forgetting import AT_ONCE, forget_removals
 from sync.feed import digest_of
 from sync.phone import Phone
 from sync.protocol import uuid7
-from tests.builders import a_case, a_visitor, an_address, an_assignment, now
+from tests.builders import a_case, an_address, an_assignment, now
 from tests.phones import a_phone, office
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
 
 
 def digests() -> dict[str, str]:

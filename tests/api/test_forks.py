@@ -16,14 +16,9 @@ from server.models.visits import Item
 from server.workflows.people import depart
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
-from tests.builders import a_case, a_visitor, an_address, an_assignment, now
+from tests.builders import now
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, waiting
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
 
 
 @pytest.fixture
@@ -31,12 +26,6 @@ def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 def twin_of(phone: Phone, item: PushedItem) -> PushedItem:

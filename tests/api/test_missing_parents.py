@@ -21,7 +21,7 @@ from server.workflows.reconciliation import reconcile_visit
 from server.workflows.reconciliation.gathering import LIMITS, gather
 from sync.phone import Phone
 from sync.protocol import PushedItem, uuid7
-from tests.builders import Cast, Role, a_case, a_visitor, an_address, an_assignment, now
+from tests.builders import Cast, Role, a_visitor, now
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, evidence_body, push, waiting
 
@@ -30,21 +30,10 @@ OVER = timedelta(days=5) + timedelta(minutes=1)
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
 def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 def a_visit(phone: Phone, assignment: Assignment) -> tuple[UUID, PushedItem, list[PushedItem]]:

@@ -12,14 +12,9 @@ from server.models.dispatch import Assignment
 from server.models.people import Staff
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
-from tests.builders import Cast, Person, Role, a_case, a_visitor, an_address, an_assignment
+from tests.builders import Cast, Person, Role, a_visitor
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, evidence_body, push, push_raw, waiting
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
 
 
 @pytest.fixture
@@ -27,12 +22,6 @@ def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from server.workflows.dispatch import VisitRefused, assign, reassign
 from server.workflows.exchange.waiting import project_items
 from sync.phone import Phone
 from sync.wire import write_pushed
-from tests.builders import a_case, a_visitor, an_address, an_assignment, now
+from tests.builders import now
 from tests.office import NOW, Office, a_door, a_team, a_wish
 from tests.phones import a_phone
 from tests.pushing import account_body, batch_of, begin, push, push_raw, waiting
@@ -31,21 +31,10 @@ PATIENCE_SECONDS = 20
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
 def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 def acknowledge(phone: Phone, assignment: Assignment) -> None:

@@ -16,15 +16,10 @@ from server.models.people import Staff
 from server.models.visits import RawSubmission
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
-from tests.builders import Cast, Person, Role, a_case, a_visitor, an_address, an_assignment, now
+from tests.builders import Cast, Person, Role, a_visitor, now
 from tests.desk import a_faulty_account, desk, look, told
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, push_raw, waiting
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
 
 
 @pytest.fixture
@@ -32,12 +27,6 @@ def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 @pytest.fixture

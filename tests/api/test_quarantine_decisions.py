@@ -17,15 +17,10 @@ from server.models.visits import Account, Item, Visit
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
 from sync.wire import write_pushed
-from tests.builders import Cast, Person, Role, a_case, a_person, a_visitor, an_address, an_assignment
+from tests.builders import Cast, Person, Role, a_person
 from tests.desk import a_faulty_account, a_strangers_account, correct, decide, desk, look, the, told, unsigned
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, push_raw, waiting
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
 
 
 @pytest.fixture
@@ -33,12 +28,6 @@ def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 @pytest.fixture

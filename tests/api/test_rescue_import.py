@@ -27,11 +27,8 @@ from tests.builders import (
     Handset,
     Person,
     Role,
-    a_case,
     a_handset,
     a_visitor,
-    an_address,
-    an_assignment,
     now,
 )
 from tests.phones import a_phone
@@ -41,22 +38,11 @@ PHOTO = b"\xff\xd8\xff" + bytes(range(256)) * 6000  # more than one segment
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
 def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     handset.outbox.remember(rescue_key=current_signer().rescue_key)
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 @pytest.fixture

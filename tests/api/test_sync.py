@@ -30,15 +30,10 @@ from sync.envelope import digest
 from sync.phone import Phone, claims_of
 from sync.protocol import ITEM, uuid7
 from sync.wire import write_clock, write_pushed
-from tests.builders import a_case, a_handset, a_visitor, an_address, an_assignment, now
+from tests.builders import a_handset, a_visitor, now
 from tests.phones import BreakingTransport, Watch, a_phone, office
 
 Phones = Callable[[Staff], Phone]
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
 
 
 @pytest.fixture
@@ -46,12 +41,6 @@ def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
     handset = a_phone(visitor, tmp_path / "phone")
     yield handset
     handset.close()
-
-
-@pytest.fixture
-def assignment(app: Flask, visitor: Staff) -> Assignment:
-    case = a_case()
-    return an_assignment(case, an_address(case), visitor)
 
 
 def start(phone: Phone, assignment_id: UUID) -> UUID:

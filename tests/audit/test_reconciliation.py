@@ -1,9 +1,7 @@
 """From stored items to findings and decisions, on the real tables."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -25,27 +23,15 @@ from server.workflows.reconciliation import reconcile_visit
 from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
-from tests.builders import Cast, a_case, a_person, a_visitor, an_address, an_assignment, now
-from tests.phones import a_phone, office
+from tests.builders import Cast, a_case, a_person, an_address, an_assignment, now
+from tests.phones import office
 
 ELSEWHERE = {"lat": 31.2304, "lon": 121.4737, "accuracy_m": 10, "mock": False}
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
 def dispatcher(app: Flask) -> Staff:
     return a_person(Role.DISPATCHER, Role.AUDITOR)
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """What the same people wrote and where they were for other visits, from stored items, on the real tables."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
-import pytest
 import sqlalchemy as sa
 from flask import Flask
 
@@ -18,24 +15,12 @@ from server.workflows.reconciliation import reconcile_visit
 from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
-from tests.builders import a_case, a_person, a_visitor, an_address, an_assignment, now
-from tests.phones import a_phone, office
+from tests.builders import a_case, a_person, an_address, an_assignment, now
+from tests.phones import office
 from tests.reconcile.test_likeness import LONG
 
 BEIJING = {"lat": 39.9087, "lon": 116.4605, "accuracy_m": 10, "mock": False}
 SHANGHAI = {"lat": 31.2304, "lon": 121.4737, "accuracy_m": 10, "mock": False}
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def a_visit(
