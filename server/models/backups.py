@@ -30,11 +30,6 @@ class Backup(Model):
     completed_at: Mapped[datetime | None]
 
 
-def has_backups() -> sa.Exists:
-    """Whether any backup was ever completed: only then does the office promise less than it has stored."""
-    return sa.exists().where(Backup.completed_at.is_not(None))
-
-
 class BackupMark(Model):
     """How far one phone's record was complete before a backup began."""
 

@@ -12,17 +12,15 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
 from server.bulk import insert_rows
 from server.database import snapshot, transaction
+from server.driver import run
 from server.errors import Gone
 from server.models.access import AccessEntry
-from server.models.backups import has_backups
-from server.models.feed import EVERYONE, FeedHead, hex_digest, publish, staff_scope
-from server.models.people import Device
+from server.models.feed import EVERYONE, hex_digest, publish, staff_scope
 from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.carried import BODIES, Body
@@ -77,7 +75,7 @@ def pull(
 
 
 def _standing(session: Session, scopes: Sequence[str], *, device_id: UUID) -> Standing:
-    rows = session.execute(_STANDING, {"device_id": device_id, "scopes": list(scopes)}).all()
+    rows = run(session, _STANDING, {"device_id": device_id, "scopes": list(scopes)})
     known = [row for row in rows if row.scope is not None]
     return Standing(
         heads={row.scope: Head(row.epoch, row.seq, row.oldest_tombstone) for row in known},
@@ -87,19 +85,14 @@ def _standing(session: Session, scopes: Sequence[str], *, device_id: UUID) -> St
     )
 
 
-_STANDING: Final = (
-    sa.select(
-        Device.acked_seq,
-        sa.case((has_backups(), Device.durable_seq), else_=Device.acked_seq).label("durable_seq"),
-        FeedHead.scope,
-        FeedHead.epoch,
-        FeedHead.seq,
-        FeedHead.oldest_tombstone,
-        FeedHead.digest,
-    )
-    .outerjoin(FeedHead, FeedHead.scope == sa.any_(sa.bindparam("scopes", type_=sa.ARRAY(sa.Text))))
-    .where(Device.id == sa.bindparam("device_id"))
-)
+_STANDING: Final = """
+    SELECT devices.acked_seq,
+           CASE WHEN EXISTS (SELECT FROM backups WHERE completed_at IS NOT NULL)
+                THEN devices.durable_seq ELSE devices.acked_seq END AS durable_seq,
+           feed_heads.scope, feed_heads.epoch, feed_heads.seq, feed_heads.oldest_tombstone, feed_heads.digest
+    FROM devices LEFT JOIN feed_heads ON feed_heads.scope = ANY (%(scopes)s)
+    WHERE devices.id = %(device_id)s
+"""
 
 
 def _start(cursor: str | None, heads: Mapping[str, Head]) -> tuple[Cursor, dict[str, int]]:
@@ -119,20 +112,18 @@ def _rows(
     if not behind:
         return []
     places = {"scopes": behind, "after": [after[scope] for scope in behind], "most": limit}
-    return session.execute(_ROWS, places).all()
+    return run(session, _ROWS, places)
 
 
-_ROWS: Final = sa.text(
-    """
+_ROWS: Final = """
     SELECT place.scope, found.seq, found.kind, found.entity_id, found.op, found.rev
-    FROM unnest(CAST(:scopes AS text[]), CAST(:after AS int8[])) WITH ORDINALITY AS place (scope, after, n)
+    FROM unnest(%(scopes)s::text[], %(after)s::int8[]) WITH ORDINALITY AS place (scope, after, n)
     CROSS JOIN LATERAL (
         SELECT seq, kind, entity_id, op, rev FROM feed
-        WHERE feed.scope = place.scope AND feed.seq > place.after ORDER BY seq LIMIT :most
+        WHERE feed.scope = place.scope AND feed.seq > place.after ORDER BY seq LIMIT %(most)s
     ) AS found
-    ORDER BY place.n, found.seq LIMIT :most
-    """
-)
+    ORDER BY place.n, found.seq LIMIT %(most)s
+"""
 
 
 def _bodies(session: Session, page: Sequence[Any]) -> dict[Key, Body]:
