@@ -18,11 +18,12 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from server.database import db
+from server.errors import Conflict
 from server.models.cases import Case
 from server.models.packs import EnteredPack
 from server.rules.local_time import local_day
 from server.rules.pack import RulePack, combine, named
-from server.rules.pack_file import PackFile, read_pack
+from server.rules.pack_file import PackError, PackFile, read_pack
 
 
 def configured() -> tuple[PackFile, ...]:
@@ -79,8 +80,14 @@ def _active(at: datetime, of_client: sa.ColumnElement[bool]) -> RulePack:
 
 
 def _combined_at(at: datetime, overlays: tuple[str, ...]) -> RulePack:
+    """Combine the day's values. Entering checked the overlays; a later release may contradict one of them."""
     names = current_app.extensions["config"].rule_pack
-    return _combined(names, overlays, local_day(at, local_zone()))
+    try:
+        return _combined(names, overlays, local_day(at, local_zone()))
+    except PackError as error:
+        raise Conflict(
+            "rules-contradict", f"Nothing is judged until an administrator corrects or withdraws it: {error}"
+        ) from error
 
 
 @lru_cache(maxsize=512)

@@ -5,11 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from server.authority import Role
-from server.database import db
+from server.database import db, transaction
 from server.models.dispatch import Assignment, Decision
+from server.models.packs import EnteredPack
 from server.rules.pack_file import MOST_DAYS
 from server.workflows import overlays
 from server.workflows.dispatch import assign
@@ -179,6 +181,23 @@ def test_overlays_that_contradict_only_together_are_refused(office: Office) -> N
 
     assert "the visit window is empty" in answer["errors"][0]["detail"]
     assert active_pack(NOW).window_closes.hour == 21
+
+
+def test_an_overlay_that_a_later_release_contradicts_is_named_and_can_be_withdrawn(office: Office) -> None:
+    """The overlay was fine when it was entered; then the agency's own pack closes before it opens."""
+    door = a_door()
+    entered(office, a_text(), door=door)
+    with transaction() as session:
+        empty = a_text(f"window_opens = {{ value = 22:00:00, {SOURCE} }}")
+        session.execute(sa.update(EnteredPack).values(toml=empty))
+
+    refused = office.ask("/assignments", a_body(door, *a_team()))
+
+    assert refused.status_code == 409
+    assert "parameters.window_closes" in refused.get_json()["detail"]
+    withdrawn = office.ask("/rules/overlays/client.bank/withdraw", {"reason": "it cannot be"}, by=Role.ADMIN)
+    assert withdrawn.status_code == 200
+    assert office.ask("/assignments", a_body(door, *a_team())).status_code == 201
 
 
 def test_an_unknown_client_is_named(office: Office) -> None:
