@@ -120,7 +120,7 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
                 those = None if number and is_about_all else chosen
                 visits = _load_visits(connection, those, asked)
                 late = _debtors_of_missing_accounts(connection, those, asked)
-            rows = connection.execute(_ROWS, about | {"ids": chosen}).all()
+            rows = connection.execute(_ROWS, about | {"ids": chosen, "first": ids[0], "last": ids[-1]}).all()
             yield Page(list(map(Row._make, rows)), visits, late)
 
 
@@ -151,35 +151,39 @@ def _as_array(ids: Iterable[UUID]) -> str:
 _ROWS: Final = sa.text(
     """
     WITH chosen AS MATERIALIZED (
-        SELECT cases.* FROM unnest(CAST(:ids AS uuid[])) AS wanted(id) JOIN cases USING (id)),
+        SELECT cases.* FROM unnest(CAST(:ids AS uuid[])) AS wanted(id) JOIN cases USING (id)
+         WHERE cases.id BETWEEN :first AND :last),
     best AS (
         SELECT DISTINCT ON (a.case_id) a.case_id, a.id, a.status, a.latitude, a.longitude,
                k.id IS NOT NULL AS is_of_contact, k.liable, k.stop_contact,
                k.sensitive_occupation <> '' AS is_sensitive
           FROM addresses a JOIN chosen ON chosen.id = a.case_id LEFT JOIN contacts k ON k.id = a.contact_id
+         WHERE a.case_id BETWEEN :first AND :last
          ORDER BY a.case_id, a.status = 'verified' AND COALESCE(k.liable AND NOT k.stop_contact, true) DESC,
                a.latitude IS NOT NULL DESC, a.id),
     near_sensitive AS (
         SELECT best.id
           FROM best JOIN addresses n ON n.case_id = best.case_id AND n.id <> best.id
                 AND n.latitude = best.latitude AND n.longitude = best.longitude
-               JOIN contacts k ON k.id = n.contact_id AND k.sensitive_occupation <> ''),
+               JOIN contacts k ON k.id = n.contact_id AND k.sensitive_occupation <> ''
+         WHERE n.case_id BETWEEN :first AND :last),
     debtor_held AS (
         SELECT h.debtor_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
          WHERE h.scope <> 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
     case_held AS (
         SELECT h.case_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
-         WHERE h.scope = 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
+         WHERE h.scope = 'case' AND (h.released_at IS NULL OR h.released_at > :now)
+           AND h.case_id BETWEEN :first AND :last GROUP BY 1),
     called AS (
         SELECT case_id, count(*) AS days
           FROM (SELECT DISTINCT e.case_id, CAST(e.at AT TIME ZONE :zone AS date)
                   FROM ledger_entries e JOIN chosen ON chosen.id = e.case_id
-                 WHERE e.channel = 'call' AND e.at <= :now) AS each
+                 WHERE e.channel = 'call' AND e.at <= :now AND e.case_id BETWEEN :first AND :last) AS each
          GROUP BY case_id),
     written AS (
         SELECT e.case_id, min(e.received_on) AS received_on
           FROM ledger_entries e JOIN chosen ON chosen.id = e.case_id
-         WHERE e.channel = 'letter' AND e.received_on IS NOT NULL
+         WHERE e.channel = 'letter' AND e.received_on IS NOT NULL AND e.case_id BETWEEN :first AND :last
          GROUP BY e.case_id)
     SELECT c.id, c.debtor_id, c.client_id, c.state, LEAST(c.outstanding_fen, :small) AS outstanding_fen,
            c.balance_as_of, c.daily_visit_cap, cardinality(c.special_flags) > 0 AS is_flagged,
