@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from flask import Flask
 
 from bench.division import divide
 from bench.field import Load, enrol, seal_all, size_of
+from bench.stage import free_port, wait_for_web
 from server.app import create_app
 from server.config import Config, make_secrets
 from server.embedded import EmbeddedPostgres
@@ -85,14 +85,14 @@ def running(folder: Path) -> Iterator[Office]:
         upgrade(app)
         with psycopg.connect(cluster.url(), autocommit=True) as connection:
             connection.execute("CREATE TABLE bulk (id uuid PRIMARY KEY, document jsonb NOT NULL)")
-        port = _free_port()
+        port = free_port()
         live = {**os.environ, **environ, "PORT": str(port), "FIELDVISIT_VAR": str(folder)}
         with (folder / "web.log").open("wb") as log:
             web = subprocess.Popen(
                 [sys.executable, "-m", "server.cli", "web"], env=live, stdout=log, stderr=log
             )
             try:
-                _wait_for(port)
+                wait_for_web(port)
                 yield Office(port, web.pid, cluster.pid, cluster.url(), app)
             finally:
                 web.terminate()
@@ -307,26 +307,6 @@ def _peak(root: int) -> float:
 def _empty(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("TRUNCATE bulk")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit("the web server did not start")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""The stage of a benchmark: the app on an embedded PostgreSQL of its own, gone when the curtain falls."""
+"""The stage of a benchmark: an app or a web server of its own, gone when the curtain falls."""
 
+import http.client
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,3 +30,25 @@ def a_product() -> Iterator[Flask]:
             yield app
             db.session.remove()
             db.engine.dispose()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_web(port: int, *, patience_seconds: float = 180) -> None:
+    """Return once a web server answers; SystemExit if none does in time."""
+    deadline = time.monotonic() + patience_seconds
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("the web server did not start")

@@ -16,7 +16,6 @@ import os
 import platform
 import secrets
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.stage import free_port, wait_for_web
 from server.app import create_app
 from server.authority import Role
 from server.config import Config, make_secrets
@@ -84,7 +84,7 @@ def serving(folder: Path) -> Iterator[Server]:
         }
         config = Config.from_environ(environ, var=folder, default_database_url=cluster.url())
         token = _prepare(config)
-        port = _free_port()
+        port = free_port()
         live = {**os.environ, **environ, "PORT": str(port), "FIELDVISIT_VAR": str(folder)}
         live["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         command = [
@@ -98,7 +98,7 @@ def serving(folder: Path) -> Iterator[Server]:
         with (folder / "web.log").open("wb") as log:
             web = subprocess.Popen(command, env=live, stdout=log, stderr=log)
             try:
-                _wait_for(port)
+                wait_for_web(port)
                 yield Server(port=port, pid=web.pid, token=token)
             finally:
                 web.terminate()
@@ -259,26 +259,6 @@ def main() -> None:
         "python": platform.python_version(),
     }
     RESULTS.write_text(json.dumps({**about, "rounds": chosen.rounds, **found}, indent=2) + "\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit("the web server did not start")
 
 
 if __name__ == "__main__":

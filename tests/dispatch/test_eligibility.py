@@ -14,13 +14,13 @@ from server.database import db, transaction
 from server.models.cases import Address, Contact
 from server.models.people import Absence, Qualification
 from server.rules import pack as packs
-from server.rules.checks.holds import RULE_OF_REASON
 from server.rules.local_time import at_local
 from server.rules.situations import DayAnswer, day_visit, on_day
 from server.workflows.calendar import publish_year
 from server.workflows.case_facts import load_case_facts
 from server.workflows.dispatch import assign
 from server.workflows.eligibility import Answer, which_cases, who
+from sync.door import RULE_OF_STOP
 from tests.builders import a_contact, a_handset, a_ledger_entry, a_visitor, an_address
 from tests.crowd import a_crowd
 from tests.office import NOW, Office, a_door, a_team, a_wish, china
@@ -91,7 +91,7 @@ def test_two_thousand_cases_are_judged_as_one_by_one(office: Office, day: date):
     rules = {reason.rule for answer in answers for reason in answer.reasons}
     assert min(statuses[status] for status in ("may", "approval", "blocked")) > 20
     assert rules >= {"A1", "A2", "A3", "A4", "A5", "A6", "A9", "A15", "A18", "B18", "C4", "D18", "D23", "D24"}
-    assert len(rules & set(RULE_OF_REASON.values())) > 5
+    assert len(rules & set(RULE_OF_STOP.values())) > 5
 
 
 @pytest.mark.parametrize(

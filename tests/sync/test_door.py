@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from server.models.cases import HOLD_SCOPE_OF_REASON
-from server.rules.checks.holds import RULE_OF_REASON
 from sync.bodies import HOLD_REASONS
 from sync.door import (
     NOTHING,
@@ -203,8 +202,7 @@ def test_what_was_long_ago_is_forgotten() -> None:
     assert [one["visit_id"] for one in later["arrivals"]] == ["w"]
 
 
-def test_phone_and_office_name_the_same_rule_and_scope_for_every_stop() -> None:
-    assert dict(RULE_OF_STOP) == RULE_OF_REASON
+def test_phone_and_office_know_the_same_stops_and_scopes() -> None:
     assert set(RULE_OF_STOP) == set(HOLD_REASONS)
     assert {reason for reason, scope in HOLD_SCOPE_OF_REASON.items() if scope == "debtor"} == STOPS_THE_DEBTOR
 

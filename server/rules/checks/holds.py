@@ -10,22 +10,9 @@ from server.rules.check import Check, CheckAfterwards, certainty
 from server.rules.facts import ActualVisit, CaseFacts, HoldFact, WantedVisit
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, a_reason
+from sync.door import RULE_OF_STOP
 
-# Each reason of a hold and the rule that makes it stop everything.
-RULE_OF_REASON = {
-    "do_not_collect": "A7",
-    "identity_disputed": "D4",
-    "transaction_denied": "D8",
-    "activation_denied": "D8",
-    "amount_disputed": "D11",
-    "complaint": "D25",
-    "stop_requested": "F6",
-    "imprisoned": "F6",
-    "deceased": "F6",
-    "paid": "D18",
-    "other": "D9",
-}
-RULES = tuple(dict.fromkeys(RULE_OF_REASON.values()))
+RULES = tuple(dict.fromkeys(RULE_OF_STOP.values()))
 
 
 def _slug(hold: HoldFact) -> str:
@@ -36,7 +23,7 @@ def nothing_holds(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iter
     """One reason per open hold; only an instructed release ends it."""
     for hold in facts.holds:
         if hold.released_at is None or hold.released_at > facts.judged_at:
-            rule = RULE_OF_REASON.get(hold.reason, "D9")
+            rule = RULE_OF_STOP.get(hold.reason, "D9")
             about = {
                 "hold_id": hold.id,
                 "reason": hold.reason,
@@ -61,7 +48,7 @@ def nothing_held_at_arrival(actual: ActualVisit, facts: CaseFacts, pack: RulePac
             is_possible = is_possible and hold.released_at > actual.arrival.earliest
             is_certain = is_certain and hold.released_at > actual.arrival.latest
         if is_possible or is_certain:
-            rule = RULE_OF_REASON.get(hold.reason, "D9")
+            rule = RULE_OF_STOP.get(hold.reason, "D9")
             about = {"hold_id": hold.id, "reason": hold.reason, "raised_at": hold.raised_at}
             yield a_reason(rule, _slug(hold), "block", certainty=certainty(is_certain), **about)
 
