@@ -7,6 +7,7 @@ burst of sign-ins must not starve the phones that are syncing. Who waits too lon
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
@@ -18,7 +19,6 @@ MIN_LENGTH = 12
 PATIENCE_SECONDS = 5
 _hasher = PasswordHasher()
 _turns = BoundedSemaphore(2)
-_decoy = _hasher.hash(secrets.token_urlsafe(16))
 
 
 @contextmanager
@@ -38,11 +38,17 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
+@cache
+def _decoy() -> str:
+    """Return what an unknown user's password is compared with; made by the first who needs it."""
+    return _hasher.hash(secrets.token_urlsafe(16))
+
+
 def is_right(password: str, *, hashed: str | None) -> bool:
     """Whether the password fits the hash; takes as long when there is no hash (unknown user)."""
     with _turn():
         try:
-            matches = _hasher.verify(hashed or _decoy, password)
+            matches = _hasher.verify(hashed or _decoy(), password)
         except (VerificationError, InvalidHashError):
             return False
     return matches and hashed is not None
