@@ -17,7 +17,7 @@ import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -33,9 +33,10 @@ _LONG: Final = struct.Struct(">iq")
 _dialect: Final = PGDialect_psycopg()
 
 
-def run(session: Session, statement: str, values: Mapping[str, Any]) -> list[Any]:
-    """Run constant SQL (`%(name)s`) in the session's transaction; return its rows, as named tuples."""
-    raw = session.connection().connection.driver_connection
+def run(where: Session | Connection, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run constant SQL (`%(name)s`) in the transaction that is open there; return rows as named tuples."""
+    connection = where.connection() if isinstance(where, Session) else where
+    raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     return run_on(raw, statement, values)
 

@@ -153,7 +153,7 @@ class DayJudge:
         self._numbers: dict[Hashable, int] = {}
         self._said: dict[str, dict[Hashable, _Said]] = defaultdict(dict)
         self._planned: dict[Hashable, _Planned] = {}
-        self._answers: dict[Hashable, DayAnswer | None] = {}  # None: to be judged in full
+        self._answers: dict[Hashable, DayAnswer] = {}
         self._nothing = self._facts(NOTHING_SPECIAL)
         self._of_the_day = [self._ask(subject, self._nothing) for subject in (window, days)]
 
@@ -169,22 +169,22 @@ class DayJudge:
 
     def _answer(self, situation: Situation) -> DayAnswer:
         of_budget, of_hardship, budget_left, entry = self._ask_about_visits(situation)
-        said = (
-            self._say(holds, "stopped", situation.stopped),
-            self._say(address, "place", situation.place),
-            *self._of_the_day,
-            of_budget,
-            of_hardship,
-            self._say(review, "looked_at", situation.looked_at),
-            self._say(balance, "money", situation.money),
-            self._say(ground, "tried", situation.tried),
-        )
-        if entry is not None:
+        stopped = self._say(holds, "stopped", situation.stopped)
+        place = self._say(address, "place", situation.place)
+        looked_at = self._say(review, "looked_at", situation.looked_at)
+        money = self._say(balance, "money", situation.money)
+        tried = self._say(ground, "tried", situation.tried)
+        key = (
+            stopped.number, place.number, of_budget.number, of_hardship.number,
+            looked_at.number, money.number, tried.number, budget_left,
+        )  # fmt: skip
+        if entry is None and (known := self._answers.get(key)) is not None:
+            return known
+        said = (stopped, place, *self._of_the_day, of_budget, of_hardship, looked_at, money, tried)
+        if entry is not None or _ends_by_itself(said):
             return self._judge(said, budget_left, entry)
-        key = (*[one.number for one in said], budget_left)
-        if key not in self._answers:
-            self._answers[key] = None if _ends_by_itself(said) else self._sum_up(said, budget_left)
-        return self._answers[key] or self._judge(said, budget_left, None)
+        answer = self._answers[key] = self._sum_up(said, budget_left)
+        return answer
 
     def _say(self, subject: ModuleType, member: str, value: Hashable) -> _Said:
         """Return what a subject says of its member of the situation, the others being nothing special."""
@@ -283,4 +283,6 @@ def _bound(check: Check, facts: CaseFacts, pack: RulePack) -> Check:
 
 
 def _without_facts(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    return tuple(replace(reason, facts={}) for reason in reasons)
+    return tuple(
+        Reason(one.rule, one.slug, one.severity, one.quotation, {}, one.allowed_from) for one in reasons
+    )

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from server.driver import run
 from server.models.cases import Case, LedgerEntry
 from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
 from server.models.visits import Account, Visit
@@ -120,8 +121,8 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
                 those = None if number and is_about_all else chosen
                 visits = _load_visits(connection, those, asked)
                 late = _debtors_of_missing_accounts(connection, those, asked)
-            rows = connection.execute(_ROWS, about | {"ids": chosen, "first": ids[0], "last": ids[-1]}).all()
-            yield Page(list(map(Row._make, rows)), visits, late)
+            stretch = {"ids": chosen, "first": ids[0], "last": ids[-1]}
+            yield Page(run(connection, _ROWS, about | stretch), visits, late)
 
 
 def _pages_of_ids(connection: sa.Connection, asked: Asked) -> Iterator[list[UUID]]:
@@ -148,17 +149,16 @@ def _as_array(ids: Iterable[UUID]) -> str:
 
 
 # The best address of a case: one that may be visited, then one with a point, then the oldest.
-_ROWS: Final = sa.text(
-    """
+_ROWS: Final = """
     WITH chosen AS MATERIALIZED (
-        SELECT cases.* FROM unnest(CAST(:ids AS uuid[])) AS wanted(id) JOIN cases USING (id)
-         WHERE cases.id BETWEEN :first AND :last),
+        SELECT cases.* FROM unnest(CAST(%(ids)s AS uuid[])) AS wanted(id) JOIN cases USING (id)
+         WHERE cases.id BETWEEN %(first)s AND %(last)s),
     best AS (
         SELECT DISTINCT ON (a.case_id) a.case_id, a.id, a.status, a.latitude, a.longitude,
                k.id IS NOT NULL AS is_of_contact, k.liable, k.stop_contact,
                k.sensitive_occupation <> '' AS is_sensitive
           FROM addresses a JOIN chosen ON chosen.id = a.case_id LEFT JOIN contacts k ON k.id = a.contact_id
-         WHERE a.case_id BETWEEN :first AND :last
+         WHERE a.case_id BETWEEN %(first)s AND %(last)s
          ORDER BY a.case_id, a.status = 'verified' AND COALESCE(k.liable AND NOT k.stop_contact, true) DESC,
                a.latitude IS NOT NULL DESC, a.id),
     near_sensitive AS (
@@ -166,26 +166,27 @@ _ROWS: Final = sa.text(
           FROM best JOIN addresses n ON n.case_id = best.case_id AND n.id <> best.id
                 AND n.latitude = best.latitude AND n.longitude = best.longitude
                JOIN contacts k ON k.id = n.contact_id AND k.sensitive_occupation <> ''
-         WHERE n.case_id BETWEEN :first AND :last),
+         WHERE n.case_id BETWEEN %(first)s AND %(last)s),
     debtor_held AS (
         SELECT h.debtor_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
-         WHERE h.scope <> 'case' AND (h.released_at IS NULL OR h.released_at > :now) GROUP BY 1),
+         WHERE h.scope <> 'case' AND (h.released_at IS NULL OR h.released_at > %(now)s) GROUP BY 1),
     case_held AS (
         SELECT h.case_id, array_agg(h.reason ORDER BY h.reason) AS reasons FROM holds h
-         WHERE h.scope = 'case' AND (h.released_at IS NULL OR h.released_at > :now)
-           AND h.case_id BETWEEN :first AND :last GROUP BY 1),
+         WHERE h.scope = 'case' AND (h.released_at IS NULL OR h.released_at > %(now)s)
+           AND h.case_id BETWEEN %(first)s AND %(last)s GROUP BY 1),
     called AS (
         SELECT case_id, count(*) AS days
-          FROM (SELECT DISTINCT e.case_id, CAST(e.at AT TIME ZONE :zone AS date)
+          FROM (SELECT DISTINCT e.case_id, CAST(e.at AT TIME ZONE %(zone)s AS date)
                   FROM ledger_entries e JOIN chosen ON chosen.id = e.case_id
-                 WHERE e.channel = 'call' AND e.at <= :now AND e.case_id BETWEEN :first AND :last) AS each
+                 WHERE e.channel = 'call' AND e.at <= %(now)s
+                   AND e.case_id BETWEEN %(first)s AND %(last)s) AS each
          GROUP BY case_id),
     written AS (
         SELECT e.case_id, min(e.received_on) AS received_on
           FROM ledger_entries e JOIN chosen ON chosen.id = e.case_id
-         WHERE e.channel = 'letter' AND e.received_on IS NOT NULL AND e.case_id BETWEEN :first AND :last
+         WHERE e.channel = 'letter' AND e.received_on IS NOT NULL AND e.case_id BETWEEN %(first)s AND %(last)s
          GROUP BY e.case_id)
-    SELECT c.id, c.debtor_id, c.client_id, c.state, LEAST(c.outstanding_fen, :small) AS outstanding_fen,
+    SELECT c.id, c.debtor_id, c.client_id, c.state, LEAST(c.outstanding_fen, %(small)s) AS outstanding_fen,
            c.balance_as_of, c.daily_visit_cap, cardinality(c.special_flags) > 0 AS is_flagged,
            c.reviewed_at IS NOT NULL AS is_reviewed, c.special_note <> '' AS has_note,
            c.note_acknowledged_at IS NOT NULL AS is_acknowledged, d.hardship,
@@ -193,7 +194,7 @@ _ROWS: Final = sa.text(
            best.stop_contact, best.is_sensitive,
            COALESCE(best.id IN (SELECT id FROM near_sensitive), false) AS is_near_sensitive,
            of_debtor.reasons AS debtor_holds, of_case.reasons AS case_holds,
-           LEAST(COALESCE(called.days, 0), :most_call_days) AS call_days, written.received_on
+           LEAST(COALESCE(called.days, 0), %(most_call_days)s) AS call_days, written.received_on
       FROM chosen c JOIN debtors d ON d.id = c.debtor_id
       LEFT JOIN best ON best.case_id = c.id
       LEFT JOIN debtor_held of_debtor ON of_debtor.debtor_id = c.debtor_id
@@ -202,7 +203,6 @@ _ROWS: Final = sa.text(
       LEFT JOIN written ON written.case_id = c.id
      ORDER BY c.id
     """
-)
 
 
 def situation(row: Row, page: Page) -> Situation:
@@ -259,7 +259,7 @@ def _grouped(
     if case_ids is not None:
         query = query.where(query.selected_columns["debtor_id"].in_(_DEBTORS.bindparams(ids=case_ids)))
     found: defaultdict[UUID, list[Any]] = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         found[row[0]].append(read(row))
     return found
 
