@@ -58,7 +58,8 @@ class Segment:
 class EvidenceFact:
     """One file: what the phone promised, what has arrived, what the inspection found.
 
-    `transcript` is None as long as no engine has heard it, and empty where one heard nothing.
+    `transcript` is None as long as no engine has heard it, and empty where one heard nothing. `clock_showed`
+    is what the phone's own clock, right or wrong, showed at the beginning and the end of the capture.
     """
 
     id: UUID
@@ -72,6 +73,7 @@ class EvidenceFact:
     sound: Sound | None = None
     failed: str | None = None
     transcript: tuple[Segment, ...] | None = None
+    clock_showed: tuple[datetime, datetime] | None = None
 
     @property
     def is_here(self) -> bool:

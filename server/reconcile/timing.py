@@ -44,13 +44,18 @@ def _time_apart(one: EvidenceFact, facts: VisitFacts) -> timedelta | None:
 
 
 def photo_time_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """The time inside a photo is not the time of its capture (C14)."""
+    """The time inside a photo is neither that of its capture nor what the phone's clock showed then (C14).
+
+    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar.
+    """
     for one in facts.evidence:
         if one.image is None or one.image.taken_at is None or one.captured_from is None:
             continue
         if one.captured_until is None:
             continue
         apart = _outside(one.image.taken_at, one.captured_from.earliest, one.captured_until.latest)
+        if one.clock_showed is not None:
+            apart = min(apart, _outside(one.image.taken_at, *one.clock_showed))
         if apart > limits.time:
             yield Finding(
                 check="photo-time-differs",

@@ -157,6 +157,17 @@ FABRICATIONS = [
         "photo-time-differs",
         with_evidence(a_recording(), a_photo(image=Image(taken_at=TEN - timedelta(days=1)))),
     ),
+    (
+        "photo-of-yesterday-whatever-the-clock-showed",
+        "photo-time-differs",
+        with_evidence(
+            a_recording(),
+            a_photo(
+                image=Image(taken_at=TEN - timedelta(days=1)),
+                clock_showed=(SOON - timedelta(hours=8), SOON - timedelta(hours=8)),
+            ),
+        ),
+    ),
     ("claims-to-come-earlier", "stay-differs", with_account(arrived_at=TEN - minutes(45))),
     ("claims-to-stay-longer", "stay-differs", with_account(left_at=TEN + minutes(90))),
     ("short-recording", "recording-too-short", with_evidence(a_photo(), a_recording(seconds=60, speech=20))),
@@ -222,6 +233,16 @@ def test_a_fabrication_is_found(check: str, changes: dict[str, Any]) -> None:
 
 
 HONEST_NOISE = [
+    (
+        "photo-says-what-the-wrong-clock-showed",
+        with_evidence(
+            a_recording(),
+            a_photo(
+                image=Image(taken_at=SOON - timedelta(hours=8)),
+                clock_showed=(SOON - timedelta(hours=8), SOON - timedelta(hours=8)),
+            ),
+        ),
+    ),
     ("still-uploading", with_evidence(a_recording(), a_photo(state="uploading"))),
     ("gps-drift", {"check_in": Place(39.9120, 116.4640, accuracy_m=400)}),
     ("no-position", {"check_in": None, "check_out": None}),

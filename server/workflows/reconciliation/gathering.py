@@ -36,6 +36,7 @@ from server.workflows.contact_facts import load_elsewhere
 from server.workflows.reconciliation.elsewhere import reuses
 from server.workflows.reconciliation.heard_before import same_sounds
 from server.workflows.reconciliation.same_people import earlier_accounts, stops
+from server.workflows.reconciliation.shown_clocks import Shown, shown_clocks
 from server.workflows.reconciliation.transcripts import transcripts
 from server.workflows.standing_packs import active_pack, pack_of_case
 from sync.clock import Interval, Method
@@ -60,7 +61,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     evidence = db.session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
     ).all()
-    heard = transcripts(visit_id)
+    heard, shown = transcripts(visit_id), shown_clocks(visit_id)
     assigned = None if assignment is None else _team(assignment.id)
     revisions = tuple(_revision(account) for account in _accounts(visit_id))
     facts = VisitFacts(
@@ -75,7 +76,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         check_out=_place(visit.left_at_position),
         account=_live(revisions),
         revisions=revisions,
-        evidence=tuple(sorted((_evidence(one, heard) for one in evidence), key=lambda one: one.id)),
+        evidence=tuple(sorted((_evidence(one, heard, shown) for one in evidence), key=lambda one: one.id)),
         account_due_at=_account_due(visit, pack),
         evidence_due_at=visit.evidence_due_at,
         reuses=reuses(visit_id, distance=LIMITS.picture_distance),
@@ -165,7 +166,9 @@ def _place(position: Mapping[str, Any] | None) -> Place | None:
     )
 
 
-def _evidence(one: Evidence, heard: Mapping[UUID, tuple[Segment, ...]]) -> EvidenceFact:
+def _evidence(
+    one: Evidence, heard: Mapping[UUID, tuple[Segment, ...]], shown: Mapping[UUID, Shown]
+) -> EvidenceFact:
     inspection = one.inspection or {}
     sound = inspection.get("sound")
     return EvidenceFact(
@@ -180,6 +183,7 @@ def _evidence(one: Evidence, heard: Mapping[UUID, tuple[Segment, ...]]) -> Evide
         sound=None if sound is None else Sound(sound["duration_seconds"], sound["speech_seconds"]),
         failed=inspection.get("failed"),
         transcript=heard.get(one.id),
+        clock_showed=shown.get(one.id),
     )
 
 
