@@ -19,8 +19,21 @@ from server.reconcile.narrative.clauses import negations, plain
 
 NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
 RECORDINGS: Final = ("audio", "video")
-_ANNOUNCED: Final = re.compile("录音|录像|录影|全程记录")
-_ROLE: Final = re.compile("委托|受托|代表.{0,6}(?:银行|卡中心)|授权|外包|合作机构|催收公司|我们公司是")
+UNDERSTOOD: Final = 0.85  # of the speech in a recording; below, what was not heard may have been said
+# An engine's slip is most often another character of the same sound.
+_SOUNDS: Final = (
+    "录路陆鹿露", "音因阴银印引", "像象向相", "影映应", "委伪为位围", "托拖脱", "受授收", "权全", "行航型",
+)  # fmt: skip
+
+
+def _sounding(words: str) -> re.Pattern[str]:
+    """Compile a pattern whose characters may be heard as others of their sound."""
+    alike = {one: f"[{group}]" for group in _SOUNDS for one in group}
+    return re.compile("".join(alike.get(one, one) for one in words))
+
+
+_ANNOUNCED: Final = _sounding("录音|录像|录影|全程记录")
+_ROLE: Final = _sounding("委托|受托|代表.{0,6}(?:银行|卡中心)|授权|外包|合作机构|催收公司|我们公司是")
 _SELF: Final = re.compile("我就是|我是本人|是我本人|我本人|本人就是")
 _SOMEBODY_ELSE: Final = re.compile(
     "我是(?:他|她)(?:的)?(?:爱人|老婆|妻子|老公|丈夫|妈|母亲|爸|父亲|儿子|女儿|哥|姐|弟|妹|邻居|同事|室友|房东)"
@@ -87,9 +100,17 @@ def _finding(
     )
 
 
+def _is_understood(facts: VisitFacts) -> bool:
+    """Whether nearly all that is spoken in the recordings became words: only then is silence an answer."""
+    recordings = [one for one in facts.evidence if one.transcript is not None and one.sound is not None]
+    spoken = sum(one.sound.speech_seconds for one in recordings if one.sound)
+    written = sum(part.end - part.start for one in recordings for part in one.transcript or ())
+    return written >= spoken * UNDERSTOOD
+
+
 def announcement_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The account says that the recording was announced, and nobody is heard to say so (C1, B23)."""
-    if boxes(facts).get("recording_announced") and not deaf(facts, limits):
+    if boxes(facts).get("recording_announced") and not deaf(facts, limits) and _is_understood(facts):
         said = heard(facts)
         if not any(_says(_ANNOUNCED, one) for one in said):
             yield _finding(
@@ -104,7 +125,9 @@ def announcement_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]
 
 def role_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The debtor was met, and nobody is heard to say for whom the team comes (C1)."""
-    if boxes(facts).get("met") in ("debtor", "liable_person") and not deaf(facts, limits):
+    if boxes(facts).get("met") not in ("debtor", "liable_person") or deaf(facts, limits):
+        return
+    if _is_understood(facts):
         said = heard(facts)
         if not any(_says(_ROLE, one) for one in said):
             yield _finding("role-not-heard", "identity_shown", said[0], severity="minor", weight=NOT_HEARD)
@@ -120,7 +143,7 @@ def _says(words: re.Pattern[str], one: Heard) -> bool:
 def promise_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Sums, or days, are spoken of, and the promised one is not among them (C1)."""
     promise = boxes(facts).get("promise")
-    if promise is None or facts.account is None or deaf(facts, limits):
+    if promise is None or facts.account is None or deaf(facts, limits) or not _is_understood(facts):
         return
     wanted: Mapping[Kind, str] = {"amount": str(promise["amount_fen"]), "date": str(promise["due_on"])}
     day = claimed_day(facts, facts.account)

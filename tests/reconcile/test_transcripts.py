@@ -28,7 +28,7 @@ def heard(*words: str, **claims: Any) -> list[Finding]:
 
 
 def judged(*words: str, **claims: Any) -> Any:
-    recording = a_recording(transcript=a_transcript(*words))
+    recording = a_recording(speech=9 * len(words), transcript=a_transcript(*words))
     changes = with_account(narrative="", **claims) | {"evidence": (BADGE, a_photo(), recording)}
     return reconcile(replace(HONEST, **changes), Limits())
 
@@ -103,6 +103,22 @@ def test_what_the_recording_does_not_bear_out_is_found_with_the_second(
     assert findings[check].confidence < 0.6
 
 
+def test_what_nobody_understood_may_have_been_said() -> None:
+    words = ("您什么时候方便还一下呢，我们可以等您几天。", "没什么别的事情，你慢慢说，不着急不着急。")
+    half_heard = a_recording(speech=18 / 0.8, transcript=a_transcript(*words))
+    all_heard = a_recording(speech=18 / 0.9, transcript=a_transcript(*words))
+    found = [
+        {one.check for one in reconcile(replace(HONEST, evidence=(BADGE, a_photo(), one)), Limits()).findings}
+        for one in (half_heard, all_heard)
+    ]
+
+    assert found == [set(), {"announcement-not-heard", "role-not-heard"}]
+
+
+def test_another_character_of_the_same_sound_is_no_silence() -> None:
+    assert heard("你好，我们受因行伪托，这是工作证，您是业主吧？", "先跟您说一声，本次谈话全程路因。") == []
+
+
 HEARD_WELL = [
     (*OPENING, "我就是本人，他不在家那是我弟弟。"),
     (*OPENING, "我十二月五号还五千。"),
@@ -157,10 +173,14 @@ OURS = [
     ("third-party-pays", "要求父母还款。"),
     ("smoking-and-drinking", "我们喝酒后上门。"),
     ("indecent", "我们发了合成照片。"),
+    ("threat", "债务人称没钱，警告他后果自负。"),
+    ("third-party-pays", "债务人称没钱。让其妻子代还。"),
+    ("authorities", "告诉他不还要坐牢。"),
+    ("answered-with-abuse", "搭档忍不住回骂。"),
 ]
 
 
-@pytest.mark.parametrize(("topic", "words"), OURS, ids=[row[0] for row in OURS])
+@pytest.mark.parametrize(("topic", "words"), OURS, ids=[f"{row[0]}-{n}" for n, row in enumerate(OURS)])
 def test_what_the_visitors_say_or_do_counts(topic: str, words: str) -> None:
     assert topic in {place.topic.slug for place in forbidden_in(words, "words")}
 

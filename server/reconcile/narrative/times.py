@@ -31,6 +31,8 @@ _ABOUT_AFTER: Final = re.compile(r"左右|上下|前后|许")
 _ABOUT_BEFORE: Final = re.compile(r"(?:约|大约|大概)$")
 _LONE_AFTER: Final = re.compile(r"\s*(?:到|离|走|左右|钟|上门|出发|抵达|才|来|结束|返|撤|出来|一次)")
 _LONE_BEFORE: Final = re.compile(r"(?:约|在|于|到|至|从|差不多|大概)$")
+_UNTIL: Final = re.compile(r"(?:直到|等到|待到)$")
+_THEN_LEFT: Final = re.compile(r"\s*才?(?:离开|离场|离去|撤离|撤走|返回|告辞|结束)")
 _RANGE: Final = re.compile(r"\s*(?:[-—~～–]+|至|到)\s*")
 _ONLY_DATE: Final = re.compile(r"[\s\d年月日号/.:-]*|今日|今天|本日")
 MIDDAY: Final = 12
@@ -124,6 +126,8 @@ def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -
         return None
     clause = clauses[place]
     before, after = text[clause.start : match.start()], text[match.end() : clause.end]
+    if _UNTIL.search(before) and _THEN_LEFT.match(after):
+        return "left"
     if finder("visit_times", "not_of_the_visit").search(before):
         return "time"
     if told := _role(after, is_first=True):

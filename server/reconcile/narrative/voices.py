@@ -20,6 +20,8 @@ _POSSESSED: Final = finder("debtor", "possessed")
 _US: Final = finder("us")
 _WE_ASK: Final = re.compile(f"(?:已经|已|均已|再次|随后|并)?(?:{pattern(WORDS['us']['asks'])})")
 _SPEECH: Final = finder("speech")
+# Whoever is spoken of as 他 or 其 right after being asked or told is not the one who asks.
+_SPOKEN_OF: Final = re.compile("他|她|其|对方")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,11 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     text = clause.text
     asks = _WE_ASK.match(text.strip())
     debtors = tuple(debtors_in(text))
-    if asks and (inherited in ("unknown", "us") or any(one.start() <= asks.end() + 2 for one in debtors)):
+    if asks and (
+        inherited in ("unknown", "us")
+        or any(one.start() <= asks.end() + 2 for one in debtors)
+        or _SPOKEN_OF.match(text.lstrip(), asks.end())
+    ):
         return Voiced(clause, "us", asks.end(), names_subject=False)
     ours = () if goes_on and inherited != "us" else _US.finditer(text)
     named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
