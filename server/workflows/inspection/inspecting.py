@@ -33,21 +33,28 @@ def inspect_evidence(*, now: datetime, evidence_id: str) -> None:
     store = current_store()
     with local_copy(store, key) as path:
         found = inspect(path, claimed_mime=claimed_mime)
+    keep_inspection(UUID(evidence_id), found, key=key, now=now)
+
+
+def keep_inspection(evidence_id: UUID, found: Inspection, *, key: str, now: datetime) -> None:
+    """Store what was found in the bytes under `key`, and set going what follows from it."""
+    store = current_store()
     thumbnail_key = _put(store, f"thumbnails/{evidence_id}", found.thumbnail)
     rendition_key = _put(store, f"renditions/{evidence_id}", found.display)
+    name = str(evidence_id)
     with transaction() as session:
-        evidence = session.get_one(Evidence, UUID(evidence_id), with_for_update=True, populate_existing=True)
+        evidence = session.get_one(Evidence, evidence_id, with_for_update=True, populate_existing=True)
         if evidence.storage_key != key:
             return
         evidence.inspection = found.to_json()
         _keep_prints(session, evidence.id, found)
         evidence.thumbnail_key = thumbnail_key
         if needs_rendition(found):
-            enqueue("render_recording", queueing_lock=f"render-{evidence_id}", evidence_id=evidence_id)
+            enqueue("render_recording", queueing_lock=f"render-{name}", evidence_id=name)
         else:
             evidence.rendition_key = rendition_key
         if found.sound is not None and current_transcriber() is not None:
-            enqueue("transcribe_evidence", queueing_lock=f"transcribe-{evidence_id}", evidence_id=evidence_id)
+            enqueue("transcribe_evidence", queueing_lock=f"transcribe-{name}", evidence_id=name)
         evidence.inspected_at = now
         reconcile_later(evidence)
         compare_later(evidence)

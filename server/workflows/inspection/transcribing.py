@@ -35,13 +35,20 @@ def transcribe_evidence(*, now: datetime, evidence_id: str) -> None:
         return
     release_connection()
     heard, failed = _hear(engine, key, inspection)
+    keep_transcript(UUID(evidence_id), heard, key=key, engine=engine.name, failed=failed, now=now)
+
+
+def keep_transcript(
+    evidence_id: UUID, heard: Transcription, *, key: str, engine: str, failed: str | None, now: datetime
+) -> None:
+    """Store what an engine heard in the bytes under `key` in place of what was heard before; judge again."""
     with transaction() as session:
-        evidence = session.get_one(Evidence, UUID(evidence_id), with_for_update=True, populate_existing=True)
+        evidence = session.get_one(Evidence, evidence_id, with_for_update=True, populate_existing=True)
         if evidence.storage_key != key:
             return
         session.execute(sa.delete(Transcript).where(Transcript.evidence_id == evidence.id))
         transcript = Transcript(
-            evidence_id=evidence.id, engine=engine.name, language=heard.language, made_at=now, failed=failed
+            evidence_id=evidence.id, engine=engine, language=heard.language, made_at=now, failed=failed
         )
         session.add(transcript)
         session.flush()
