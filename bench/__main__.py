@@ -15,6 +15,7 @@ BENCHES = (
     "phones",
     "narratives",
     "audit",
+    "reconciliation",
 )
 
 
