@@ -11,13 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
+from sync.cancelling import CancelToken
+from sync.client import SyncClient
 from sync.envelope import DeviceKey, PublicKey, digest, keyid_of
+from sync.events import Event
+from sync.outbox import Outbox, QueuedFile
 from sync.protocol import RECEIPT, PushedItem
 from sync.wire import read_batch, write_instant
-from tests.sync.made import NOON
+from tests.sync.made import NOON, a_clock
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Fault = Callable[[Handler, httpx.Request], httpx.Response]
@@ -190,3 +195,45 @@ class FakeOffice:
     def forget(self, path: str) -> None:
         """Lose an upload, as when it expired."""
         del self.files[path]
+
+
+def saying(status: int, content: bytes, media_type: str = "application/json", **headers: str) -> Fault:
+    """Answer every request with these bytes."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=content, headers={"Content-Type": media_type, **headers})
+
+    return fault
+
+
+def client(
+    outbox: Outbox,
+    office: FakeOffice,
+    *,
+    on_event: Callable[[Event], None] = lambda event: None,
+    cancel: CancelToken | None = None,
+) -> SyncClient:
+    """The phone's client, with the app's wishes."""
+    return SyncClient(
+        outbox=outbox,
+        http=office.client(),
+        server_key=office.public_key,
+        read_clock=a_clock,
+        on_anchor=lambda anchor, rtt_ms: outbox.remember(anchor={**anchor, "rtt_ms": rtt_ms}),
+        on_doubt=lambda doubt: None,
+        monotonic_ms=lambda: 0,
+        on_event=on_event,
+        token="secret",
+        cancel=cancel or CancelToken(),
+    )
+
+
+def arrived(office: FakeOffice, file: QueuedFile) -> bytes:
+    """What the office has of a file."""
+    return bytes(office.files[f"/api/v1/files/{file.evidence_id}"])
+
+
+def a_change(**facts: Any) -> dict[str, Any]:
+    """One row of a page."""
+    change = {"scope": "staff:1", "kind": "assignment", "id": str(uuid4()), "op": "put", "rev": 1, "body": {}}
+    return change | facts

@@ -1,18 +1,20 @@
-"""Made for tests of the pure library: readings, items, and phones that exist only in memory."""
+"""Made for tests of the pure library: readings, items, files, and phones that exist only in memory."""
 
 import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sync.envelope import DeviceKey, digest
-from sync.outbox import Outbox, Sealed
+from sync.outbox import Outbox, QueuedFile, Sealed
 from sync.protocol import ITEM, Clock, Item, PushedItem, uuid7
 from sync.wire import write_item
 
 NOON = datetime(2026, 11, 24, 4, tzinfo=UTC)
 DEVICE = UUID("01890000-0000-7000-8000-000000000001")
 VISITOR = UUID("01890000-0000-7000-8000-000000000002")
+KEY = DeviceKey.generate()
 
 
 def a_clock(**facts: Any) -> Clock:
@@ -57,3 +59,15 @@ def append(outbox: Outbox, key: DeviceKey, **facts: Any) -> Sealed:
 def sha(text: str) -> bytes:
     """A digest that stands for something named."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def a_file(outbox: Outbox, folder: Path, content: bytes, *, name: str = "photo") -> QueuedFile:
+    """A captured file with its promise."""
+    path = folder / name
+    path.write_bytes(content)
+    file = QueuedFile(uuid4(), path, hashlib.sha256(content).hexdigest(), len(content), "image/jpeg", None)
+    sealed = append(outbox, KEY)
+    outbox.append(
+        lambda seq, prev: Sealed(uuid4(), "visit.evidence", sealed.digest, sealed.envelope), file=file
+    )
+    return file

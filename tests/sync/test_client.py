@@ -1,21 +1,21 @@
 """A phone on every kind of bad network: nothing is lost, nothing believed that is not the office's."""
 
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
-from sync.client import Report, SyncClient, SyncFault
-from sync.envelope import DeviceKey
-from sync.outbox import Outbox, QueuedFile, Sealed
+from sync.client import Report, SyncFault
+from sync.outbox import Outbox
 from sync.sending import CHUNK_BYTES
 from tests.sync.fake_office import (
     FakeOffice,
     Fault,
+    a_change,
     answering,
+    arrived,
+    client,
     cut_answer,
     cut_upload,
     lose_answer,
@@ -24,9 +24,8 @@ from tests.sync.fake_office import (
     redirect,
     well,
 )
-from tests.sync.made import a_clock, append
+from tests.sync.made import KEY, a_file, append
 
-KEY = DeviceKey.generate()
 BROKEN: dict[str, Fault] = {
     "request lost": lose_request,
     "answer lost": lose_answer,
@@ -43,50 +42,10 @@ BROKEN: dict[str, Fault] = {
 }
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    outbox = Outbox(tmp_path / "outbox.sqlite")
-    yield outbox
-    outbox.close()
-
-
-@pytest.fixture
-def office() -> FakeOffice:
-    return FakeOffice()
-
-
-def client(outbox: Outbox, office: FakeOffice) -> SyncClient:
-    return SyncClient(
-        outbox=outbox,
-        http=office.client(),
-        server_key=office.public_key,
-        read_clock=a_clock,
-        on_anchor=lambda anchor, rtt_ms: outbox.remember(anchor={**anchor, "rtt_ms": rtt_ms}),
-        on_doubt=lambda doubt: None,
-        monotonic_ms=lambda: 0,
-    )
-
-
-def a_file(outbox: Outbox, folder: Path, content: bytes, *, name: str = "photo") -> QueuedFile:
-    """A captured file with its promise."""
-    path = folder / name
-    path.write_bytes(content)
-    file = QueuedFile(uuid4(), path, hashlib.sha256(content).hexdigest(), len(content), "image/jpeg", None)
-    sealed = append(outbox, KEY)
-    outbox.append(
-        lambda seq, prev: Sealed(uuid4(), "visit.evidence", sealed.digest, sealed.envelope), file=file
-    )
-    return file
-
-
 def send_files(outbox: Outbox, office: FakeOffice) -> Report:
     report = Report()
     client(outbox, office).send_media(report)
     return report
-
-
-def arrived(office: FakeOffice, file: QueuedFile) -> bytes:
-    return bytes(office.files[f"/api/v1/files/{file.evidence_id}"])
 
 
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
@@ -189,11 +148,6 @@ def test_receipts_of_another_office_are_not_receipts(outbox: Outbox, office: Fak
         impostor.push(Report())
 
     assert outbox.count_waiting() == (1, 0)
-
-
-def a_change(**facts: Any) -> dict[str, Any]:
-    change = {"scope": "staff:1", "kind": "assignment", "id": str(uuid4()), "op": "put", "rev": 1, "body": {}}
-    return change | facts
 
 
 def test_pages_are_pulled_until_there_are_no_more(outbox: Outbox, office: FakeOffice) -> None:

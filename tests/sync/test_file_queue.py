@@ -2,7 +2,6 @@
 
 import random
 from collections import deque
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -16,13 +15,6 @@ from sync.wire import write_instant
 from tests.sync.made import NOON, append
 
 KEY = DeviceKey.generate()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    outbox = Outbox(tmp_path / "outbox.sqlite")
-    yield outbox
-    outbox.close()
 
 
 def queue(outbox: Outbox, size: int, *, is_urgent: bool = False) -> UUID:

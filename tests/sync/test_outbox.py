@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -23,13 +22,6 @@ from sync.wire import write_instant
 from tests.sync.made import NOON, append
 
 KEY = DeviceKey.generate()
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    outbox = Outbox(tmp_path / "outbox.sqlite")
-    yield outbox
-    outbox.close()
 
 
 def applied(sealed: Sealed, **facts: Any) -> dict[str, Any]:

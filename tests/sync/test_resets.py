@@ -1,0 +1,136 @@
+"""A phone that holds something else than the office thinks starts over; newer words do not stop it."""
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from sync.client import Report, SyncFault
+from sync.events import (
+    Event,
+    FeedReset,
+)
+from sync.feed import digest_of
+from sync.outbox import Outbox
+from tests.sync.fake_office import (
+    FakeOffice,
+    Handler,
+    a_change,
+    answering,
+    client,
+    saying,
+)
+from tests.sync.made import KEY, append
+
+# Resets.
+
+
+def test_a_phone_that_holds_something_else_than_the_office_thinks_starts_over_once(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    stray, true = uuid4(), a_change(rev=4)
+    told = {"staff:1": digest_of([("assignment", UUID(true["id"]), 4)])}
+    sealed = append(outbox, KEY)
+    client(outbox, office).push(Report())
+    office.items.clear()
+    office.pages = [
+        office.page(changes=[a_change(id=str(stray))], scope_digest=told),
+        office.page(changes=[true], cursor="c2", scope_digest=told),
+    ]
+    events: list[Event] = []
+
+    client(outbox, office, on_event=events.append).session()
+
+    assert [name for name, _, _ in outbox.entities("assignment")] == [UUID(true["id"])]
+    assert [event for event in events if isinstance(event, FeedReset)] == [FeedReset("differs")]
+    assert list(office.items) == [str(sealed.item_id)]  # whatever the reason, it may be a restored office
+
+
+def test_a_difference_that_starting_over_does_not_mend_is_not_mended_for_ever(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    office.page = lambda **facts: FakeOffice.page(office, scope_digest={"staff:1": "ff" * 32}, **facts)  # type: ignore[method-assign]
+    events: list[Event] = []
+
+    for _ in range(5):
+        client(outbox, office, on_event=events.append).pull(Report())
+
+    assert len([event for event in events if isinstance(event, FeedReset)]) == 1
+    assert len(office.requests) == 6
+
+
+def test_digests_that_agree_cost_nothing(outbox: Outbox, office: FakeOffice) -> None:
+    change = a_change(rev=9)
+    told = {"staff:1": digest_of([("assignment", UUID(change["id"]), 9)]), "everyone": digest_of([])}
+    office.pages = [office.page(changes=[change], scope_digest=told)]
+
+    was_reset = client(outbox, office).pull(Report())
+
+    assert (was_reset, len(office.requests)) == (False, 1)
+
+
+def test_an_office_that_resets_for_ever_ends_the_session(outbox: Outbox, office: FakeOffice) -> None:
+    outbox.apply([], cursor="old", seen={})
+    more = office.page(has_more=True)
+    reset = answering(410, "feed-reset")
+    office.faults = [reset, saying(200, json.dumps(more).encode()), reset]
+
+    with pytest.raises(SyncFault) as caught:
+        client(outbox, office).pull(Report())
+
+    assert caught.value.is_transient
+
+
+# What later releases may say.
+
+
+def test_words_of_a_later_day_do_not_stop_a_phone_of_today(outbox: Outbox, office: FakeOffice) -> None:
+    sealed = append(outbox, KEY)
+
+    def later(handle: Handler, request: httpx.Request) -> httpx.Response:
+        answer = json.loads(handle(request).content)
+        for one in answer["outcomes"]:
+            one |= {"outcome": "deferred", "flags": ["after_eclipse", 7], "hint": {"x": 1}}
+            one["receipt"]["log_index"] = 12
+        return httpx.Response(200, json=answer | {"new": [1], "anchor": None})
+
+    office.faults = [later]
+    office.pages = [office.page(changes=[a_change(kind="drone", why="new")], weather="fine", rescue_key=7)]
+
+    report = client(outbox, office).session()
+
+    assert outbox.count_waiting() == (0, 0)
+    (kept,) = outbox.outcomes()
+    assert (kept["id"], kept["outcome"], kept["flags"]) == (sealed.item_id, "deferred", ["after_eclipse"])
+    assert report.flags == ["after_eclipse"]
+    assert len(outbox.entities("drone")) == 1
+
+
+@pytest.mark.parametrize("flags", [None, 7, "x", {}])
+def test_flags_that_are_none_are_none(outbox: Outbox, office: FakeOffice, flags: Any) -> None:
+    append(outbox, KEY)
+
+    def odd(handle: Handler, request: httpx.Request) -> httpx.Response:
+        answer = json.loads(handle(request).content)
+        answer["outcomes"][0]["flags"] = flags
+        return httpx.Response(200, json=answer)
+
+    office.faults = [odd]
+
+    assert client(outbox, office).session().flags == []
+
+
+def test_a_phone_that_may_only_submit_still_gets_the_time(outbox: Outbox, office: FakeOffice) -> None:
+    append(outbox, KEY)
+    anchor = FakeOffice().page()["anchor"]
+
+    def with_anchor(handle: Handler, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=json.loads(handle(request).content) | {"anchor": anchor})
+
+    office.faults = [with_anchor, answering(403, "device-revoked")]
+
+    client(outbox, office).session()
+
+    assert outbox.fact("anchor").items() >= anchor.items()
