@@ -52,7 +52,7 @@ def create_app(config: Config) -> Flask:
     )
     file = config.transcriber_file
     app.extensions["transcriber"] = None if file is None else open_transcriber(file)
-    pii.configure(config.pii_keyset)
+    pii.configure(config.pii_keyset, file=config.keysets_file)
     if config.trusted_proxies:
         # Without this all of the agency would share one address, and one brute-force counter.
         hops = config.trusted_proxies

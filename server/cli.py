@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "create-admin": "server.commands.create_admin:create_admin",
     "make-secrets": "server.commands.settings:print_secrets",
     "check-config": "server.commands.settings:check_config",
+    "rotate-keys": "server.commands.keys:rotate_keys",
+    "retire-keys": "server.commands.keys:retire_keys",
     "verify": "server.commands.proof:verify_bundle",
     "check-log": "server.commands.check_log:check_log",
     "backup": "server.commands.backups:backup",

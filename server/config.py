@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tink
-from tink import aead, cleartext_keyset_handle
+from server.keysets import PII, BadKeysets, KeysetFile, new_keyset
 
 MIB = 1024 * 1024
 DEFAULT_RULE_PACK = "cn.law+cn.gbt.45251+cn.cba.2026+cn.house"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-SECRETS = ("SIGNING_KEY", "LINK_SECRET", "PII_KEYSET")
+SECRETS = ("SIGNING_KEY", "LINK_SECRET", PII)
+KEYSETS = (PII,)
+"""Those of the secrets that rotate; they may stand in a file of their own instead of the environment."""
 
 
 class BadConfig(Exception):
@@ -35,6 +36,7 @@ class Config:
     signing_seed: bytes = field(repr=False)
     link_secret: bytes = field(repr=False)
     pii_keyset: str = field(repr=False)
+    keysets_file: KeysetFile | None = None
     s3_endpoint_url: str | None = None
     s3_access_key: str | None = field(default=None, repr=False)
     s3_secret_key: str | None = field(default=None, repr=False)
@@ -66,8 +68,11 @@ class Config:
         """Read the settings; `var` holds what development generates. Raises BadConfig."""
         production = _stage(environ) == "production"
         known = {name: environ[name] for name in SECRETS if environ.get(name)}
+        keysets_file = _keysets_file(environ, known, default=None if production else var / "secrets.json")
         if not production:
             known = {**development_secrets(var), **known}
+        if keysets_file is not None:
+            known |= _keysets(keysets_file)
         missing = [name for name in SECRETS if name not in known]
         if missing:
             raise BadConfig(
@@ -87,7 +92,8 @@ class Config:
             media_store=environ.get("MEDIA_STORE") or str(var / "media"),
             signing_seed=_seed(known["SIGNING_KEY"]),
             link_secret=known["LINK_SECRET"].encode(),
-            pii_keyset=known["PII_KEYSET"],
+            pii_keyset=known[PII],
+            keysets_file=keysets_file,
             s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
             s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
             s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
@@ -100,6 +106,25 @@ class Config:
             pool_size=_integer(environ, "POOL_SIZE", 16),
             trusted_proxies=_integer(environ, "TRUSTED_PROXIES", 0),
         )
+
+
+def _keysets_file(
+    environ: Mapping[str, str], known: Mapping[str, str], *, default: Path | None
+) -> KeysetFile | None:
+    """Return the file that holds the keysets; None where they are environment variables."""
+    named = environ.get("KEYSETS_FILE")
+    given = [name for name in KEYSETS if name in known]
+    if named and given:
+        raise BadConfig(f"KEYSETS_FILE and {', '.join(given)} are both set: keep the file, unset the rest.")
+    path = Path(named) if named else default
+    return None if path is None or given else KeysetFile(path)
+
+
+def _keysets(file: KeysetFile) -> dict[str, str]:
+    try:
+        return {name: file.read(name) for name in KEYSETS}
+    except BadKeysets as fault:
+        raise BadConfig(str(fault)) from None
 
 
 def _stage(environ: Mapping[str, str]) -> str:
@@ -141,23 +166,10 @@ def _seed(encoded: str) -> bytes:
 
 def make_secrets() -> dict[str, str]:
     """Make a fresh set of secrets."""
-    aead.register()
-    keyset = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-    lines: list[str] = []
-
-    class Lines:
-        def write(self, text: str) -> int:
-            lines.append(text)
-            return len(text)
-
-        def flush(self) -> None:
-            return
-
-    cleartext_keyset_handle.write(tink.JsonKeysetWriter(Lines()), keyset)  # pyright: ignore[reportArgumentType]
     return {
         "SIGNING_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "LINK_SECRET": secrets.token_urlsafe(32),
-        "PII_KEYSET": json.dumps(json.loads("".join(lines))),
+        PII: new_keyset(),
     }
 
 

@@ -14,35 +14,55 @@ import tink
 from sqlalchemy.dialects.postgresql import BYTEA
 from tink import aead, cleartext_keyset_handle
 
-_cipher: aead.Aead | None = None
+from server.keysets import PII, KeysetFile, Ring
+
+_ring: Ring[aead.Aead] | None = None
 
 
-def configure(keyset: str) -> None:
-    """Set the process's keyset (Tink JSON). Called once by the app factory."""
-    global _cipher
-    aead.register()
-    _cipher = _open(keyset)
+def configure(keyset: str, *, file: KeysetFile | None = None) -> None:
+    """Set the process's keyset (Tink JSON), and the file it follows. Called once by the app factory."""
+    global _ring
+    _ring = Ring(PII, keyset, file, _open)
 
 
 @lru_cache(maxsize=4)
 def _open(keyset: str) -> aead.Aead:
+    aead.register()
     return cleartext_keyset_handle.read(tink.JsonKeysetReader(keyset)).primitive(aead.Aead)
 
 
-def _ready() -> aead.Aead:
-    if _cipher is None:
+def _ready() -> Ring[aead.Aead]:
+    if _ring is None:
         raise RuntimeError("pii.configure() was not called: start through server.app.create_app")
-    return _cipher
+    return _ring
 
 
 def encrypt(column: str, text: str) -> bytes:
     """Encrypt a value for a column named "table.column"."""
-    return _ready().encrypt(text.encode(), column.encode())
+    return _ready().primitive().encrypt(text.encode(), column.encode())
 
 
 def decrypt(column: str, ciphertext: bytes) -> str:
-    """Decrypt a value of a column. tink.TinkError if it is not ours, altered, or of another column."""
-    return _ready().decrypt(ciphertext, column.encode()).decode()
+    """Decrypt a value of a column. tink.TinkError if it is not ours, altered, or of another column.
+
+    What a newer key wrote is read as soon as it is met: the keyset is looked at again before giving up.
+    """
+    ring = _ready()
+    known = ring.primitive()
+    try:
+        return known.decrypt(ciphertext, column.encode()).decode()
+    except tink.TinkError:
+        ring.look_again()
+        if ring.primitive() is known:
+            raise
+    return ring.primitive().decrypt(ciphertext, column.encode()).decode()
+
+
+def writing_keyset() -> str:
+    """Return the keyset that this process encrypts with now."""
+    ring = _ready()
+    ring.look_again()
+    return ring.text
 
 
 class Encrypted(sa.types.TypeDecorator[str]):

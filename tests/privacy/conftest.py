@@ -1,0 +1,43 @@
+"""Keysets in a file, as an operator keeps them, and the environment of the operator's shell."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from server import pii
+from server.config import KEYSETS, Config
+from server.keysets import KeysetFile
+from tests.conftest import SECRETS
+
+
+@pytest.fixture
+def keysets(app: Flask, config: Config, tmp_path: Path) -> Iterator[KeysetFile]:
+    """The file; this process, which stands for a running web process, follows it until the test ends."""
+    file = KeysetFile(tmp_path / "keysets.json")
+    file.path.write_text(json.dumps({name: SECRETS[name] for name in KEYSETS}))
+    pii.configure(config.pii_keyset, file=file)
+    yield file
+    pii.configure(config.pii_keyset)
+
+
+@pytest.fixture
+def environ(app: Flask, config: Config, tmp_path: Path) -> dict[str, str]:
+    """The environment of an operator's shell on the test's database, with the keysets as variables."""
+    return {
+        **os.environ,
+        **SECRETS,
+        "DATABASE_URL": config.libpq_url,
+        "FIELDVISIT_VAR": str(tmp_path),
+        "LOG_LEVEL": "ERROR",
+    }
+
+
+@pytest.fixture
+def filed(environ: dict[str, str], keysets: KeysetFile) -> dict[str, str]:
+    """The same with the keysets in the file."""
+    kept = {name: value for name, value in environ.items() if name not in KEYSETS}
+    return {**kept, "KEYSETS_FILE": str(keysets.path)}
