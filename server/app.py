@@ -15,7 +15,7 @@ from flask_migrate import Migrate
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from server import api, jobs, logs, metrics, models, pii
+from server import api, blind, jobs, logs, metrics, models, pii
 from server.api import health, problems
 from server.api.transport import Api
 from server.clock import Clock
@@ -53,6 +53,7 @@ def create_app(config: Config) -> Flask:
     file = config.transcriber_file
     app.extensions["transcriber"] = None if file is None else open_transcriber(file)
     pii.configure(config.pii_keyset, file=config.keysets_file)
+    blind.configure(config.lookup_keyset, file=config.keysets_file)
     if config.trusted_proxies:
         # Without this all of the agency would share one address, and one brute-force counter.
         hops = config.trusted_proxies

@@ -5,6 +5,7 @@ Read once from the environment, typed, frozen. In development missing secrets ar
 """
 
 import base64
+import fcntl
 import json
 import os
 import secrets
@@ -12,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.keysets import PII, BadKeysets, KeysetFile, new_keyset
+from server.keysets import LOOKUP, PII, BadKeysets, KeysetFile, new_keyset, replace_file
 
 MIB = 1024 * 1024
 DEFAULT_RULE_PACK = "cn.law+cn.gbt.45251+cn.cba.2026+cn.house"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-SECRETS = ("SIGNING_KEY", "LINK_SECRET", PII)
-KEYSETS = (PII,)
+SECRETS = ("SIGNING_KEY", "LINK_SECRET", PII, LOOKUP)
+KEYSETS = (PII, LOOKUP)
 """Those of the secrets that rotate; they may stand in a file of their own instead of the environment."""
 
 
@@ -36,6 +37,7 @@ class Config:
     signing_seed: bytes = field(repr=False)
     link_secret: bytes = field(repr=False)
     pii_keyset: str = field(repr=False)
+    lookup_keyset: str = field(repr=False)
     keysets_file: KeysetFile | None = None
     s3_endpoint_url: str | None = None
     s3_access_key: str | None = field(default=None, repr=False)
@@ -93,6 +95,7 @@ class Config:
             signing_seed=_seed(known["SIGNING_KEY"]),
             link_secret=known["LINK_SECRET"].encode(),
             pii_keyset=known[PII],
+            lookup_keyset=known[LOOKUP],
             keysets_file=keysets_file,
             s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
             s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
@@ -169,7 +172,8 @@ def make_secrets() -> dict[str, str]:
     return {
         "SIGNING_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "LINK_SECRET": secrets.token_urlsafe(32),
-        PII: new_keyset(),
+        PII: new_keyset(PII),
+        LOOKUP: new_keyset(LOOKUP),
     }
 
 
@@ -190,4 +194,19 @@ def development_secrets(var: Path) -> dict[str, str]:
             pass
         finally:
             draft.unlink()
-    return json.loads(path.read_text())
+    known = json.loads(path.read_text())
+    return known if set(SECRETS) <= set(known) else _completed(path)
+
+
+def _completed(path: Path) -> dict[str, str]:
+    """Add what a newer release needs to the secrets of an older one, once, whoever else is starting."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        known = json.loads(path.read_text())
+        whole = {**make_secrets(), **known}
+        if whole != known:
+            replace_file(path, json.dumps(whole))
+    finally:
+        os.close(folder)
+    return whole

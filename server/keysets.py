@@ -2,7 +2,7 @@
 
 A keyset is Tink's JSON. Its keys stand in the order in which they were made, so it shows by itself how far a
 rotation has come (`stage_of`). Where keysets are kept in a file (KEYSETS_FILE: a JSON object, a member each),
-a running process looks at it once a second and whenever it meets a key it does not know; an environment
+a running process looks at it twice a second and whenever it meets a key it does not know; an environment
 variable never changes under a process, so there the operator restarts everything between the stages.
 """
 
@@ -18,10 +18,12 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import structlog
 import tink
-from tink import aead, cleartext_keyset_handle
+from tink import aead, cleartext_keyset_handle, prf
 
 PII: Final = "PII_KEYSET"
-LOOK_EVERY_SECONDS: Final = 1.0
+LOOKUP: Final = "LOOKUP_KEYSET"
+TEMPLATES: Final = {PII: aead.aead_key_templates.AES256_GCM, LOOKUP: prf.prf_key_templates.HMAC_SHA256}
+LOOK_EVERY_SECONDS: Final = 0.5
 Primitive = TypeVar("Primitive")
 Stage = Literal["settled", "added", "rotating"]
 
@@ -32,9 +34,10 @@ class BadKeysets(Exception):
     """The keysets cannot be read or written; the message says what to mend."""
 
 
-def new_keyset(template: Any = aead.aead_key_templates.AES256_GCM) -> str:
-    """Make a keyset of one key."""
+def new_keyset(name: str) -> str:
+    """Make a keyset of one key: to encrypt with, or to look up by."""
     aead.register()
+    prf.register()
     lines: list[str] = []
 
     class Lines:
@@ -45,7 +48,7 @@ def new_keyset(template: Any = aead.aead_key_templates.AES256_GCM) -> str:
         def flush(self) -> None:
             return
 
-    handle = tink.new_keyset_handle(template)
+    handle = tink.new_keyset_handle(TEMPLATES[name])
     cleartext_keyset_handle.write(tink.JsonKeysetWriter(Lines()), handle)  # pyright: ignore[reportArgumentType]
     return json.dumps(json.loads("".join(lines)))
 
@@ -62,7 +65,7 @@ def older_of(keyset: str) -> list[int]:
 
 
 def prefix_of(number: int) -> bytes:
-    """Return what every ciphertext of a key begins with."""
+    """Return what every ciphertext, and every kept digest, of a key begins with."""
     return b"\x01" + number.to_bytes(4)
 
 
@@ -184,7 +187,7 @@ class Ring(Generic[Primitive]):
         self._primitive = self.open(self.text)
 
     def primitive(self) -> Primitive:
-        """Return what the keyset opens to, at most a second old."""
+        """Return what the keyset opens to, at most half a second old."""
         if self.file is not None and time.monotonic() >= self._look_at:
             self.look_again()
         return self._primitive

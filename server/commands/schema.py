@@ -11,12 +11,13 @@ from server.readiness import NotReady, load_config, wait_for_database
 from server.schema import upgrade, wait_for_schema
 from server.workflows.calendar import seed_calendar
 from server.workflows.provisional import foresee
+from server.workflows.rekeying import fill_indexes
 
 
 @click.command()
 @click.option("--timeout", "timeout_seconds", default=60.0, show_default=True)
 def migrate(timeout_seconds: float) -> None:
-    """Apply every migration that is missing, and enter the published calendar years that are."""
+    """Apply every migration that is missing, and enter what a new release keeps beside what was there."""
     try:
         config = load_config(os.environ, timeout_seconds=timeout_seconds)
     except (NotReady, BadConfig) as fault:
@@ -27,6 +28,7 @@ def migrate(timeout_seconds: float) -> None:
         now = app.extensions["clock"].now()
         seed_calendar(now=now)
         foresee(now=now)
+        fill_indexes()
     click.echo("The schema is up to date.")
 
 

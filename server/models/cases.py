@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from server.blind import BlindIndex, normal_id_number, normal_phone
 from server.database import Model, one_of
 from server.pii import Encrypted
 from sync.protocol import uuid7
@@ -44,11 +45,18 @@ class Client(Model):
 
 
 class Debtor(Model):
-    """A cardholder. The row is locked while a visit is reserved in the debtor's budget."""
+    """A cardholder. The row is locked while a visit is reserved in the debtor's budget.
+
+    `id_number_index` and `phone_index` follow their columns by themselves, and are what look-ups search.
+    """
 
     __tablename__ = "debtors"
     __table_args__ = (
         sa.UniqueConstraint("client_id", "reference"),
+        sa.CheckConstraint("id_number IS NOT NULL OR id_number_index IS NULL", name="id_number_index_of_one"),
+        sa.CheckConstraint("phone IS NOT NULL OR phone_index IS NULL", name="phone_index_of_one"),
+        sa.Index("ix_debtors_id_number_index", "id_number_index"),
+        sa.Index("ix_debtors_phone_index", "phone_index"),
         sa.CheckConstraint(
             "hardship <@ ARRAY['serious_illness','financial_hardship','pregnancy']::text[]",
             name="hardship_known",
@@ -61,7 +69,16 @@ class Debtor(Model):
     name: Mapped[str | None] = mapped_column(Encrypted("debtors.name"))
     id_number: Mapped[str | None] = mapped_column(Encrypted("debtors.id_number"))
     phone: Mapped[str | None] = mapped_column(Encrypted("debtors.phone"))
+    id_number_index: Mapped[bytes | None] = mapped_column(BlindIndex("debtors.id_number", normal_id_number))
+    phone_index: Mapped[bytes | None] = mapped_column(BlindIndex("debtors.phone", normal_phone))
     hardship: Mapped[list[str]] = mapped_column(server_default="{}", default=list)
+
+    @validates("id_number", "phone")
+    def _index(self, name: str, value: str | None) -> str | None:
+        index = self.__table__.c[f"{name}_index"].type
+        assert isinstance(index, BlindIndex)
+        setattr(self, f"{name}_index", index.digest(value))
+        return value
 
 
 class Case(Model):

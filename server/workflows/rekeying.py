@@ -4,7 +4,8 @@ The encrypted columns are read from the tables' own description, so a new one ca
 taken in the order of their primary key, a batch a transaction. A batch locks its rows and passes over those
 that somebody else has locked: it never waits for anybody, overwrites nobody's change, and cannot deadlock;
 what it passed over is taken in the next sweep. What is done already is skipped, so a killed run is simply
-started again.
+started again. Blind indexes beside the encrypted columns are made anew in the same sweep, or for the first
+time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,34 +17,55 @@ import tink
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
-from server import pii
+from server import blind, pii
+from server.blind import BlindIndex
 from server.database import db, snapshot, transaction
-from server.keysets import prefix_of
+from server.keysets import prefix_of, primary_of
 from server.pii import Encrypted
 
 PREFIX_BYTES: Final = 5
+BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Primaries:
+    """The keys that write: what is encrypted, and what is looked up by."""
+
+    pii: int
+    lookup: int
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptedTable:
-    """A table with encrypted columns, as ciphertext. `columns`: name -> what the ciphertext is bound to."""
+    """A table with encrypted columns, as ciphertext. `columns`: name -> what the ciphertext is bound to.
+
+    `indexes`: the blind indexes of some of these columns.
+    """
 
     name: str
     keys: tuple[str, ...]
     columns: Mapping[str, str]
+    indexes: Mapping[str, BlindIndex]
     raw: sa.TableClause
 
     def key(self) -> sa.Tuple:
         """Return the primary key as one thing to compare and to order by."""
         return sa.tuple_(*(self.raw.c[name] for name in self.keys))
 
-    def is_stale(self, primary: int) -> sa.ColumnElement[bool]:
-        """Say that a row holds something that another key wrote."""
-        return sa.or_(*(self._begins(name) != prefix_of(primary) for name in self.columns))
+    def is_stale(self, primary: Primaries) -> sa.ColumnElement[bool]:
+        """Say that a row holds something that another key wrote, or lacks an index."""
+        return sa.or_(
+            *(self._begins(name) != prefix_of(primary.pii) for name in self.columns),
+            *(self._lacks(name, index, primary) for name, index in self.indexes.items()),
+        )
+
+    def _lacks(self, name: str, index: BlindIndex, primary: Primaries) -> sa.ColumnElement[bool]:
+        of_newest = sa.func.coalesce(self._begins(name), b"") == prefix_of(primary.lookup)
+        return sa.and_(self.raw.c[index.of].is_not(None), sa.not_(of_newest))
 
     def is_under(self, number: int) -> sa.ColumnElement[bool]:
         """Say that a row holds something that this key wrote."""
-        return sa.or_(*(self._begins(name) == prefix_of(number) for name in self.columns))
+        return sa.or_(*(self._begins(name) == prefix_of(number) for name in (*self.columns, *self.indexes)))
 
     def _begins(self, name: str) -> sa.ColumnElement[bytes]:
         return sa.func.substring(self.raw.c[name], 1, PREFIX_BYTES, type_=BYTEA())
@@ -58,6 +80,11 @@ class Sweep:
     unreadable: list[str] = field(default_factory=list)
 
 
+def primaries() -> Primaries:
+    """Return the keys that this process writes with now."""
+    return Primaries(primary_of(pii.writing_keyset()), primary_of(blind.writing_keyset()))
+
+
 def encrypted_tables() -> list[EncryptedTable]:
     """Describe every table that has an encrypted column."""
     return [_described(table) for table in db.metadata.sorted_tables if _encrypted(table)]
@@ -67,15 +94,19 @@ def _encrypted(table: sa.Table) -> dict[str, str]:
     return {column.name: column.type.column for column in table.c if isinstance(column.type, Encrypted)}
 
 
+def _indexes(table: sa.Table) -> dict[str, BlindIndex]:
+    return {column.name: column.type for column in table.c if isinstance(column.type, BlindIndex)}
+
+
 def _described(table: sa.Table) -> EncryptedTable:
-    encrypted = _encrypted(table)
+    encrypted, indexes = _encrypted(table), _indexes(table)
     keys = tuple(column.name for column in table.primary_key.columns)
     columns = [sa.column(name, table.c[name].type) for name in keys]
-    raw = sa.table(table.name, *columns, *(sa.column(name, BYTEA()) for name in encrypted))
-    return EncryptedTable(table.name, keys, encrypted, raw)
+    raw = sa.table(table.name, *columns, *(sa.column(name, BYTEA()) for name in (*encrypted, *indexes)))
+    return EncryptedTable(table.name, keys, encrypted, indexes, raw)
 
 
-def rewrite(table: EncryptedTable, *, primary: int, batch: int) -> Iterator[Sweep]:
+def rewrite(table: EncryptedTable, *, primary: Primaries, batch: int) -> Iterator[Sweep]:
     """Bring a table's rows under the primary key, one batch a step; yields the sweep as it stands."""
     sweep, after = Sweep(table.name), None
     while rows := _rewrite_batch(table, sweep, after=after, primary=primary, batch=batch):
@@ -84,8 +115,17 @@ def rewrite(table: EncryptedTable, *, primary: int, batch: int) -> Iterator[Swee
     yield sweep
 
 
+def fill_indexes() -> None:
+    """Make the blind indexes that a release before them left empty. What is locked waits for a rotation."""
+    newest = primaries()
+    for table in encrypted_tables():
+        if table.indexes:
+            for _ in rewrite(table, primary=newest, batch=BATCH):
+                continue
+
+
 def _rewrite_batch(
-    table: EncryptedTable, sweep: Sweep, *, after: Sequence[Any] | None, primary: int, batch: int
+    table: EncryptedTable, sweep: Sweep, *, after: Sequence[Any] | None, primary: Primaries, batch: int
 ) -> Sequence[Mapping[str, Any]]:
     """Rewrite the next rows that are stale and that nobody has locked; return them."""
     with transaction() as session:
@@ -108,25 +148,25 @@ def _tuple(table: EncryptedTable, values: Sequence[Any]) -> sa.Tuple:
 def _fresh(table: EncryptedTable, row: Mapping[str, Any], sweep: Sweep) -> dict[str, Any] | None:
     """Return a row encrypted anew; None, and a note, when no key of ours opens it."""
     fresh: dict[str, Any] = {f"key_{name}": row[name] for name in table.keys}
+    clear: dict[str, str | None] = {}
     try:
         for name, bound_to in table.columns.items():
-            fresh[name] = None if row[name] is None else _again(bound_to, bytes(row[name]))
+            clear[name] = None if row[name] is None else pii.decrypt(bound_to, bytes(row[name]))
     except tink.TinkError:
         which = ", ".join(str(row[name]) for name in table.keys)
         sweep.unreadable.append(f"{table.name} {which}")
         return None
-    return fresh
-
-
-def _again(bound_to: str, ciphertext: bytes) -> bytes:
-    return pii.encrypt(bound_to, pii.decrypt(bound_to, ciphertext))
+    for name, bound_to in table.columns.items():
+        text = clear[name]
+        fresh[name] = None if text is None else pii.encrypt(bound_to, text)
+    return fresh | {name: index.digest(clear[index.of]) for name, index in table.indexes.items()}
 
 
 def _write(session: Session, table: EncryptedTable, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     same = [table.raw.c[name] == sa.bindparam(f"key_{name}") for name in table.keys]
-    values = {name: sa.bindparam(name, type_=BYTEA()) for name in table.columns}
+    values = {name: sa.bindparam(name, type_=BYTEA()) for name in (*table.columns, *table.indexes)}
     changed = sa.update(table.raw).where(*same).values(values)
     session.connection().execute(changed, list(rows))
 
@@ -136,8 +176,8 @@ def rows_under(number: int) -> dict[str, int]:
     return _counted(lambda table: table.is_under(number))
 
 
-def rows_not_under(primary: int) -> dict[str, int]:
-    """Count, by table, the rows in which something is encrypted with another key than this."""
+def rows_not_under(primary: Primaries) -> dict[str, int]:
+    """Count, by table, the rows in which something is not of the newest key."""
     return _counted(lambda table: table.is_stale(primary))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from server import pii
+from server import blind, pii
 from server.config import KEYSETS, Config
 from server.keysets import KeysetFile
 from tests.conftest import SECRETS
@@ -20,8 +20,10 @@ def keysets(app: Flask, config: Config, tmp_path: Path) -> Iterator[KeysetFile]:
     file = KeysetFile(tmp_path / "keysets.json")
     file.path.write_text(json.dumps({name: SECRETS[name] for name in KEYSETS}))
     pii.configure(config.pii_keyset, file=file)
+    blind.configure(config.lookup_keyset, file=file)
     yield file
     pii.configure(config.pii_keyset)
+    blind.configure(config.lookup_keyset)
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from flask import Flask
 
-from server import pii
+from server import blind, pii
 from server.authority import Role
 from server.cli import main
-from server.config import Config
+from server.config import KEYSETS, Config
 from server.database import db, transaction
 from server.keysets import PII, KeysetFile, older_of, primary_of, stage_of
 from server.models.cases import Debtor, Hold
-from server.workflows.rekeying import encrypted_tables, rows_not_under, rows_under
+from server.workflows.rekeying import encrypted_tables, primaries, rows_not_under, rows_under
 from tests.builders import a_case, a_client_bank, a_contact
 from tests.conftest import SECRETS
 from tests.office import Office
@@ -54,7 +54,7 @@ def test_rotation_goes_on_after_a_kill_while_the_office_writes(
     assert in_between == names
     assert command.returncode == 0, told
     assert "goes on" in begun and old != new
-    assert rows_not_under(new) == {}
+    assert rows_not_under(primaries()) == {}
     assert names_now() == names
     assert noted and notes_now() == noted
 
@@ -68,7 +68,7 @@ def test_an_older_key_stays_until_nothing_needs_it(
     added = keysets.read(PII)
     promoted = run("rotate-keys", "--next", environ=filed)
     if given == "variables":
-        filed = {**environ, PII: keysets.read(PII)}
+        filed = {**environ, PII: keysets.read(PII)}  # LOOKUP_KEYSET stays as it was
 
     refused = run("retire-keys", environ=filed)
     rotated = run("rotate-keys", environ=filed)
@@ -275,8 +275,9 @@ def until(process: subprocess.Popen[str], word: str) -> str:
 
 def run(*arguments: str, environ: Mapping[str, str]) -> Result:
     """Run a command in this process, and leave the keys that this process works with as they were."""
-    ring = pii._ring  # pyright: ignore[reportPrivateUsage]
+    rings = pii._ring, blind._ring  # pyright: ignore[reportPrivateUsage]
+    unset = dict.fromkeys(("KEYSETS_FILE", *KEYSETS))
     try:
-        return CliRunner().invoke(main, arguments, env={**dict.fromkeys((PII, "KEYSETS_FILE")), **environ})
+        return CliRunner().invoke(main, arguments, env={**unset, **environ})
     finally:
-        pii._ring = ring  # pyright: ignore[reportPrivateUsage]
+        pii._ring, blind._ring = rings  # pyright: ignore[reportPrivateUsage]

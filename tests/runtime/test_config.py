@@ -21,7 +21,7 @@ def test_development_makes_its_secrets_once_and_keeps_them_private(tmp_path: Pat
     assert os.listdir(tmp_path) == ["secrets.json"]
 
 
-@pytest.mark.parametrize("missing", ["SIGNING_KEY", "LINK_SECRET", "PII_KEYSET"])
+@pytest.mark.parametrize("missing", ["SIGNING_KEY", "LINK_SECRET", "PII_KEYSET", "LOOKUP_KEYSET"])
 def test_production_does_not_boot_without_a_secret(tmp_path: Path, missing: str):
     environ = {**make_secrets(), "FIELDVISIT_ENV": "production"}
     del environ[missing]

@@ -52,6 +52,7 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/cases/<uuid:case_id>/holds"): OFFICE,
     ("GET", "/cases/<uuid:case_id>/budget"): DESK | AUDITOR,
     ("POST", "/cases/<uuid:case_id>/unmask"): DESK,
+    ("POST", "/debtors/look-up"): DESK,
     ("POST", "/cases/<uuid:case_id>/ledger"): DESK,
     ("POST", "/cases/<uuid:case_id>/acknowledge-note"): DESK,
     ("POST", "/cases/<uuid:case_id>/review"): SUPERVISOR,

@@ -2,7 +2,7 @@
 
 Per kind four statements, whatever the number of rows: resolve what is named, read what is stored (locked),
 COPY what changed into a stage, INSERT ... ON CONFLICT from there. What is stored is compared in clear:
-decrypting a million fields takes a second, and no digest of anybody's identity has to be kept for it.
+decrypting a million fields takes a second.
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from server import pii
+from server.blind import BlindIndex
 from server.intake.faults import RowFault
 from server.intake.reading import Rejected, Row
 from server.models.cases import Client
@@ -222,7 +223,7 @@ def _write(session: Session, target: Target, rows: Sequence[Values]) -> None:
     cursor: Any = session.connection().connection.cursor()
     with cursor.copy(f'COPY "stage_{table.name}" ({names}) FROM STDIN') as stage:
         for row in rows:
-            stage.write_row([_bound(column, row[column.name]) for column in columns])
+            stage.write_row([_bound(column, row) for column in columns])
     cursor.close()
     session.execute(
         sa.text(
@@ -232,8 +233,11 @@ def _write(session: Session, target: Target, rows: Sequence[Values]) -> None:
     )
 
 
-def _bound(column: sa.Column[Any], value: Any) -> Any:
-    """Return the value as it is stored: identity fields as ciphertext."""
+def _bound(column: sa.Column[Any], row: Values) -> Any:
+    """Return the value as it is stored: identity fields as ciphertext, their indexes as of this moment."""
+    if isinstance(column.type, BlindIndex):
+        return column.type.digest(row[column.type.of])
+    value = row[column.name]
     if value is not None and isinstance(column.type, Encrypted):
         return pii.encrypt(column.type.column, value)
     return value
