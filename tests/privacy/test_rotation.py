@@ -23,7 +23,7 @@ from server.database import db, transaction
 from server.keysets import PII, KeysetFile, older_of, primary_of, stage_of
 from server.models.cases import Debtor, Hold
 from server.workflows.rekeying import encrypted_tables, primaries, rows_not_under, rows_under
-from tests.builders import a_case, a_client_bank, a_contact
+from tests.builders import a_case, a_client_bank
 from tests.conftest import SECRETS
 from tests.office import Office
 
@@ -48,7 +48,7 @@ def test_rotation_goes_on_after_a_kill_while_the_office_writes(
             begun = until(command, "goes on")
             until(command, "locked")
             let_go.set()
-            told = command.communicate(timeout=30)[0]
+            told = command.communicate(timeout=300)[0]
 
     assert half[0] >= 1 and half[1] >= DEBTORS - 1, "the kill fell beside the rotation"
     assert in_between == names
@@ -174,7 +174,12 @@ def many_debtors(count: int = DEBTORS) -> dict[UUID, str]:
     """Debtors with names, and one contact."""
     client = a_client_bank()
     debtors = [
-        Debtor(client_id=client.id, reference=f"D{number}", name=f"李{number}", phone=f"1380000{number:04}")
+        Debtor(
+            client_id=client.id,
+            reference=f"ROTATED-{number}",
+            name=f"李{number}",
+            phone=f"1380000{number:04}",
+        )
         for number in range(count)
     ]
     with transaction() as session:
@@ -185,7 +190,7 @@ def many_debtors(count: int = DEBTORS) -> dict[UUID, str]:
 def names_now() -> dict[UUID, str | None]:
     """What a web process reads now."""
     db.session.expire_all()
-    rows = db.session.execute(sa.select(Debtor.id, Debtor.name).where(Debtor.reference.like("D%")))
+    rows = db.session.execute(sa.select(Debtor.id, Debtor.name).where(Debtor.reference.like("ROTATED-%")))
     return {row.id: row.name for row in rows}
 
 
@@ -196,24 +201,21 @@ def notes_now() -> set[str]:
 
 @contextmanager
 def office_writing(office: Office) -> Iterator[set[str]]:
-    """A dispatcher who raises holds without a pause; yields the notes that were acknowledged."""
+    """A supervisor who raises holds without a pause; yields the notes that were acknowledged."""
     supervisor, noted, enough = office.person(Role.SUPERVISOR), set[str](), Event()
-    cases = [a_case() for _ in range(4)]
-    contact = a_contact(cases[0], name="赵", phone="13911112222")
+    cases, refused = [str(a_case().id) for _ in range(4)], list[str]()
 
     def write() -> None:
         number = 0
-        while not enough.is_set():
-            for case in cases:
-                number += 1
-                note = f"note {number}"
-                answer = supervisor.post(
-                    f"/api/v1/cases/{case.id}/holds", json={"reason": "other", "note": note}
-                )
-                assert answer.status_code == 201, answer.text
-                noted.add(note)
-                hold = answer.get_json()["id"]
-                supervisor.post(f"/api/v1/holds/{hold}/release", json=RELEASE)
+        while not enough.is_set() and not refused:
+            number += 1
+            note, case_id = f"note {number}", cases[number % len(cases)]
+            answer = supervisor.post(f"/api/v1/cases/{case_id}/holds", json={"reason": "other", "note": note})
+            if answer.status_code != 201:
+                refused.append(answer.text)
+                return
+            noted.add(note)
+            supervisor.post(f"/api/v1/holds/{answer.get_json()['id']}/release", json=RELEASE)
 
     writer = Thread(target=write)
     writer.start()
@@ -221,8 +223,8 @@ def office_writing(office: Office) -> Iterator[set[str]]:
         yield noted
     finally:
         enough.set()
-        writer.join(timeout=30)
-    assert contact.name == "赵"
+        writer.join(timeout=60)
+    assert refused == []
 
 
 RELEASE = {"given_by": "supervisor", "instruction": "settled"}
@@ -237,7 +239,7 @@ def a_lock_on_one_debtor(config: Config, debtor_id: UUID) -> Iterator[Event]:
         with psycopg.connect(config.libpq_url) as other:
             other.execute("SELECT id FROM debtors WHERE id = %s FOR UPDATE", [debtor_id])
             is_locked.set()
-            let_go.wait(timeout=60)
+            let_go.wait(timeout=600)
 
     holder = Thread(target=hold)
     holder.start()
