@@ -46,6 +46,17 @@ def account_body(phone: Phone, visit_id: UUID, /, **facts: Any) -> dict[str, Any
     return whole | facts
 
 
+def an_account(
+    phone: Phone, visit_id: UUID, *, amends: UUID | None = None, narrative: str = "已告知还款渠道。"
+) -> UUID:
+    """Write the account of a visit; its id."""
+    moment = datetime.now(UTC)
+    claims = claims_of(
+        arrived_at=moment, left_at=moment, team=[phone.staff_id], met="debtor", outcome="refused"
+    )
+    return phone.write_account(visit_id, claims=claims, narrative=narrative, amends=amends)
+
+
 def evidence_body(phone: Phone, visit_id: UUID, /, **facts: Any) -> dict[str, Any]:
     """A whole promise of a photo, to be spoiled."""
     clock = write_clock(phone.read_clock())
@@ -81,10 +92,20 @@ def resealed(phone: Phone, item: PushedItem, payload: bytes, **wrapper: Any) -> 
 
 def push(app: Flask, phone: Phone, items: Sequence[PushedItem] | None = None) -> list[dict[str, Any]]:
     """Push these items (all that wait); what became of each."""
+    return pushed(app, phone, items)["outcomes"]
+
+
+def pushed(app: Flask, phone: Phone, items: Sequence[PushedItem] | None = None) -> dict[str, Any]:
+    """The whole answer to pushing these items (all that wait)."""
     written = [write_pushed(item) for item in (waiting(phone) if items is None else items)]
     answer = push_raw(app, phone, json.dumps(batch_of(phone, written)).encode())
     assert answer.status_code == 200, answer.text
-    return answer.json()["outcomes"]
+    return answer.json()
+
+
+def outcomes(answer: dict[str, Any]) -> list[str]:
+    """In one word what became of each item."""
+    return [one["outcome"] for one in answer["outcomes"]]
 
 
 def push_raw(

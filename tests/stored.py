@@ -1,4 +1,4 @@
-"""Does a stored item verify: the bytes that were signed, by the phone's key, under a receipt of ours?"""
+"""What is stored: how many rows of a kind, and does an item verify?"""
 
 import base64
 import json
@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
+import sqlalchemy as sa
 from flask import Flask
 
+from server.database import db
 from sync.envelope import PublicKey, digest, pae
 from sync.protocol import RECEIPT, Envelope, Signature
 
@@ -23,8 +25,16 @@ class Server:
         return cls(PublicKey.from_spki(app.extensions["signer"].public_spki, algorithm="ed25519"))
 
 
+def stored(model: type[Any]) -> int:
+    """How many rows of this kind there are now."""
+    db.session.rollback()
+    return db.session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
+
+
 def verify_item(one: Any, server: Server) -> Iterator[str]:
-    """Yield what is wrong with a row of `items`, given with its phone's `public_key` and `algorithm`."""
+    """Whether the bytes that were signed stand there, by the phone's key, under a receipt of ours.
+
+    Yield what is wrong with a row of `items`, given with its phone's `public_key` and `algorithm`."""
     signatures = tuple(Signature(each["keyid"], base64.b64decode(each["sig"])) for each in one.signatures)
     envelope = Envelope(one.payload_type, one.payload, signatures)
     key = PublicKey.from_spki(one.public_key, algorithm=one.algorithm)

@@ -23,6 +23,7 @@ from sync.wire import write_clock, write_pushed
 from tests.builders import a_case, a_visitor, an_address, an_assignment
 from tests.office import NOW, Office
 from tests.phones import Watch, a_phone
+from tests.stored import stored
 
 NOBODY = "01890000-0000-7000-8000-00000000dead"
 
@@ -78,10 +79,6 @@ def push(app: Flask, phone: Phone, items: list[Any] | None = None) -> list[dict[
     db.session.rollback()
     assert answer.status_code == 200, answer.text
     return answer.json()["outcomes"]
-
-
-def stored(model: type[Any]) -> int:
-    return db.session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
 
 
 def test_a_complaint_at_the_door_is_about_the_case_of_the_visit(

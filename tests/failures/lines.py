@@ -8,7 +8,9 @@ from typing import Final
 FEED: Final = "tests/failures/test_feed.py"
 PUSH: Final = "tests/failures/test_push.py"
 TIME: Final = "tests/failures/test_time.py"
-SYNC: Final = "tests/api/test_sync.py"
+PUSHED: Final = "tests/api/test_push.py"
+PULLED: Final = "tests/api/test_pull.py"
+ITEMS: Final = "tests/api/test_items.py"
 BROKEN: Final = "tests/api/test_files_interrupted.py"
 WIRE: Final = "tests/api/test_files_network.py"
 
@@ -17,7 +19,7 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
     "T1 allocates before T2 and commits after: every cursor sees both": (
         f"{FEED}::test_the_first_to_take_a_number_commits_last",
         f"{FEED}::test_writers_and_readers_at_once_miss_no_row",
-        f"{SYNC}::test_sixteen_writers_lose_no_row_of_the_feed",
+        f"{PULLED}::test_sixteen_writers_lose_no_row_of_the_feed",
     ),
     "an unrelated open transaction does not stall the feed": (
         f"{FEED}::test_an_unrelated_open_transaction_stalls_nobody",
@@ -32,39 +34,41 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
     "regained access gives a full put": (f"{FEED}::test_regained_access_gives_the_whole_body_again",),
     "stale cursor: 410, then the same state": (
         f"{FEED}::test_a_stale_cursor_starts_over_and_ends_in_the_same_state",
-        f"{SYNC}::test_a_cursor_that_is_not_ours_asks_for_a_reset",
+        f"{PULLED}::test_a_cursor_that_is_not_ours_asks_for_a_reset",
     ),
     "database restored from a backup": (
         f"{FEED}::test_the_database_is_restored_from_a_backup",
-        f"{SYNC}::test_after_a_restored_backup_the_phone_starts_over_and_ends_in_the_same_state",
+        f"{PULLED}::test_after_a_restored_backup_the_phone_starts_over_and_ends_in_the_same_state",
     ),
     "server clock stepped back an hour": (f"{FEED}::test_a_server_clock_stepped_back_an_hour_hides_nothing",),
     # Push.
     "response lost": (
         f"{PUSH}::test_response_lost",
-        f"{SYNC}::test_replayed_batch_returns_the_first_receipts",
+        f"{PUSHED}::test_replayed_batch_returns_the_first_receipts",
     ),
     "two identical batches at once (2, 3, 5, 10, 30 ways)": (
         f"{PUSH}::test_identical_batches_at_once_over_real_processes",
-        f"{SYNC}::test_identical_batches_at_once_are_applied_once",
+        f"{PUSHED}::test_identical_batches_at_once_are_applied_once",
     ),
     "kill -9 after the inbox commit": (
         f"{PUSH}::test_killed_after_the_inbox_commit",
-        f"{SYNC}::test_items_left_in_the_inbox_by_a_crash_are_applied_by_the_periodic_job",
+        f"{PUSHED}::test_items_left_in_the_inbox_by_a_crash_are_applied_by_the_periodic_job",
     ),
     "kill -9 before it": (
         f"{PUSH}::test_killed_before_the_inbox_commit",
         f"{PUSH}::test_killed_while_the_items_are_applied",
     ),
-    "one poison item of 50": (f"{SYNC}::test_one_poison_item_of_fifty_does_not_hold_up_the_others",),
-    "same id, other bytes": (f"{SYNC}::test_same_id_with_other_bytes_keeps_both",),
-    "seq 7 before 6": (f"{SYNC}::test_a_later_number_before_an_earlier_one_is_applied_and_the_gap_is_named",),
-    "amendment before its parent": (f"{SYNC}::test_an_amendment_waits_for_its_parent",),
+    "one poison item of 50": (f"{PUSHED}::test_one_poison_item_of_fifty_does_not_hold_up_the_others",),
+    "same id, other bytes": (f"{PUSHED}::test_same_id_with_other_bytes_keeps_both",),
+    "seq 7 before 6": (
+        f"{PUSHED}::test_a_later_number_before_an_earlier_one_is_applied_and_the_gap_is_named",
+    ),
+    "amendment before its parent": (f"{ITEMS}::test_an_amendment_waits_for_its_parent",),
     "cancelled or unknown assignment": (
         f"{PUSH}::test_reassigned_away_before_the_visit_is_reported",
-        f"{SYNC}::test_a_visit_without_a_known_assignment_is_stored_and_flagged",
+        f"{ITEMS}::test_a_visit_without_a_known_assignment_is_stored_and_flagged",
     ),
-    "revoked key": (f"{SYNC}::test_a_revoked_phone_may_hand_in_but_not_pull",),
+    "revoked key": (f"{ITEMS}::test_a_revoked_phone_may_hand_in_but_not_pull",),
     "token expires mid-batch": (f"{PUSH}::test_the_token_expires_mid_batch",),
     "unknown fields round-trip": (f"{PUSH}::test_unknown_fields_round_trip",),
     "disk full or database down: 503": (
@@ -73,8 +77,8 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
         "tests/api/test_push_locks.py::test_a_full_disk_is_no_fault_of_the_items",
     ),
     "NUL, lone surrogate, oversized JSON": (
-        f"{SYNC}::test_bytes_that_are_no_batch_get_a_precise_problem",
-        f"{SYNC}::test_the_client_bisects_to_the_one_item_the_server_cannot_read",
+        f"{PUSHED}::test_bytes_that_are_no_batch_get_a_precise_problem",
+        f"{PUSHED}::test_the_client_bisects_to_the_one_item_the_server_cannot_read",
     ),
     # Upload.
     "connection cut at every byte offset": (f"{BROKEN}::test_cut_at_every_byte_every_received_byte_is_kept",),

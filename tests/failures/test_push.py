@@ -28,6 +28,7 @@ from tests.failures.gates import gate
 from tests.failures.servers import Server
 from tests.phones import office
 from tests.pushing import account_body, batch_of, begin, push, push_raw, waiting
+from tests.stored import stored
 
 PUSH = "/api/v1/sync/push"
 
@@ -58,11 +59,6 @@ def in_flight(url: str, raw: bytes, told: dict[str, str]) -> Iterator[None]:
     sender.start()
     yield
     sender.join()
-
-
-def stored(model: type) -> int:
-    db.session.rollback()
-    return db.session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
 
 
 class LosesAnswers(httpx.BaseTransport):
