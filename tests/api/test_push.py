@@ -154,7 +154,7 @@ def test_an_item_the_database_refuses_is_quarantined_alone(
 
 
 def test_same_id_with_other_bytes_keeps_both(app: Flask, phone: Phone, assignment: Assignment) -> None:
-    begin(phone, assignment.id)
+    begin(phone, assignment.id, checklist={"badge": True})
     original = phone.outbox.next_batch(1)[0]
     forged = type(original)(
         id=original.id,
