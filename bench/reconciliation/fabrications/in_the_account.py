@@ -53,7 +53,7 @@ def promise_in_words(script: Script, chance: random.Random, _: Sequence[Script])
     must=["narrative-contradicts/met"],
     scenes=DEBTOR,
     may=["narrative-contradicts/letters"],
-    touches=["story", "letters"],
+    touches=["story", "letters", "mood"],
 )
 def nobody_in_words(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
     kept = {name: script.told[name] for name in ("arrive", "detail", "leave")}
@@ -185,7 +185,10 @@ def copied(script: Script, chance: random.Random, earlier: Sequence[Script]) -> 
 
 
 @fabrication(
-    "the account turned round", must=["amendment-reverses"], scenes=("refused",), touches=["account", "talk"]
+    "the account turned round",
+    must=["amendment-reverses"],
+    scenes=("refused",),
+    touches=["account", "talk", "story"],
 )
 def turned_round(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
     due = script.day + timedelta(days=7)

@@ -22,6 +22,11 @@ _WE_ASK: Final = re.compile(f"(?:已经|已|均已|再次|随后|并)?(?:{patter
 _SPEECH: Final = finder("speech")
 # Whoever is spoken of as 他 or 其 right after being asked or told is not the one who asks.
 _SPOKEN_OF: Final = re.compile("他|她|其|对方")
+# Nobody is quoted as saying "we told him": a clause that opens so ends what the debtor says.
+_WE_DO: Final = re.compile(
+    "(?:我们|我方|我司|我|搭档|外访员)(?:当面|再次|随即|则|也|便|就)?"
+    "(?:[骂说对劝催](?:他|她|其|对方|债务人|持卡人)|(?<!我)(?:说|讲|告诉|告知|警告|答复|解释|回复))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
 
 def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     inherited: Voice = before.voice if before else "unknown"
-    goes_on = before is not None and before.said_from is not None
     text = clause.text
+    goes_on = before is not None and before.said_from is not None and not _WE_DO.match(text.lstrip())
     asks = _WE_ASK.match(text.strip())
     debtors = tuple(debtors_in(text))
     if asks and (
