@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from server.rules import pack as packs
 from server.rules.calendar import Calendar
+from server.rules.engine import judge
 from server.rules.facts import (
     ActualVisit,
     AddressFact,
@@ -24,6 +25,7 @@ from server.rules.facts import (
     VisitRequest,
     WantedVisit,
 )
+from server.rules.verdict import Reason
 
 CHINA = ZoneInfo("Asia/Shanghai")
 CASE, DEBTOR, ADDRESS = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -137,3 +139,15 @@ def an_interval(at: str | tuple[str, str]) -> Interval:
     """Read one instant, or a pair, as an interval."""
     earliest, latest = (at, at) if isinstance(at, str) else at
     return Interval(china(earliest), china(latest))
+
+
+def only(wanted: WantedVisit, facts: CaseFacts) -> Reason:
+    """Return the one reason of a verdict."""
+    reasons = judge(wanted, facts, HOUSE).reasons
+    assert len(reasons) == 1, [(reason.rule, reason.slug) for reason in reasons]
+    return reasons[0]
+
+
+def rules_of(wanted: WantedVisit, facts: CaseFacts) -> list[str]:
+    """Return which rules speak."""
+    return sorted(judge(wanted, facts, HOUSE).rules)
