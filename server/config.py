@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.keysets import LOOKUP, PII, BadKeysets, KeysetFile, new_keyset, replace_file
+from server.keysets import FILE, LOOKUP, PII, BadKeysets, KeysetFile, new_keyset, replace_file
 
 MIB = 1024 * 1024
 DEFAULT_RULE_PACK = "cn.law+cn.gbt.45251+cn.cba.2026+cn.house"
@@ -115,7 +115,7 @@ def _keysets_file(
     environ: Mapping[str, str], known: Mapping[str, str], *, default: Path | None
 ) -> KeysetFile | None:
     """Return the file that holds the keysets; None where they are environment variables."""
-    named = environ.get("KEYSETS_FILE")
+    named = environ.get(FILE)
     given = [name for name in KEYSETS if name in known]
     if named and given:
         raise BadConfig(f"KEYSETS_FILE and {', '.join(given)} are both set: keep the file, unset the rest.")

@@ -22,6 +22,7 @@ from tink import aead, cleartext_keyset_handle, prf
 
 PII: Final = "PII_KEYSET"
 LOOKUP: Final = "LOOKUP_KEYSET"
+FILE: Final = "KEYSETS_FILE"
 TEMPLATES: Final = {PII: aead.aead_key_templates.AES256_GCM, LOOKUP: prf.prf_key_templates.HMAC_SHA256}
 LOOK_EVERY_SECONDS: Final = 0.5
 Primitive = TypeVar("Primitive")
