@@ -24,11 +24,20 @@ from server.database import db
 from server.media.opening import open_store
 from server.media.speech_choice import open_transcriber
 from server.signing import Signer
-from server.workflows import backups, inspection, reconciliation
+from server.workflows import backups, inspection, reconciliation, retention
 from server.workflows.exchange import forgetting, overdue
 from sync.protocol import uuid7
 
-__all__ = ["backups", "create_app", "forgetting", "inspection", "models", "overdue", "reconciliation"]
+__all__ = [
+    "backups",
+    "create_app",
+    "forgetting",
+    "inspection",
+    "models",
+    "overdue",
+    "reconciliation",
+    "retention",
+]
 
 API = "/api/v1"
 

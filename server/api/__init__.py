@@ -27,6 +27,7 @@ from server.api import (
     promises,
     quarantine,
     reports,
+    retention,
     rules,
     staff,
     status_codes,
@@ -76,4 +77,5 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reports.blueprint,
     breaches.blueprint,
     log.blueprint,
+    retention.blueprint,
 )

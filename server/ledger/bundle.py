@@ -38,6 +38,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "replies.json": "reply",
     "breaches.json": "breach",
     "breach_endings.json": "breach_ending",
+    "erasures.json": "erasure",
 }
 """Parts that hold rows as the exact text whose digest was logged, and the kind of their leaves. Bundles made
 before there was one of them simply do not have it."""

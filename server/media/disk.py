@@ -97,6 +97,13 @@ class DiskStore:
     def copy_to(self, key: str, file: BinaryIO) -> None:
         file.writelines(self.read(key))
 
+    def remove(self, key: str) -> None:
+        with _disk_faults():
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+            if path.parent.exists():
+                _sync_folder(path.parent)
+
     def _path(self, key: str) -> Path:
         folder, name = checked_key(key).split("/")
         return self.root / folder / name[:2] / name

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from server.media.store import (
     PIECE_BYTES,
     Assembled,
+    ObjectLocked,
     ObjectMissing,
     Segment,
     SegmentMissing,
@@ -30,6 +31,9 @@ from server.media.store import (
 PART_BYTES = 8 * 1024 * 1024
 CONFLICT_TRIES = 4
 _MISSING = {"NoSuchKey", "404", "NotFound"}
+_LOCKED = {"AccessDenied", "ObjectLocked", "InvalidRequest"}
+"""What stores answer when an object's lock forbids its removal."""
+_UNVERSIONED = {"NotImplemented", "MethodNotAllowed", "501"}
 
 
 class S3Store:
@@ -68,6 +72,30 @@ class S3Store:
             for page in pages:
                 for found in page.get("Contents", ()):
                     self.client.delete_object(Bucket=self.bucket, Key=found["Key"])
+
+    def remove(self, key: str) -> None:
+        """Removes every version by its id: without one, a versioned bucket only hides the object."""
+        with _store_faults(), _locks(key):
+            for version in self._versions(key):
+                self.client.delete_object(**self._at(key), VersionId=version)
+            self.client.delete_object(**self._at(key))
+            for marker in self._versions(key):
+                self.client.delete_object(**self._at(key), VersionId=marker)
+
+    def _versions(self, key: str) -> list[str]:
+        """Return the ids of an object's versions and delete markers; none where nothing is versioned."""
+        try:
+            found = self.client.list_object_versions(Bucket=self.bucket, Prefix=self.prefix + key)
+        except ClientError as fault:
+            if _code(fault) in _UNVERSIONED:
+                return []
+            raise
+        listed = (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))
+        return [
+            one["VersionId"]
+            for one in listed
+            if one["Key"] == self.prefix + key and one.get("VersionId", "null") != "null"
+        ]
 
     def check(self) -> None:
         with _store_faults():
@@ -253,6 +281,17 @@ def _pieces(body: Any) -> Iterator[bytes]:
 
 def _code(fault: ClientError) -> str:
     return str(fault.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def _locks(key: str) -> Iterator[None]:
+    """Say that the store keeps the object under a lock, where it refuses for that."""
+    try:
+        yield
+    except ClientError as fault:
+        if _code(fault) in _LOCKED:
+            raise ObjectLocked(key) from fault
+        raise
 
 
 @contextmanager

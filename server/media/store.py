@@ -40,6 +40,13 @@ class SegmentMissing(Conflict):
         super().__init__("segment-missing", detail, upload=upload_key, start=start)
 
 
+class ObjectLocked(Conflict):
+    """The store keeps these bytes until a day that is not over: they cannot be removed now."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("object-locked", "The store keeps these bytes under a lock.", key=key)
+
+
 class StaleWriter(Conflict):
     """A newer request writes to this upload: this one must stop."""
 
@@ -109,6 +116,13 @@ class MediaStore(Protocol):
 
     def copy_to(self, key: str, file: BinaryIO) -> None:
         """Write the whole object to an open file."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Let go of an object for good, every version of it; ObjectLocked when the store must keep it.
+
+        One that is not there is no fault: this may be repeated.
+        """
         ...
 
 

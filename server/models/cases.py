@@ -47,7 +47,8 @@ class Client(Model):
 class Debtor(Model):
     """A cardholder. The row is locked while a visit is reserved in the debtor's budget.
 
-    `id_number_index` and `phone_index` follow their columns by themselves, and are what look-ups search.
+    `id_number_index` and `phone_index` follow their columns by themselves, and are what look-ups search. Of
+    an erased debtor only the reference is left; `erasures` says by which rule.
     """
 
     __tablename__ = "debtors"
@@ -72,6 +73,7 @@ class Debtor(Model):
     id_number_index: Mapped[bytes | None] = mapped_column(BlindIndex("debtors.id_number", normal_id_number))
     phone_index: Mapped[bytes | None] = mapped_column(BlindIndex("debtors.phone", normal_phone))
     hardship: Mapped[list[str]] = mapped_column(server_default="{}", default=list)
+    erased_at: Mapped[datetime | None]
 
     @validates("id_number", "phone")
     def _index(self, name: str, value: str | None) -> str | None:
@@ -82,7 +84,7 @@ class Debtor(Model):
 
 
 class Case(Model):
-    """One overdue account. Amounts are fen."""
+    """One overdue account. Amounts are fen. With `closed_at` the time begins for which it is kept."""
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -90,6 +92,7 @@ class Case(Model):
         one_of("state", "open", "closed"),
         one_of("hand", "first", "second", "third"),
         sa.CheckConstraint("daily_visit_cap BETWEEN 0 AND 2", name="daily_visit_cap_tightens"),
+        sa.CheckConstraint("closed_at IS NULL OR state = 'closed'", name="closed_at_a_time"),
         # Whether a client allocated new cases in a month (F3).
         sa.Index("ix_cases_client_allocated", "client_id", "allocated_on"),
     )
@@ -114,6 +117,7 @@ class Case(Model):
     note_acknowledged_at: Mapped[datetime | None]
     note_acknowledged_by: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(default="open", server_default="open")
+    closed_at: Mapped[datetime | None]
 
 
 class StatusCode(Model):

@@ -21,7 +21,7 @@ class Evidence(Model):
 
     __tablename__ = "evidence"
     __table_args__ = (
-        one_of("state", "expected", "uploading", "stored", "verified", "mismatched", "missing"),
+        one_of("state", "expected", "uploading", "stored", "verified", "mismatched", "missing", "erased"),
         one_of("kind", "photo", "audio", "video", "signature", "scan"),
         sa.CheckConstraint("octet_length(sha256) = 32", name="sha256_whole"),
         sa.CheckConstraint("size_bytes >= 0", name="size_not_negative"),

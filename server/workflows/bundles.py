@@ -1,8 +1,9 @@
 """What does a bank take home to check one visit on its own machine?
 
 A zip with the items as the phones signed them, the media, the permit, decisions, findings, who looked, and
-proofs that all of it is in the tamper-evident log. `server.ledger.bundle` checks it. Rows are read in one
-snapshot; no transaction is open while media are copied.
+proofs that all of it is in the tamper-evident log. Of what was erased it holds the erasure.
+`server.ledger.bundle` checks it. Rows are read in one snapshot; no transaction is open while media are
+copied.
 """
 
 import base64
@@ -15,7 +16,7 @@ from typing import IO, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from server.authority import Actor
 from server.database import release_connection, snapshot, transaction
@@ -28,6 +29,7 @@ from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.findings import Finding, Hearing
 from server.models.people import Device
+from server.models.retention import ErasedThing
 from server.models.visits import Item, Visit
 from server.rules.json_form import stamp
 from server.signing import current_signer
@@ -98,7 +100,9 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
     """Return the parts, the subjects whose leaves prove them, and each media part's key in the store."""
     visit = session.get_one(Visit, visit_id)
     items = session.scalars(
-        sa.select(Item).where(Item.visit_id == visit_id).order_by(Item.device_id, Item.seq)
+        sa.select(Item)
+        .where(Item.visit_id == visit_id, sa.not_(erased_by(Item.item_id)))
+        .order_by(Item.device_id, Item.seq)
     ).all()
     evidence = session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).order_by(Evidence.id)
@@ -115,9 +119,12 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
         "findings.json": _findings(session, visit_id),
         "looks.json": _texts(session, "access_log", "entity_id", about),
         "audits.json": _texts(session, "audits", "visit_id", [visit_id]),
+        "erasures.json": _texts(
+            session, "erasures", "debtor_id", [visit.debtor_id] if visit.debtor_id else []
+        ),
         **_what_followed(session, visit_id),
     }
-    if assignment is not None:
+    if assignment is not None and assignment.permit:
         parts["permit.json"] = assignment.permit
     named = [row["id"] for part in TEXTS for row in parts[part]]
     subjects = [*(item.item_id for item in items), *(one.id for one in evidence), *map(UUID, named)]
@@ -140,6 +147,11 @@ def _what_followed(session: Session, visit_id: UUID) -> Parts:
         "breaches.json": _texts(session, "breaches", "id", list(breaches)),
         "breach_endings.json": _texts(session, "breach_endings", "breach_id", list(breaches)),
     }
+
+
+def erased_by(subject: sa.ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> sa.ColumnElement[bool]:
+    """Say that an erasure took what the log held about a thing."""
+    return sa.exists().where(ErasedThing.subject_id == subject)
 
 
 def _item(item: Item) -> dict[str, Any]:
@@ -193,15 +205,17 @@ def _evidence(one: Evidence) -> dict[str, Any]:
 
 def _texts(session: Session, table: str, column: str, ids: list[UUID]) -> list[dict[str, Any]]:
     """Return rows as the exact text whose digest was logged."""
-    query = f"SELECT id, log_text(one) AS text FROM {table} AS one WHERE {column} = ANY(:ids) ORDER BY id"
+    query = f"""
+        SELECT id, log_text(one) AS text FROM {table} AS one WHERE {column} = ANY(:ids)
+           AND NOT EXISTS (SELECT FROM erased_things WHERE subject_id = one.id) ORDER BY id
+    """
     return [{"id": str(row.id), "text": row.text} for row in session.execute(sa.text(query), {"ids": ids})]
 
 
 def _findings(session: Session, visit_id: UUID) -> list[dict[str, Any]]:
     """Return the visit's findings; those nobody decided yet carry no text that could be held to the log."""
-    decided = sa.case(
-        (Finding.state.in_(["confirmed", "dismissed"]), sa.literal_column("log_text(findings)"))
-    )
+    is_logged = sa.and_(Finding.state.in_(["confirmed", "dismissed"]), sa.not_(erased_by(Finding.id)))
+    decided = sa.case((is_logged, sa.literal_column("log_text(findings)")))
     rows = session.execute(
         sa.select(Finding, decided.label("text")).where(Finding.visit_id == visit_id).order_by(Finding.id)
     )

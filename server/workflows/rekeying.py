@@ -126,7 +126,7 @@ def fill_indexes() -> None:
 
 def _rewrite_batch(
     table: EncryptedTable, sweep: Sweep, *, after: Sequence[Any] | None, primary: Primaries, batch: int
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[sa.RowMapping]:
     """Rewrite the next rows that are stale and that nobody has locked; return them."""
     with transaction() as session:
         query = sa.select(*table.raw.c).where(table.is_stale(primary)).order_by(*table.key().clauses)
@@ -145,7 +145,7 @@ def _tuple(table: EncryptedTable, values: Sequence[Any]) -> sa.Tuple:
     return sa.tuple_(*(sa.literal(value, table.raw.c[name].type) for name, value in pairs))
 
 
-def _fresh(table: EncryptedTable, row: Mapping[str, Any], sweep: Sweep) -> dict[str, Any] | None:
+def _fresh(table: EncryptedTable, row: sa.RowMapping, sweep: Sweep) -> dict[str, Any] | None:
     """Return a row encrypted anew; None, and a note, when no key of ours opens it."""
     fresh: dict[str, Any] = {f"key_{name}": row[name] for name in table.keys}
     clear: dict[str, str | None] = {}

@@ -70,7 +70,7 @@ def close_cases(case_ids: Collection[UUID], *, because: str, actor: Actor, now: 
     closed = session.scalars(
         sa.update(Case)
         .where(Case.id.in_(case_ids), Case.state == "open")
-        .values(state="closed")
+        .values(state="closed", closed_at=now)
         .returning(Case.id)
     ).all()
     end_early(

@@ -4,14 +4,17 @@ import hashlib
 import random
 import shutil
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
+import boto3
 import pytest
 
 from server.media.opening import open_store
 from server.media.store import (
     MediaStore,
+    ObjectLocked,
     ObjectMissing,
     Segment,
     SegmentMissing,
@@ -21,6 +24,7 @@ from server.media.store import (
 )
 
 MIB = 1024 * 1024
+ANY_KEYS = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
 
 
 def some_bytes(size: int, *, seed: int = 1) -> bytes:
@@ -168,6 +172,42 @@ def test_a_thumbnail_is_replaced_as_a_whole(store: MediaStore) -> None:
     store.copy_to("thumbnails/one", copy)
 
     assert copy.getvalue() == b"second"
+
+
+def test_a_removed_object_is_gone_and_may_be_removed_again(store: MediaStore) -> None:
+    key = store.assemble("u1", upload(store, "u1", some_bytes(1000)), expected=None).key
+    store.put("thumbnails/one", b"small", mime="image/jpeg")
+
+    for _ in range(2):
+        store.remove(key)
+
+    with pytest.raises(ObjectMissing):
+        store.size(key)
+    assert whole(store, "thumbnails/one") == b"small"
+
+
+def test_a_versioned_bucket_hides_nothing_and_a_locked_object_is_said_to_be_locked(
+    moto_s3: dict[str, str],
+) -> None:
+    client = boto3.client("s3", endpoint_url=moto_s3["endpoint"], region_name="us-east-1", **ANY_KEYS)
+    client.create_bucket(Bucket="vault", ObjectLockEnabledForBucket=True)
+    store = open_store("s3://vault", **moto_s3)
+    for content in (b"first", b"second"):
+        store.put("thumbnails/one", content, mime="image/jpeg")
+    until = datetime.now(UTC) + timedelta(days=1)
+    client.put_object(
+        Bucket="vault", Key="thumbnails/two", Body=b"kept",
+        ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until,
+    )  # fmt: skip
+
+    store.remove("thumbnails/one")
+    with pytest.raises(ObjectLocked):
+        store.remove("thumbnails/two")
+
+    left = client.list_object_versions(Bucket="vault")
+    assert [one["Key"] for one in left.get("Versions", [])] == ["thumbnails/two"]
+    assert "DeleteMarkers" not in left
+    assert whole(store, "thumbnails/two") == b"kept"
 
 
 def test_an_unknown_object_is_missing_at_once(store: MediaStore) -> None:

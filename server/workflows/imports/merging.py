@@ -26,6 +26,8 @@ def refusal(kind: str, stored: Mapping[str, Any] | None, said: Mapping[str, Any]
     """Return the column and the reason why a row may not change what is stored; None: it may."""
     if stored is None:
         return None
+    if kind == "debtors" and stored.get("erased_at") is not None:
+        return "reference", "Belongs to somebody whose data were erased. Use a new reference."
     if kind == "ledger" and {**stored, **said}["effective"] and said.get("connected") is False:
         return "connected", "Nobody answered, and yet it was effective. Correct one of them."
     if kind in ("promises", "payments") and stored["source"] != "import":
@@ -67,6 +69,8 @@ def _case(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: dateti
     is_settled = "outstanding_fen" in said and merged["outstanding_fen"] <= 0
     if is_settled or (stored and stored["state"] == "closed"):
         merged["state"] = "closed"
+    if merged["state"] == "closed":
+        merged["closed_at"] = merged.get("closed_at") or now
     if stored and not set(merged["special_flags"]) <= set(stored["special_flags"]):
         merged |= {"reviewed_at": None, "reviewed_by": None}
     if stored and merged["special_note"] != stored["special_note"]:

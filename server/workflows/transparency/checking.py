@@ -39,6 +39,7 @@ ROWS: Final[dict[str, tuple[str, str, str]]] = {
     "finding_replies": ("reply", "id", "true"),
     "breaches": ("breach", "id", "true"),
     "breach_endings": ("breach_ending", "id", "true"),
+    "erasures": ("erasure", "id", "true"),
 }
 """Logged table -> kind of its leaves, column of its id, and which of its rows are logged."""
 DIGESTED: Final = ("items", "conflicting_items")
@@ -64,6 +65,7 @@ def alterations() -> Iterator[Alteration]:
         for table in DIGESTED:
             yield from _bytes(session, table)
         yield from _raw_bytes(session)
+        yield from _erasures(session)
         yield from _witnessed(session)
 
 
@@ -171,11 +173,30 @@ def _bytes(session: Session, table: str) -> Iterator[Alteration]:
     kind, key, _ = ROWS[table]
     query = f"""
         SELECT {key} AS id FROM {table}
-         WHERE sha256 <> sha256(convert_to(concat('DSSEv1 ', octet_length(payload_type), ' ', payload_type,
+         WHERE NOT EXISTS (SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = {table}.{key})
+           AND sha256 <> sha256(convert_to(concat('DSSEv1 ', octet_length(payload_type), ' ', payload_type,
                                                   ' ', octet_length(payload), ' '), 'UTF8') || payload)
     """
     for row in session.execute(sa.text(query)):
         yield Alteration("the bytes are not those the phone signed", f"{kind} {row.id}")
+
+
+def _erasures(session: Session) -> Iterator[Alteration]:
+    """Hold every record that is missing against an erasure that names it, and its list against the log."""
+    missing = """
+        SELECT kind, subject_id FROM log_leaves AS leaf WHERE record IS NULL AND NOT EXISTS (
+            SELECT FROM erased_things AS thing
+             WHERE thing.kind = leaf.kind AND thing.subject_id = leaf.subject_id) ORDER BY id
+    """
+    for row in session.execute(sa.text(missing)):
+        yield Alteration("the leaf's record is gone, and no erasure took it", f"{row.kind} {row.subject_id}")
+    added = """
+        SELECT id FROM erasures AS one WHERE things_sha256 <> sha256(convert_to(coalesce((
+            SELECT string_agg(concat(kind, ' ', subject_id, E'\\n'), '' ORDER BY kind COLLATE "C", subject_id)
+              FROM erased_things WHERE erasure_id = one.id), ''), 'UTF8')) ORDER BY id
+    """
+    for row in session.execute(sa.text(added)):
+        yield Alteration("what it erased is not what was logged", f"erasure {row.id}")
 
 
 def _raw_bytes(session: Session) -> Iterator[Alteration]:

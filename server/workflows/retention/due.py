@@ -1,0 +1,116 @@
+"""Whose data have been kept for long enough?
+
+The time is `recording_retention_days` of the client's pack. It begins when the last case of a debtor is
+closed, or with their last visit where that was later. A pack that says nothing erases nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.database import db
+from server.models.cases import Case, Debtor
+from server.models.visits import Visit
+from server.rules.pack import RulePack
+from server.workflows.retention.holds import held_by
+from server.workflows.standing_packs import active_pack, packs_of_clients
+
+PARAMETER: Final = "recording_retention_days"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A debtor whose time is over at `due_at`, by which parameter, and what holds their data all the same."""
+
+    debtor_id: UUID
+    reference: str
+    ended_at: datetime
+    kept_days: int
+    source: dict[str, str]
+    held_by: list[str]
+
+    @property
+    def due_at(self) -> datetime:
+        """Since when there is no reason to keep them."""
+        return self.ended_at + timedelta(days=self.kept_days)
+
+
+def due(
+    session: Session, *, by: datetime, after: UUID | None = None, limit: int, locked: UUID | None = None
+) -> list[Due]:
+    """Return debtors whose time is over by a moment, in the order of ids, whatever holds them.
+
+    `locked`: only this one, whose row the caller has locked.
+    """
+    standard, own = active_pack(by), packs_of_clients(by)
+    ended = _ended()
+    is_over = _is_over(ended.selected_columns.ended_at, standard, own, by=by)
+    query = ended.where(is_over).order_by(Debtor.id).limit(limit)
+    if after is not None:
+        query = query.where(Debtor.id > after)
+    if locked is not None:
+        query = query.where(Debtor.id == locked)
+    rows = session.execute(query).all()
+    holding = held_by(session, [row.id for row in rows])
+    return [_due(row, own.get(row.client_id, standard), holding.get(row.id, [])) for row in rows]
+
+
+def list_due(*, by: datetime, after: UUID | None, limit: int) -> Sequence[Due]:
+    """The same for whoever wants to see what will be erased by a day, and what holds the rest."""
+    return due(db.session(), by=by, after=after, limit=limit)
+
+
+def _ended() -> sa.Select[UUID, UUID, str, datetime]:
+    """Select the debtors whose cases are all closed, and when the last of them, or the last visit, ended."""
+    cases = (
+        sa.select(
+            Case.debtor_id,
+            sa.func.max(Case.closed_at).label("closed_at"),
+        )
+        .group_by(Case.debtor_id)
+        .having(sa.func.bool_and(sa.and_(Case.state == "closed", Case.closed_at.is_not(None))))
+        .subquery()
+    )
+    last = sa.select(sa.func.max(Visit.arrived_latest)).where(Visit.debtor_id == Debtor.id).scalar_subquery()
+    return (
+        sa.select(
+            Debtor.id,
+            Debtor.client_id,
+            Debtor.reference,
+            sa.func.greatest(cases.c.closed_at, last).label("ended_at"),
+        )
+        .join(cases, cases.c.debtor_id == Debtor.id)
+        .where(Debtor.erased_at.is_(None))
+    )
+
+
+def _is_over(
+    ended: sa.ColumnElement[datetime], standard: RulePack, own: Mapping[UUID, RulePack], *, by: datetime
+) -> sa.ColumnElement[bool]:
+    terms = [
+        sa.and_(Debtor.client_id == client_id, _before(ended, pack, by=by)) for client_id, pack in own.items()
+    ]
+    others = sa.and_(Debtor.client_id.not_in(list(own)), _before(ended, standard, by=by))
+    return sa.or_(others, *terms)
+
+
+def _before(ended: sa.ColumnElement[datetime], pack: RulePack, *, by: datetime) -> sa.ColumnElement[bool]:
+    days = pack.recording_retention_days
+    return sa.false() if days is None else ended <= by - timedelta(days=days)
+
+
+def _due(row: Any, pack: RulePack, holding: list[str]) -> Due:
+    assert pack.recording_retention_days is not None
+    return Due(
+        debtor_id=row.id,
+        reference=row.reference,
+        ended_at=row.ended_at,
+        kept_days=pack.recording_retention_days,
+        source=pack.source_of(PARAMETER),
+        held_by=holding,
+    )

@@ -1,0 +1,139 @@
+"""How is a debtor's data erased so that nothing that was proven stops being proven?
+
+One transaction a debtor, under the lock that dispatch takes too: what is due and what holds it is asked again
+there. Words and marks are blanked, the log's entries about them lose salt and record but keep their place and
+hash, so every other proof stands; the erasure itself becomes an entry of the log. Bytes in the store go after
+the commit (`objects`), and phones let go of what they still hold.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from server.database import db, transaction
+from server.jobs import enqueue, task
+from server.models.cases import Debtor
+from server.models.feed import FeedRow, publish
+from server.models.retention import ErasedObject, ErasedThing, Erasure
+from server.workflows.retention.belongings import LEAVES, Belongings, blank, gather
+from server.workflows.retention.due import Due, due
+
+MOST_A_NIGHT: Final = 500
+"""So that a wrong parameter is noticed before much is gone."""
+PAGE: Final = 100
+
+log = structlog.get_logger()
+
+
+@task("retention.erase_due", every="41 18 * * *")
+def erase_due(*, now: datetime) -> None:
+    """Erase whose time is over and whom nothing holds; in China it is the small hours then."""
+    left, after = MOST_A_NIGHT, None
+    while left:
+        with transaction() as session:
+            page = due(session, by=now, after=after, limit=PAGE)
+        if not page:
+            break
+        after = page[-1].debtor_id
+        ready = [one for one in page if not one.held_by][:left]
+        left -= sum(erase(one.debtor_id, now=now) for one in ready)
+    log.info("retention.erased", debtors=MOST_A_NIGHT - left)
+
+
+def erase(debtor_id: UUID, *, now: datetime) -> bool:
+    """Erase one debtor's data; False when they are not due any more, or held by now."""
+    with transaction() as session:
+        session.execute(sa.select(Debtor.id).where(Debtor.id == debtor_id).with_for_update())
+        standing = due(session, by=now, limit=1, locked=debtor_id)
+        if not standing or standing[0].held_by:
+            return False
+        _erase(session, standing[0], now=now)
+    return True
+
+
+def _erase(session: Session, one: Due, *, now: datetime) -> None:
+    about = gather(session, one.debtor_id)
+    keys = _objects(session, about)
+    counts = blank(session, about)
+    things = _forget_leaves(session, about)
+    erasure = Erasure(
+        debtor_id=one.debtor_id,
+        erased_at=now,
+        ended_at=one.ended_at,
+        kept_days=one.kept_days,
+        source=one.source,
+        counts={**counts, "objects": len(keys), "log entries": len(things)},
+        things_sha256=things_digest(things),
+    )
+    session.add(erasure)
+    session.flush()
+    session.add_all(ErasedThing(erasure_id=erasure.id, kind=kind, subject_id=about) for kind, about in things)
+    session.add_all(ErasedObject(erasure_id=erasure.id, key=key) for key in keys)
+    session.execute(sa.update(Debtor).where(Debtor.id == one.debtor_id).values(erased_at=now))
+    _purge_phones(session, about)
+    if keys:
+        enqueue("retention.remove_objects", queueing_lock="retention.remove_objects")
+
+
+def _objects(session: Session, about: Belongings) -> list[str]:
+    """Return the keys of the store that the debtor's evidence names."""
+    query = """
+        SELECT DISTINCT key FROM evidence, unnest(ARRAY[storage_key, thumbnail_key, rendition_key]) AS key
+         WHERE id = ANY(:evidence) AND key IS NOT NULL ORDER BY key
+    """
+    return list(session.scalars(sa.text(query), {"evidence": about.ids["evidence"]}))
+
+
+def _forget_leaves(session: Session, about: Belongings) -> list[tuple[str, UUID]]:
+    """Take salt and record of the debtor's entries out of the log; return which."""
+    found: set[tuple[str, UUID]] = set()
+    for kind, name in LEAVES.items():
+        rows = session.execute(_FORGET, {"kind": kind, "ids": about.ids[name]})
+        found |= {(row.kind, row.subject_id) for row in rows}
+    return sorted(found)
+
+
+_FORGET: Final = sa.text(
+    """
+    UPDATE log_leaves SET salt = NULL, record = NULL WHERE kind = :kind AND subject_id = ANY(:ids)
+    RETURNING kind, subject_id
+    """
+)
+
+
+def things_digest(things: Sequence[tuple[str, UUID]]) -> bytes:
+    """Return the digest that the log keeps of an erasure's entries."""
+    return hashlib.sha256("".join(f"{kind} {about}\n" for kind, about in sorted(things)).encode()).digest()
+
+
+def _purge_phones(session: Session, about: Belongings) -> None:
+    """Take what is still in somebody's feed out of it: phones forget it at their next contact."""
+    ids: list[UUID] = [*about.ids["assignments"], *about.ids["findings"]]
+    rows: Sequence[Any] = session.scalars(
+        sa.select(FeedRow).where(FeedRow.entity_id.in_(ids), FeedRow.op == "put")
+    ).all()
+    for row in rows:
+        publish(row.scope, kind=row.kind, entity_id=row.entity_id, op="remove")
+
+
+def list_erasures(*, after: UUID | None, limit: int) -> list[tuple[Erasure, dict[str, int]]]:
+    """Return one page of erasures, oldest first, each with how many of its objects are in which state."""
+    query = sa.select(Erasure).order_by(Erasure.id).limit(limit)
+    if after is not None:
+        query = query.where(Erasure.id > after)
+    erasures = db.session.scalars(query).all()
+    counted = db.session.execute(
+        sa.select(ErasedObject.erasure_id, ErasedObject.state, sa.func.count())
+        .where(ErasedObject.erasure_id.in_([one.id for one in erasures]))
+        .group_by(ErasedObject.erasure_id, ErasedObject.state)
+    ).all()
+    return [
+        (one, {state: many for erasure_id, state, many in counted if erasure_id == one.id})
+        for one in erasures
+    ]

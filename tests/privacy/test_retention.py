@@ -1,0 +1,342 @@
+"""Data are kept as long as the pack says, longer while something holds them, and then they are gone.
+
+What is proven about everybody else, and that something was there, stays proven.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from server.authority import Actor, Role
+from server.database import db, transaction
+from server.ledger.bundle import verify
+from server.media.store import ObjectMissing
+from server.models.cases import Debtor
+from server.models.dispatch import Assignment
+from server.models.evidence import Evidence
+from server.models.feed import FeedRow
+from server.models.findings import Finding
+from server.models.retention import ErasedObject, RetentionHold
+from server.signing import PERMIT, current_signer
+from server.storage import current_store
+from server.workflows.auditing import deciding
+from server.workflows.rekeying import encrypted_tables
+from server.workflows.retention.belongings import OF_STAFF, OWNED
+from server.workflows.retention.erasing import erase_due
+from server.workflows.retention.objects import remove_objects
+from server.workflows.stopping import close_cases
+from server.workflows.transparency.checking import alterations
+from server.workflows.transparency.sequencing import sequence
+from sync.phone import claims_of
+from sync.protocol import uuid7
+from tests.builders import (
+    Cast,
+    a_case,
+    a_contact,
+    a_person,
+    a_visitor,
+    an_address,
+    an_assignment,
+    now,
+)
+from tests.phones import a_phone, office
+
+PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
+NAME, PHONE, ID_NUMBER, STREET = "李小明", "13812345678", "11010519491231002X", "朝阳区幸福路八号"
+NARRATIVE = f"债务人{NAME}称下周还款，住在{STREET}。"
+WHOSE = {"name": NAME, "phone": PHONE, "id_number": ID_NUMBER}
+ANOTHER = {"name": "王大海", "phone": "13700001111", "id_number": "110105194912310038"}
+KEPT = timedelta(days=730)
+SYSTEM = Actor(staff_id=None, roles=frozenset())
+
+
+class Told:
+    """A case with a visit that was told of, closed a while ago."""
+
+    def __init__(
+        self,
+        app: Flask,
+        folder: Path,
+        *,
+        photo: bytes = PHOTO,
+        whose: dict[str, str] = WHOSE,
+        street: str = STREET,
+        narrative: str = NARRATIVE,
+    ) -> None:
+        self.whose, self.narrative = whose, narrative
+        visitor = a_visitor()
+        self.case = a_case()
+        self.debtor_id = self.case.debtor_id
+        with transaction() as session:
+            debtor = session.get_one(Debtor, self.debtor_id)
+            for field, value in whose.items():
+                setattr(debtor, field, value)
+            debtor.hardship = ["pregnancy"]
+        a_contact(self.case, name=f"{whose['name']}的兄弟", phone="13911112222", relation="兄弟")
+        self.address = an_address(self.case, text=street)
+        assignment = an_assignment(self.case, self.address, visitor)
+        with transaction() as session:
+            session.get_one(Assignment, assignment.id).permit = current_signer().seal(PERMIT, {"v": 1})
+        self.phone = a_phone(visitor, folder)
+        with office(app) as http:
+            self.phone.sync(http)
+            self.visit_id = self._visit(assignment.id, visitor.id, photo)
+            self.phone.sync(http)
+        self._find()
+
+    def _visit(self, assignment_id: UUID, staff_id: UUID, photo: bytes) -> UUID:
+        visit_id = uuid7()
+        self.phone.record(
+            "visit.started",
+            {
+                "visit_id": str(visit_id), "team": [str(staff_id)], "checklist": {},
+                "permit_id": None, "assignment_id": str(assignment_id), "position": None,
+            },
+        )  # fmt: skip
+        self.phone.capture(photo, visit_id=visit_id, kind="photo", purpose="badge", mime="image/jpeg")
+        self.phone.end_visit(visit_id, position=None)
+        claims = claims_of(arrived_at=now(), left_at=now(), team=[staff_id], met="debtor", outcome="refused")
+        self.phone.write_account(visit_id, claims=claims, narrative=self.narrative)
+        return visit_id
+
+    def _find(self) -> None:
+        with transaction() as session:
+            finding = Finding(
+                visit_id=self.visit_id, key="k", check="time.short", rule="C14", severity="serious",
+                severity_rank=2, confidence=0.9, claim="left_at", observation={"heard": self.narrative},
+                citation={}, found_at=now(),
+            )  # fmt: skip
+            session.add(finding)
+        auditor = Actor(staff_id=a_person(Role.AUDITOR).id, roles=frozenset({Role.AUDITOR}))
+        deciding.decide(
+            finding.id, decision="confirmed", reason=f"heard {self.whose['name']}", actor=auditor, now=now()
+        )
+
+    def close(self) -> None:
+        with transaction():
+            close_cases([self.case.id], because="paid", actor=SYSTEM, now=now())
+
+    def debtor(self) -> Debtor:
+        return db.session.get_one(Debtor, self.debtor_id, populate_existing=True)
+
+
+@pytest.fixture
+def told(app: Flask, tmp_path: Path) -> Told:
+    """One closed case."""
+    one = Told(app, tmp_path / "phone")
+    one.close()
+    return one
+
+
+def later(**more: float) -> datetime:
+    """When the time of what was closed today is over."""
+    return now() + KEPT + timedelta(minutes=1) + timedelta(**more)
+
+
+def sequenced() -> None:
+    while sequence(now=now()):
+        pass
+
+
+def bundle_of(told: Told, cast: Cast, path: Path) -> Path:
+    answer = cast.person(Role.AUDITOR).get(f"/api/v1/visits/{told.visit_id}/bundle")
+    assert answer.status_code == 200
+    path.write_bytes(answer.data)
+    return path
+
+
+def everything() -> str:
+    """Every row of every table as text, ciphertexts decrypted."""
+    texts: list[str] = []
+    for table in db.metadata.sorted_tables:
+        for row in db.session.execute(sa.select(table)):
+            texts += [
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in row
+            ]
+    db.session.rollback()
+    return "\n".join(texts)
+
+
+def test_nothing_is_left_of_a_person_and_everything_else_stays_proven(
+    app: Flask, told: Told, cast: Cast, tmp_path: Path
+) -> None:
+    other = Told(
+        app,
+        tmp_path / "other",
+        photo=PHOTO + b"other",
+        whose=ANOTHER,
+        street="海淀区",
+        narrative="无人应门。",
+    )
+    sequenced()
+    before = bundle_of(told, cast, tmp_path / "before.zip")
+    key = db.session.scalars(sa.select(Evidence.storage_key).where(Evidence.visit_id == told.visit_id)).one()
+    searched = (NAME, PHONE, ID_NUMBER, STREET, NARRATIVE, "pregnancy")
+    assert key is not None and all(words in everything() for words in searched)
+    with transaction() as session:
+        session.get_one(Debtor, other.debtor_id).hardship = []
+
+    erase_due(now=later())
+    remove_objects(now=later())
+    sequenced()
+
+    assert [words for words in searched if words in everything()] == []
+    assert told.debtor().erased_at is not None
+    assert all(words in everything() for words in (*ANOTHER.values(), "无人应门。"))
+    with pytest.raises(ObjectMissing):
+        current_store().size(key)
+    assert [one.what for one in alterations()] == []
+    after = bundle_of(told, cast, tmp_path / "after.zip")
+    reports = [verify(path) for path in (before, after, bundle_of(other, cast, tmp_path / "others.zip"))]
+    assert [report.faults for report in reports] == [[], [], []]
+    assert [report.checked["items"] > 3 for report in reports] == [True, False, True]
+    assert reports[1].checked["erasure records"] == 1
+
+
+def test_an_erasure_says_when_and_by_which_rule(told: Told, cast: Cast) -> None:
+    erase_due(now=later())
+
+    (one,) = cast.person(Role.AUDITOR).get("/api/v1/erasures").get_json()["erasures"]
+    assert one["debtor_id"] == str(told.debtor_id)
+    assert one["kept_days"] == 730 and one["source"]["article"] == "Art. 68"
+    assert one["counts"]["accounts"] == 1 and one["objects"] == {"waiting": 1}
+
+
+@pytest.mark.parametrize("attack", ["erased_things", "erasures"])
+def test_an_erasure_cannot_be_stretched_to_hide_something(
+    app: Flask, told: Told, tmp_path: Path, attack: str
+) -> None:
+    other = Told(app, tmp_path / "other", photo=PHOTO + b"other")
+    erase_due(now=later())
+    sequenced()
+    with transaction() as session:
+        hide = (
+            "UPDATE log_leaves SET record = NULL, salt = NULL WHERE kind = 'finding' AND record IS NOT NULL"
+        )
+        session.execute(sa.text(hide))
+        if attack == "erased_things":
+            add = (
+                "INSERT INTO erased_things SELECT erasures.id, 'finding', findings.id FROM erasures, findings"
+            )
+            session.execute(sa.text(f"{add} WHERE visit_id = :visit"), {"visit": other.visit_id})
+        else:
+            session.execute(sa.text("UPDATE erasures SET kept_days = 1"))
+
+    found = {one.what for one in alterations()}
+
+    expected = {
+        "erased_things": "what it erased is not what was logged",
+        "erasures": "the row is not what was logged",
+    }
+    assert expected[attack] in found
+
+
+def test_a_day_too_early_nothing_is_erased(told: Told, cast: Cast) -> None:
+    erase_due(now=later(days=-1))
+    one = due_of(cast)
+
+    assert told.debtor().erased_at is None and told.debtor().name == NAME
+    assert one["debtor_id"] == str(told.debtor_id) and one["held_by"] == []
+    assert cast.person(Role.SUPERVISOR).get("/api/v1/erasures/due").get_json()["debtors"] == []
+
+
+def test_an_open_case_keeps_everything(app: Flask, told: Told) -> None:
+    a_case(debtor=told.debtor())
+
+    erase_due(now=later())
+
+    assert told.debtor().erased_at is None
+
+
+def test_a_hold_keeps_them_until_a_supervisor_releases_it(told: Told, cast: Cast) -> None:
+    supervisor = cast.person(Role.SUPERVISOR)
+    body = {"kind": "litigation", "reason": "court file 12/2026"}
+    set_ = supervisor.post(f"/api/v1/debtors/{told.debtor_id}/retention-holds", json=body)
+    erase_due(now=later())
+    held = told.debtor().erased_at, due_of(cast)["held_by"]
+
+    hold = set_.get_json()["id"]
+    released = supervisor.post(f"/api/v1/retention-holds/{hold}/release", json={"reason": "judged"})
+    erase_due(now=later())
+
+    assert (set_.status_code, released.status_code) == (201, 200)
+    assert held == (None, ["litigation"])
+    assert told.debtor().erased_at is not None
+    assert db.session.scalars(sa.select(RetentionHold.reason)).all() == [""]
+    again = supervisor.post(f"/api/v1/debtors/{told.debtor_id}/retention-holds", json=body)
+    assert again.status_code == 409
+
+
+def test_an_open_complaint_holds_by_itself(told: Told, cast: Cast) -> None:
+    body = {"channel": "call", "text": "they shouted"}
+    filed = cast.person(Role.SUPERVISOR).post(f"/api/v1/cases/{told.case.id}/complaints", json=body)
+    assert filed.status_code == 201, filed.text
+
+    erase_due(now=later())
+
+    assert told.debtor().erased_at is None
+    assert due_of(cast)["held_by"] == ["open complaint"]
+
+
+def test_bytes_that_somebody_else_has_too_stay_until_theirs_go(
+    app: Flask, told: Told, tmp_path: Path
+) -> None:
+    other = Told(app, tmp_path / "other")
+    erase_due(now=later())
+    remove_objects(now=later())
+    shared = states()
+    other.close()
+
+    erase_due(now=later(days=1))
+    remove_objects(now=later(days=1))
+
+    assert shared == {"shared"}
+    assert states() == {"removed"}
+
+
+def test_phones_let_go_of_what_is_still_in_their_feed(told: Told) -> None:
+    with transaction() as session:
+        session.execute(sa.update(FeedRow).values(op="put"))
+
+    erase_due(now=later())
+
+    ops = db.session.scalars(sa.select(FeedRow.op).where(FeedRow.kind == "assignment")).all()
+    assert ops and set(ops) == {"remove"}
+
+
+def test_a_file_cannot_bring_an_erased_person_back(told: Told, cast: Cast) -> None:
+    reference = told.debtor().reference
+    client = db.session.scalars(
+        sa.text("SELECT reference FROM clients WHERE id = :id"), {"id": told.debtor().client_id}
+    ).one()
+    erase_due(now=later())
+
+    line = f'{{"kind":"debtors","client_reference":"{client}","reference":"{reference}","name":"{NAME}"}}\n'
+    answer = cast.person(Role.DISPATCHER).post(
+        "/api/v1/imports", data=line, headers={"Content-Type": "application/jsonl"}
+    )
+
+    assert "erased" in answer.text
+    assert told.debtor().name is None
+
+
+def test_every_encrypted_table_is_somebodys(app: Flask) -> None:
+    assert {table.name for table in encrypted_tables()} == {*OWNED, *OF_STAFF}
+
+
+def states() -> set[str]:
+    db.session.rollback()
+    return set(db.session.scalars(sa.select(ErasedObject.state)))
+
+
+def due_of(cast: Cast) -> Any:
+    answer = cast.person(Role.SUPERVISOR).get(
+        "/api/v1/erasures/due", query_string={"by": later().isoformat()}
+    )
+    (one,) = answer.get_json()["debtors"]
+    return one
