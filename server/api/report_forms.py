@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from server.models.assessments import ReportFile
+from server.models.assessments import REPORT_KINDS, ReportFile
 from server.workflows.reports.handing_in import HandedIn
 
 FORMATS = ("html", "xlsx", "pdf", "csv")
@@ -38,6 +38,16 @@ class FridayFileQuerySchema(FridayQuerySchema, _FileQuerySchema):
 
 class ClientFileQuerySchema(ClientQuerySchema, _FileQuerySchema):
     """Which client and days, and as what."""
+
+
+class AssessmentFileQuerySchema(_FileQuerySchema):
+    """Which month, of which branch or of all, and as what."""
+
+    month = ma.fields.String(
+        required=True,
+        validate=validate.Regexp(r"^(19|2[0-8])[0-9]{2}-(0[1-9]|1[0-2])\Z", error="Name a month as 2026-11."),
+    )
+    branch = ma.fields.String(load_default=None)
 
 
 class ClientReportQuerySchema(ClientQuerySchema):
@@ -175,7 +185,7 @@ class HandedInSchema(ma.Schema):
 class HandInQuerySchema(ma.Schema):
     """Of which reports, and where the page starts."""
 
-    kind = ma.fields.String(load_default=None, validate=validate.OneOf(["friday", "client"]))
+    kind = ma.fields.String(load_default=None, validate=validate.OneOf(REPORT_KINDS))
     after = ma.fields.UUID(load_default=None)
     limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 

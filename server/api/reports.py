@@ -4,12 +4,14 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import date
 from typing import IO, Any, Final
 
 from flask import Response
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.report_forms import (
+    AssessmentFileQuerySchema,
     ClientFileQuerySchema,
     ClientReportQuerySchema,
     ClientReportSchema,
@@ -28,7 +30,8 @@ from server.api.transport import Blueprint
 from server.authority import Role
 from server.errors import NotFound
 from server.workflows.cases import find_client
-from server.workflows.reports import handing_in, making
+from server.workflows.reports import handing_in, making, months
+from server.workflows.reports.keeping import Made
 
 blueprint = Blueprint("reports", __name__, description="Reports, their files and their hand-in")
 READERS = (Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN)
@@ -58,7 +61,7 @@ def friday(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 def friday_file(query: dict[str, Any]) -> Response:
     """Make the week's report as a file; its digest is recorded, with who took it (F12, I7)."""
-    return _sent(_friday(query), query)
+    return _sent(_made(_friday(query), query))
 
 
 @blueprint.get("/reports/client")
@@ -84,7 +87,24 @@ def client(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 def client_file(query: dict[str, Any]) -> Response:
     """Make a client's report as a file; names are masked, numbers of persons never appear (AMB10)."""
-    return _sent(_client(query), query)
+    return _sent(_made(_client(query), query))
+
+
+@blueprint.get("/reports/assessment/file")
+@requires(*READERS)
+@blueprint.arguments(AssessmentFileQuerySchema, location="query")
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
+def assessment_file(query: dict[str, Any]) -> Response:
+    """Make a month's assessment as a file: proposals, sums, legal limits; its digest is recorded."""
+    made = months.make(
+        date.fromisoformat(f"{query['month']}-01"),
+        branch=query["branch"],
+        format=query["format"],
+        lang=query["lang"],
+        actor=current_actor(),
+        now=current_time(),
+    )
+    return _sent(made)
 
 
 @blueprint.post("/reports/hand-ins")
@@ -129,12 +149,15 @@ def _client(query: dict[str, Any]) -> making.Wanted:
     return making.of_client(find_client(query["client"]), first=query["first"], last=query["last"])
 
 
-def _sent(wanted: making.Wanted, query: dict[str, Any]) -> Response:
-    """Send a report's file; whoever keeps it can hold it against the digest later."""
-    made = making.make(
+def _made(wanted: making.Wanted, query: dict[str, Any]) -> Made:
+    return making.make(
         wanted, format=query["format"], lang=query["lang"], actor=current_actor(), now=current_time()
     )
-    answer = Response(_pieces(made.file), content_type=MIME[query["format"]])
+
+
+def _sent(made: Made) -> Response:
+    """Send a report's file; whoever keeps it can hold it against the digest later."""
+    answer = Response(_pieces(made.file), content_type=MIME[made.record.format])
     answer.call_on_close(made.file.close)
     digest = made.record.sha256
     answer.headers["Content-Length"] = str(made.record.size_bytes)

@@ -35,7 +35,7 @@ LINE: tuple[tuple[str, str, Kind, float], ...] = (
 class Heading:
     """Which report, of which days and client, when it was made and when it is due; times are local text."""
 
-    kind: Literal["friday", "client"]
+    kind: Literal["friday", "client", "assessment"]
     lang: str
     first: str
     last: str
@@ -49,17 +49,16 @@ def compose(heading: Heading, figures: Figures, lines: Iterable[Mapping[str, Any
     """Return a report; its lines are drawn from `lines` when it is written."""
     say = words(heading.lang)
     is_friday = heading.kind == "friday"
-    days = say["days"].format(first=heading.first, last=heading.last)
+    days = days_of(heading)
     pictures = [_visits(figures, say), _money(figures, say)]
     tables = [_teams(figures, say)]
     if is_friday:
         pictures.insert(0, _findings(figures, say, heading.lang))
         tables.append(_visitors(figures, say))
-    made = say["made"] if heading.due else say["made_plain"]
     return Sheet(
         title=say[heading.kind],
         subtitle=say["of_client"].format(days=days, client=heading.client) if heading.client else days,
-        made=made.format(at=heading.made, due=heading.due),
+        made=made_at(heading),
         made_at=heading.made_at,
         lang=LANGUAGES[heading.lang],
         figures=_totals(figures, say, is_friday=is_friday),
@@ -76,6 +75,17 @@ def compose(heading: Heading, figures: Figures, lines: Iterable[Mapping[str, Any
         notes=[say["late_team"], say["masked"], *([say["proposed"]] if is_friday else [])],
         words=say,
     )
+
+
+def days_of(heading: Heading) -> str:
+    """Write from when to when a report tells."""
+    return words(heading.lang)["days"].format(first=heading.first, last=heading.last)
+
+
+def made_at(heading: Heading) -> str:
+    """Write when a report was made, and when it is due if it is."""
+    say = words(heading.lang)
+    return say["made" if heading.due else "made_plain"].format(at=heading.made, due=heading.due)
 
 
 def _cell(value: Any) -> Cell:
@@ -143,7 +153,7 @@ def _teams(figures: Figures, say: Mapping[str, str]) -> Table:
         ("promises_kept", "promises_kept", "count"),
         ("promises_broken", "promises_broken", "count"),
     ]
-    return _table(say["totals"], columns, figures.teams, say)
+    return table_of(say["totals"], columns, figures.teams, say)
 
 
 def _visitors(figures: Figures, say: Mapping[str, str]) -> Table:
@@ -155,11 +165,12 @@ def _visitors(figures: Figures, say: Mapping[str, str]) -> Table:
         ("open", "open", "count"),
         ("dismissed", "dismissed", "count"),
     ]
-    return _table(say["visitors"], columns, figures.visitors, say)
+    return table_of(say["visitors"], columns, figures.visitors, say)
 
 
-def _table(
+def table_of(
     title: str, columns: Sequence[tuple[str, str, Kind]], rows: Sequence[Any], say: Mapping[str, str]
 ) -> Table:
+    """Make a table of objects: a word, an attribute and a kind for each column."""
     heads = [Column(say[word], kind) for word, _, kind in columns]
     return Table(title, heads, [[getattr(row, name) for _, name, _ in columns] for row in rows])

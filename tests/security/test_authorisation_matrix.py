@@ -191,6 +191,7 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/reports/friday"): SUPERVISOR | AUDITOR | ADMIN,
     ("GET", "/reports/friday/file"): SUPERVISOR | AUDITOR | ADMIN,
     ("GET", "/reports/client"): SUPERVISOR | AUDITOR | ADMIN,
+    ("GET", "/reports/assessment/file"): SUPERVISOR | AUDITOR | ADMIN,
     ("GET", "/reports/client/file"): SUPERVISOR | AUDITOR | ADMIN,
     ("POST", "/reports/hand-ins"): SUPERVISOR,
     ("GET", "/reports/hand-ins"): SUPERVISOR | AUDITOR | ADMIN,

@@ -1,45 +1,33 @@
-"""How does a report become a file that can be proven to be ours?
+"""What do the Friday report and a client's report tell, and of which days?
 
-Everything is read from one snapshot and written to a temporary file of this machine, so that a slow reader
-holds no connection; the digest is recorded before the first byte goes out, with who took it (I7).
+Everything is read from one snapshot; the long table streams.
 """
 
-import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.database import db, snapshot, transaction
+from server.database import db, snapshot
 from server.errors import Fault, Invalid
-from server.models.access import AccessEntry
-from server.models.assessments import ReportFile
 from server.models.cases import Client
 from server.pii import mask_name
-from server.reports import spreadsheet
 from server.reports.composing import Heading, compose
-from server.reports.document import write_document
 from server.reports.figures import Figures
-from server.reports.page import write_page
-from server.reports.sheet import Sheet
-from server.reports.workbook import write_workbook
 from server.rules.local_time import local_day
 from server.workflows.friday_report import week_and_due
 from server.workflows.moved import LINES, Span
 from server.workflows.reports.figures import load_figures
+from server.workflows.reports.keeping import Days, Format, Made, keep, write
 from server.workflows.standing_packs import local_zone
 
 Kind = Literal["friday", "client"]
-Format = Literal["html", "xlsx", "pdf", "csv"]
 ROWS_AT_ONCE: Final = 1_000
 MOST_DAYS: Final = 366
-IN_MEMORY: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +38,6 @@ class Wanted:
     span: Span
     client: str
     due_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A report's file, open at its beginning, and its record."""
-
-    record: ReportFile
-    file: IO[bytes]
-    name: str
 
 
 def friday(day: date | None, *, client: Client | None, now: datetime) -> Wanted:
@@ -91,8 +70,6 @@ def lines_of(wanted: Wanted, *, after: UUID | None, limit: int, now: datetime) -
 
 def make(wanted: Wanted, *, format: Format, lang: str, actor: Actor, now: datetime) -> Made:
     """Write a report into a file and record its digest."""
-    assert actor.staff_id is not None
-    target = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - whoever sends it closes it
     with snapshot() as session:
         about = wanted.span.about(now)
         sheet = compose(
@@ -100,27 +77,10 @@ def make(wanted: Wanted, *, format: Format, lang: str, actor: Actor, now: dateti
             load_figures(session, wanted.span, about),
             _streamed(session, about),
         )
-        rows = _write(sheet, target, format)
-    record = ReportFile(
-        kind=wanted.kind,
-        format=format,
-        first=wanted.span.first,
-        last=wanted.span.last,
-        client_id=wanted.span.client_id,
-        sha256=_digest(target),
-        size_bytes=target.tell(),
-        rows=rows,
-        made_at=now,
-        made_by=actor.staff_id,
-    )
-    with transaction() as session:
-        session.add(record)
-        session.flush()
-        asked = {"kind": wanted.kind, "format": format, "sha256": record.sha256.hex()}
-        entry = {"at": now, "staff_id": actor.staff_id, "action": "export", "entity_kind": "report"}
-        session.add(AccessEntry(entity_id=record.id, request=asked, **entry))
-    target.seek(0)
-    return Made(record, target, f"{wanted.kind}_{wanted.span.first}_{wanted.span.last}.{format}")
+        written = write(sheet, format)
+    span = wanted.span
+    days = Days(wanted.kind, span.first, span.last, span.client_id)
+    return keep(written, days, actor=actor, now=now)
 
 
 def _heading(wanted: Wanted, lang: str, now: datetime) -> Heading:
@@ -147,25 +107,3 @@ def _streamed(session: Session, about: dict[str, Any]) -> Iterator[Mapping[str, 
 
 def _masked(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {**row, "debtor_name": mask_name(row["debtor_name"])}
-
-
-def _write(sheet: Sheet, target: Any, format: Format) -> int:
-    match format:
-        case "html":
-            return write_page(sheet, target)
-        case "pdf":
-            return write_document(sheet, target)
-        case "csv":
-            return spreadsheet.write(sheet.lines, target)
-        case "xlsx":
-            with tempfile.TemporaryDirectory() as folder:
-                return write_workbook(sheet, target, folder=Path(folder))
-
-
-def _digest(file: Any) -> bytes:
-    """Hash a file from its beginning; it ends at its end."""
-    file.seek(0)
-    digest = hashlib.sha256()
-    while piece := file.read(1 << 16):
-        digest.update(piece)
-    return digest.digest()
