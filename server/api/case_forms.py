@@ -51,6 +51,7 @@ class DebtorSchema(HardshipSchema):
     name = ma.fields.String(allow_none=True)
     id_number = ma.fields.String(allow_none=True)
     phone = ma.fields.String(allow_none=True)
+    erased_at = ma.fields.AwareDateTime(allow_none=True, metadata={"description": "see `erasures`"})
 
 
 class AddressSchema(ma.Schema):
@@ -192,6 +193,7 @@ def render_case(file: CaseFile, *, is_masked: bool) -> dict[str, Any]:
             "id_number": mask_number(debtor.id_number),
             "phone": _shown(mask_phone, is_masked=is_masked)(debtor.phone),
             "hardship": debtor.hardship,
+            "erased_at": debtor.erased_at,
         },
         "addresses": [render_address(address, is_masked=is_masked) for address in file.addresses],
         "contacts": [_render_contact(contact, is_masked=is_masked) for contact in file.contacts],

@@ -23,6 +23,12 @@ class PageQuerySchema(ma.Schema):
     limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
 
+class ErasureQuerySchema(PageQuerySchema):
+    """Everybody's, or one debtor's."""
+
+    debtor = ma.fields.UUID(load_default=None)
+
+
 class DueQuerySchema(PageQuerySchema):
     """By when: now, or a later moment, to see what will be erased until then."""
 
@@ -112,7 +118,7 @@ def due_page(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/erasures")
 @requires(Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN)
-@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.arguments(ErasureQuerySchema, location="query")
 @blueprint.response(200, ErasurePageSchema)
 def erasure_page(query: dict[str, Any]) -> dict[str, Any]:
     """List what was erased."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
-from server.errors import Forbidden, NotFound
+from server.errors import Forbidden, Gone, NotFound
 from server.jobs import task
 from server.media import rendering
 from server.media.store import Segment
@@ -112,6 +112,8 @@ def _stored(evidence_id: UUID) -> Evidence:
     evidence = db.session.get(Evidence, evidence_id)
     if evidence is None:
         raise NotFound("evidence-unknown", "There is no such evidence.")
+    if evidence.state == "erased":
+        raise Gone("evidence-erased", "Its time was over and it was erased; `erasures` says by which rule.")
     if evidence.storage_key is None:
         raise NotFound("evidence-not-here", "Its bytes have not arrived (yet).", state=evidence.state)
     return evidence

@@ -3,6 +3,7 @@
 What is proven about everybody else, and that something was there, stays proven.
 """
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from server.authority import Actor, Role
 from server.database import db, transaction
 from server.ledger.bundle import verify
 from server.media.store import ObjectMissing
-from server.models.cases import Debtor
+from server.models.cases import Client, Debtor
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.feed import FeedRow
@@ -310,19 +311,40 @@ def test_phones_let_go_of_what_is_still_in_their_feed(told: Told) -> None:
 
 
 def test_a_file_cannot_bring_an_erased_person_back(told: Told, cast: Cast) -> None:
-    reference = told.debtor().reference
-    client = db.session.scalars(
-        sa.text("SELECT reference FROM clients WHERE id = :id"), {"id": told.debtor().client_id}
-    ).one()
+    debtor = told.debtor()
+    bank = db.session.get_one(Client, debtor.client_id).reference
     erase_due(now=later())
+    of_debtor = {"client_reference": bank, "reference": debtor.reference, "name": NAME}
+    of_case = {"client_reference": bank, "reference": "N1", "case_reference": told.case.reference}
+    rows = [
+        {"kind": "debtors", **of_debtor},
+        {"kind": "cases", **of_case, "debtor_reference": debtor.reference, "account_number": "622200001"},
+        {"kind": "contacts", **of_case, "name": NAME},
+        {"kind": "addresses", **of_case, "text": STREET},
+    ]
+    del rows[1]["case_reference"]
 
-    line = f'{{"kind":"debtors","client_reference":"{client}","reference":"{reference}","name":"{NAME}"}}\n'
+    content = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
     answer = cast.person(Role.DISPATCHER).post(
-        "/api/v1/imports", data=line, headers={"Content-Type": "application/jsonl"}
+        "/api/v1/imports", data=content, headers={"Content-Type": "application/jsonl"}
     )
 
-    assert "erased" in answer.text
+    assert answer.get_json()["rejected"] == len(rows), answer.text
+    assert answer.text.count("erased") == len(rows)
     assert told.debtor().name is None
+
+
+def test_an_erased_case_says_so_and_its_evidence_is_gone(told: Told, cast: Cast) -> None:
+    evidence_id = db.session.scalars(sa.select(Evidence.id).where(Evidence.visit_id == told.visit_id)).one()
+    erase_due(now=later())
+
+    case = cast.person(Role.SUPERVISOR).get(f"/api/v1/cases/{told.case.id}").get_json()
+    link = cast.person(Role.AUDITOR).get(f"/api/v1/evidence/{evidence_id}/link")
+    visit = cast.person(Role.AUDITOR).get(f"/api/v1/visits/{told.visit_id}")
+
+    assert case["debtor"]["erased_at"] is not None and case["debtor"]["name"] is None
+    assert (link.status_code, link.get_json()["type"].rpartition("/")[2]) == (410, "evidence-erased")
+    assert visit.status_code == 200 and NARRATIVE not in visit.text
 
 
 def test_every_encrypted_table_is_somebodys(app: Flask) -> None:

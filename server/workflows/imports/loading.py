@@ -20,7 +20,7 @@ from server import pii
 from server.blind import BlindIndex
 from server.intake.faults import RowFault
 from server.intake.reading import Rejected, Row
-from server.models.cases import Client
+from server.models.cases import Client, Debtor
 from server.pii import Encrypted
 from server.workflows.imports.effects import Change, follow, lock_debtors
 from server.workflows.imports.merging import Values, is_older_balance, merge, refusal
@@ -34,6 +34,7 @@ PARENT_IDS: Final = {
     "contact_id": "contact_reference",
 }
 OF_DEBTOR: Final = ("ledger", "promises")
+ERASED: Final = "Belongs to somebody whose data were erased. Use new references for debtor and case."
 OLDER_BALANCE: Final = "Is older than the balance that is known; amounts and day were left as they are (C4)."
 
 
@@ -165,6 +166,9 @@ def _name_parents(
             reason = f"There is no {name} {reference!r} of this client. Import it in front of this row."
             outcome.reject(row, column, reason)
             return False
+        if getattr(parent, "erased_at", None) is not None:
+            outcome.reject(row, column, ERASED)
+            return False
         if column == "contact_reference" and parent is not None and parent.case_id != into["case_id"]:
             outcome.reject(row, column, f"The contact {reference!r} belongs to another case.")
             return False
@@ -188,11 +192,22 @@ def _wanted(keys: Sequence[Key]) -> sa.TableValuedAlias:
 def _find(session: Session, table: sa.Table, keys: Sequence[Key]) -> dict[Key, Any]:
     """Return id (and debtor or case) of the rows with these keys."""
     wanted = _wanted(list(dict.fromkeys(keys)))
-    more = [table.c[name] for name in ("debtor_id", "case_id") if name in table.c]
+    more: list[sa.ColumnElement[Any]] = [
+        table.c[name] for name in ("debtor_id", "case_id") if name in table.c
+    ]
+    if table.name in ("debtors", "cases"):
+        more.append(_erased(table).label("erased_at"))
     query = sa.select(table.c.id, table.c.client_id, table.c.reference, *more).join(
         wanted, sa.and_(table.c.client_id == wanted.c.client_id, table.c.reference == wanted.c.reference)
     )
     return {(row.client_id, row.reference): row for row in session.execute(query)}
+
+
+def _erased(table: sa.Table) -> sa.ColumnElement[Any]:
+    """Since when a debtor, or the debtor of a case, is erased."""
+    if table.name == "debtors":
+        return table.c.erased_at
+    return sa.select(Debtor.erased_at).where(Debtor.id == table.c.debtor_id).scalar_subquery()
 
 
 def _stored(session: Session, target: Target, keys: Sequence[Key]) -> dict[Key, Values]:

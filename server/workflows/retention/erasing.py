@@ -122,11 +122,15 @@ def _purge_phones(session: Session, about: Belongings) -> None:
         publish(row.scope, kind=row.kind, entity_id=row.entity_id, op="remove")
 
 
-def list_erasures(*, after: UUID | None, limit: int) -> list[tuple[Erasure, dict[str, int]]]:
+def list_erasures(
+    *, debtor: UUID | None, after: UUID | None, limit: int
+) -> list[tuple[Erasure, dict[str, int]]]:
     """Return one page of erasures, oldest first, each with how many of its objects are in which state."""
     query = sa.select(Erasure).order_by(Erasure.id).limit(limit)
     if after is not None:
         query = query.where(Erasure.id > after)
+    if debtor is not None:
+        query = query.where(Erasure.debtor_id == debtor)
     erasures = db.session.scalars(query).all()
     counted = db.session.execute(
         sa.select(ErasedObject.erasure_id, ErasedObject.state, sa.func.count())
