@@ -5,11 +5,14 @@ the phone stated. A mock location is flagged, not condemned: real external recei
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from geographiclib.geodesic import Geodesic
 
 from server.reconcile.facts import Limits, Place, Stop, VisitFacts
 from server.reconcile.finding import Finding, cite
+
+SURE: Final = 2.0  # phones state the radius that holds two fixes in three; twice as far lies one in a hundred
 
 
 def metres_between(here: Place, there: Place) -> float:
@@ -19,7 +22,8 @@ def metres_between(here: Place, there: Place) -> float:
 
 def _metres_certainly_apart(here: Place, there: Place, limits: Limits) -> float:
     """Return the least distance the accuracies allow, beyond honest noise; 0 when they may be one place."""
-    return max(0.0, metres_between(here, there) - here.accuracy_m - there.accuracy_m - limits.place_m)
+    doubt = SURE * (here.accuracy_m + there.accuracy_m)
+    return max(0.0, metres_between(here, there) - doubt - limits.place_m)
 
 
 def check_in_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

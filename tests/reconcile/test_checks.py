@@ -168,6 +168,11 @@ FABRICATIONS = [
             ),
         ),
     ),
+    (
+        "a-kilometre-away-by-a-coarse-fix",
+        "check-in-elsewhere",
+        {"check_in": Place(HOME.lat, HOME.lon + 0.0117, accuracy_m=120)},
+    ),
     ("claims-to-come-earlier", "stay-differs", with_account(arrived_at=TEN - minutes(45))),
     ("claims-to-stay-longer", "stay-differs", with_account(left_at=TEN + minutes(90))),
     ("short-recording", "recording-too-short", with_evidence(a_photo(), a_recording(seconds=60, speech=20))),
@@ -233,6 +238,8 @@ def test_a_fabrication_is_found(check: str, changes: dict[str, Any]) -> None:
 
 
 HONEST_NOISE = [
+    # About 300 m east of HOME by a fix between towers: one in a hundred of them is so far off.
+    ("coarse-fix", {"check_in": Place(HOME.lat, HOME.lon + 0.00351, accuracy_m=120)}),
     (
         "photo-says-what-the-wrong-clock-showed",
         with_evidence(
