@@ -30,9 +30,9 @@ class ErasureQuerySchema(PageQuerySchema):
 
 
 class DueQuerySchema(PageQuerySchema):
-    """By when: now, or a later moment, to see what will be erased until then."""
+    """How many days ahead: 0 is what goes the coming night unless something holds it."""
 
-    by = ma.fields.AwareDateTime(load_default=None)
+    within_days = ma.fields.Integer(load_default=0, validate=validate.Range(0, 1100))
 
 
 class ErasureDueSchema(ma.Schema):
@@ -111,8 +111,8 @@ class ErasurePageSchema(ma.Schema):
 @blueprint.arguments(DueQuerySchema, location="query")
 @blueprint.response(200, ErasureDuePageSchema)
 def due_page(query: dict[str, Any]) -> dict[str, Any]:
-    """List whose data will be erased by a moment, and what holds the rest; nothing is changed."""
-    found = due.list_due(by=query.pop("by") or current_time(), **query)
+    """List whose data will be erased within some days, and what holds the rest; nothing is changed."""
+    found = due.list_due(**query, now=current_time())
     return {"debtors": found, "next": found[-1].debtor_id if len(found) == query["limit"] else None}
 
 

@@ -41,13 +41,19 @@ class Due:
 
 
 def due(
-    session: Session, *, by: datetime, after: UUID | None = None, limit: int, locked: UUID | None = None
+    session: Session,
+    *,
+    now: datetime,
+    within: timedelta = timedelta(0),
+    after: UUID | None = None,
+    limit: int,
+    locked: UUID | None = None,
 ) -> list[Due]:
-    """Return debtors whose time is over by a moment, in the order of ids, whatever holds them.
+    """Return debtors whose time is over soon by today's packs, in the order of ids, whatever holds them.
 
     `locked`: only this one, whose row the caller has locked.
     """
-    standard, own = active_pack(by), packs_of_clients(by)
+    standard, own, by = active_pack(now), packs_of_clients(now), now + within
     ended = _ended()
     is_over = _is_over(ended.selected_columns.ended_at, standard, own, by=by)
     query = ended.where(is_over).order_by(Debtor.id).limit(limit)
@@ -60,9 +66,9 @@ def due(
     return [_due(row, own.get(row.client_id, standard), holding.get(row.id, [])) for row in rows]
 
 
-def list_due(*, by: datetime, after: UUID | None, limit: int) -> Sequence[Due]:
-    """The same for whoever wants to see what will be erased by a day, and what holds the rest."""
-    return due(db.session(), by=by, after=after, limit=limit)
+def list_due(*, within_days: int, after: UUID | None, limit: int, now: datetime) -> Sequence[Due]:
+    """The same for whoever wants to see what will be erased, and what holds the rest."""
+    return due(db.session(), now=now, within=timedelta(days=within_days), after=after, limit=limit)
 
 
 def _ended() -> sa.Select[UUID, UUID, str, datetime]:

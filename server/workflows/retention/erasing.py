@@ -37,7 +37,7 @@ def erase_due(*, now: datetime) -> None:
     left, after = MOST_A_NIGHT, None
     while left:
         with transaction() as session:
-            page = due(session, by=now, after=after, limit=PAGE)
+            page = due(session, now=now, after=after, limit=PAGE)
         if not page:
             break
         after = page[-1].debtor_id
@@ -50,7 +50,7 @@ def erase(debtor_id: UUID, *, now: datetime) -> bool:
     """Erase one debtor's data; False when they are not due any more, or held by now."""
     with transaction() as session:
         session.execute(sa.select(Debtor.id).where(Debtor.id == debtor_id).with_for_update())
-        standing = due(session, by=now, limit=1, locked=debtor_id)
+        standing = due(session, now=now, limit=1, locked=debtor_id)
         if not standing or standing[0].held_by:
             return False
         _erase(session, standing[0], now=now)
