@@ -19,16 +19,23 @@ _EDITORS: Final = (
     "photoshop", "lightroom", "gimp", "snapseed", "picsart", "pixelmator", "affinity", "paint.net", "acdsee",
     "facetune", "meitu", "美图", "xingtu", "醒图", "faceapp", "canva", "photopea", "krita", "imagemagick",
 )  # fmt: skip
-_HISTORY: Final = (b"xmpMM:History", b"stEvt:action", b"photoshop:", b"crs:")
+# Not the whole namespace of Photoshop: untouched iPhone pictures carry `photoshop:DateCreated`.
+_HISTORY: Final = (
+    b"xmpMM:History", b"stEvt:action", b"photoshop:History", b"photoshop:DocumentAncestors",
+    b"photoshop:TextLayers", b"crs:HasSettings", b"crs:RawFileName", b"crs:AlreadyApplied",
+)  # fmt: skip
 _BROKEN: Final = (ValueError, TypeError, KeyError, IndexError, SyntaxError, OverflowError)
 _SAME_MOMENT: Final = timedelta(minutes=2)
 
 
 def traces_of_editing(picture: Image.Image, exif: Image.Exif) -> list[str]:
     """Name the traces, in a fixed order."""
-    software = str(exif.get(ExifTags.Base.Software) or "").lower()
+    software, make = (
+        str(exif.get(tag) or "").lower() for tag in (ExifTags.Base.Software, ExifTags.Base.Make)
+    )
     found = {
-        EDITOR_SOFTWARE: any(name in software for name in _EDITORS),
+        # A camera may be called like its maker's editor (Meitu builds both): then it is the camera's word.
+        EDITOR_SOFTWARE: any(name in software and name not in make for name in _EDITORS),
         CHANGED_LATER: _is_changed_later(exif),
         EDITOR_BLOCK: "photoshop" in picture.info or _has_adobe_resources(picture),
         EDIT_HISTORY: any(word in _xmp(picture.info) for word in _HISTORY),

@@ -23,6 +23,12 @@ class Evidence(Model):
     __table_args__ = (
         one_of("state", "expected", "uploading", "stored", "verified", "mismatched", "missing", "erased"),
         one_of("kind", "photo", "audio", "video", "signature", "scan"),
+        sa.Index(
+            "ix_evidence_loose",
+            "device_id",
+            "stored_at",
+            postgresql_where=sa.text("visit_id IS NULL AND state = 'stored'"),
+        ),
         sa.CheckConstraint("octet_length(sha256) = 32", name="sha256_whole"),
         sa.CheckConstraint("size_bytes >= 0", name="size_not_negative"),
         sa.Index(

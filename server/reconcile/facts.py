@@ -6,7 +6,7 @@ happened; places are WGS-84 with the accuracy the phone stated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from server.rules.verdict import Reason
 from sync.clock import Interval
 
+Stretch = tuple[float, float]
 CHINA: Final = ZoneInfo("Asia/Shanghai")
 HANDED_OVER: Final = frozenset({"handed_to_debtor", "handed_to_liable_person", "sealed_to_adult_co_resident"})
 
@@ -30,18 +31,36 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a photo shows of itself."""
+    """What a photo shows of itself.
+
+    `taken_local` is the camera's time as it shows it, `camera` make and model, `edge` the shorter side in
+    pixels, `editing` the traces of a hand between camera and file.
+    """
 
     taken_at: datetime | None = None
     place: Place | None = None
+    taken_local: datetime | None = None
+    camera: str | None = None
+    software: str | None = None
+    editing: tuple[str, ...] = ()
+    is_blurred: bool = False
+    is_dark: bool = False
+    edge: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What a recording holds: its true length and where somebody speaks."""
+    """What a recording holds: its true length, how much somebody speaks, where it pauses and is silent.
+
+    `clipped` is the share of samples at full scale, `recorded_at` when the file says it was made.
+    """
 
     duration_seconds: float
     speech_seconds: float
+    gaps: tuple[Stretch, ...] = ()
+    silence: tuple[Stretch, ...] = ()
+    clipped: float = 0.0
+    recorded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,7 @@ class EvidenceFact:
     failed: str | None = None
     transcript: tuple[Segment, ...] | None = None
     clock_showed: tuple[datetime, datetime] | None = None
+    device_id: UUID | None = None
 
     @property
     def is_here(self) -> bool:
@@ -147,6 +167,76 @@ class LetterFact:
 
 
 @dataclass(frozen=True, slots=True)
+class GapExplained:
+    """The phone said why it did not record: of one file, or of the whole visit (`evidence_id` None)."""
+
+    evidence_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFact:
+    """One record that a phone of the team wrote of this visit: when, by which clock, where it was.
+
+    `place` is None where the record states none. `is_of_revoked_key`: it came when the phone was out of use.
+    """
+
+    id: UUID
+    device_id: UUID
+    staff_id: UUID
+    seq: int
+    type: str
+    when: Interval
+    wall: datetime
+    monotonic_ms: int
+    boot_id: str
+    place: Place | None = None
+    is_of_revoked_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneFact:
+    """A phone of somebody of the team.
+
+    `wrote_beside`: in how many of its owner's last visits as a team mate it wrote, too, and how many.
+    """
+
+    id: UUID
+    staff_id: UUID
+    enrolled_at: datetime
+    revoked_at: datetime | None = None
+    wrote_beside: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainGap:
+    """Records that a phone wrote between its first and last one of this visit, and that never came."""
+
+    device_id: UUID
+    first: int
+    last: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class LooseFile:
+    """A file that the phone sent during the visit's days and promised for none."""
+
+    id: UUID
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFact:
+    """What the office wrote down as paid after the visit and the client's statement does not bear out."""
+
+    id: UUID
+    amount_fen: int
+    paid_on: date
+    recorded_by: UUID | None
+    statement_fen: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class VisitFacts:
     """Everything one reconciliation looks at. `letters` is None where no assignment is known."""
 
@@ -173,6 +263,13 @@ class VisitFacts:
     zone: ZoneInfo = CHINA
     earlier_accounts: tuple[EarlierAccount, ...] = ()
     stops: tuple[Stop, ...] = ()
+    gaps_explained: tuple[GapExplained, ...] = ()
+    items: tuple[ItemFact, ...] = ()
+    phones: tuple[PhoneFact, ...] = ()
+    chain_gaps: tuple[ChainGap, ...] = ()
+    loose_files: tuple[LooseFile, ...] = ()
+    payments: tuple[PaymentFact, ...] = ()
+    has_check_in: bool = True
 
     @property
     def is_evidence_due(self) -> bool:
@@ -194,3 +291,11 @@ class Limits:
     alike_characters: int = 60
     metres_per_second: float = 90.0
     heard_characters: int = 40
+    gap_seconds: float = 60.0
+    gap_share: float = 0.2
+    silent_seconds: float = 300.0
+    clipped_share: float = 0.05
+    smallest_edge: int = 240
+    clock: timedelta = timedelta(minutes=5)
+    together: timedelta = timedelta(minutes=15)
+    apart_m: float = 500.0

@@ -63,23 +63,30 @@ def mock_location(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """A photo carries a position that is not the assigned address (C14)."""
+    """A photo carries a position, or the phone had one as it was captured, that is not the address (C14)."""
     if facts.address is None:
         return
     for one in facts.evidence:
-        place = one.image.place if one.image else None
-        if place is None or one.purpose == "badge":
+        if one.purpose == "badge":
             continue
-        if _metres_certainly_apart(place, facts.address, limits) > 0:
+        said = (("picture", one.image.place if one.image else None), ("phone", one.place))
+        for whose, place in said:
+            if place is None or place.mock or _metres_certainly_apart(place, facts.address, limits) == 0:
+                continue
             yield Finding(
                 check="photo-elsewhere",
                 rule="C14",
-                severity="severe",
+                severity="severe" if whose == "picture" else "serious",
                 claim="",
-                observation={"metres": round(metres_between(place, facts.address)), "purpose": one.purpose},
+                observation={
+                    "metres": round(metres_between(place, facts.address)),
+                    "purpose": one.purpose,
+                    "says": whose,
+                },
                 citation=cite(one.id),
                 about=str(one.id),
             )
+            break
 
 
 def impossible_travel(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

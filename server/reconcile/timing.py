@@ -46,27 +46,39 @@ def _time_apart(one: EvidenceFact, facts: VisitFacts) -> timedelta | None:
 def photo_time_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The time inside a photo is neither that of its capture nor what the phone's clock showed then (C14).
 
-    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar.
+    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar. One that
+    names no offset is taken to show the town's time, and believed less.
     """
     for one in facts.evidence:
-        if one.image is None or one.image.taken_at is None or one.captured_from is None:
+        if one.image is None or one.captured_from is None or one.captured_until is None:
             continue
-        if one.captured_until is None:
-            continue
-        apart = _outside(one.image.taken_at, one.captured_from.earliest, one.captured_until.latest)
-        if one.clock_showed is not None:
-            apart = min(apart, _outside(one.image.taken_at, *one.clock_showed))
-        if apart > limits.time:
+        local, taken_at = one.image.taken_local, one.image.taken_at
+        is_guessed = taken_at is None
+        if taken_at is None and local is not None:
+            taken_at = local.replace(tzinfo=facts.zone)
+        if taken_at is not None and apart_from_capture(one, taken_at) > limits.time:
             yield Finding(
                 check="photo-time-differs",
                 rule="C14",
-                severity="serious",
+                severity="minor" if is_guessed else "serious",
                 claim="",
-                observation={"photo_says": one.image.taken_at, "captured_from": one.captured_from.earliest},
+                observation={
+                    "photo_says": taken_at,
+                    "captured_from": one.captured_from.earliest,
+                    "offset_guessed": is_guessed,
+                },
                 citation=cite(one.id),
-                confidence=0.8,
+                confidence=0.5 if is_guessed else 0.8,
                 about=str(one.id),
             )
+
+
+def apart_from_capture(one: EvidenceFact, instant: datetime) -> timedelta:
+    """Return how far an instant lies outside a capture, by true time or by what the phone's clock showed."""
+    if one.captured_from is None or one.captured_until is None:
+        return timedelta(0)
+    apart = _outside(instant, one.captured_from.earliest, one.captured_until.latest)
+    return apart if one.clock_showed is None else min(apart, _outside(instant, *one.clock_showed))
 
 
 def _outside(instant: datetime, earliest: datetime, latest: datetime) -> timedelta:

@@ -241,6 +241,7 @@ EDITED = {
     "a later change": ({0x0132: "2026:11:24 18:00:00"}, {0x9003: "2026:11:24 10:03:04"}, ["changed-later"]),
     "the moment of writing": ({0x0132: "2026:11:24 10:03:05"}, {0x9003: "2026:11:24 10:03:04"}, []),
     "a camera's own name": ({0x0131: "HyperOS 2.0"}, {}, []),
+    "a phone of an editor's maker": ({0x010F: "Meitu", 0x0131: "Meitu T8 camera"}, {}, []),
     "nonsense for a time": ({0x0132: "later"}, {0x9003: b"\xff"}, []),
 }
 
@@ -261,6 +262,15 @@ def test_an_editor_s_history_is_a_trace_in_every_format(examined) -> None:
 
     for kind in ("JPEG", "WEBP"):
         assert image_of(examined(saved(scene, kind, xmp=history))).editing == ["edit-history"]
+
+
+def test_the_date_that_every_iphone_writes_is_no_history_of_edits(examined) -> None:
+    written = (
+        b'<x:xmpmeta><rdf:Description xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"'
+        b' photoshop:DateCreated="2026-11-24T10:03:04"/></x:xmpmeta>'
+    )
+
+    assert image_of(examined(saved(draw_doorway(1, size=(320, 240)), "JPEG", xmp=written))).editing == []
 
 
 def test_a_badge_photo_is_usable_when_a_face_could_be_made_out(examined) -> None:

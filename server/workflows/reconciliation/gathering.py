@@ -1,6 +1,6 @@
 """What does the office know of one visit? A fixed number of queries, whatever the visit holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any, Final
@@ -15,17 +15,7 @@ from server.models.evidence import Evidence
 from server.models.letters import Letter, LetterTemplate
 from server.models.people import Device
 from server.models.visits import Account, Item, Visit
-from server.reconcile.facts import (
-    AccountFact,
-    EvidenceFact,
-    Image,
-    LetterFact,
-    Limits,
-    Place,
-    Segment,
-    Sound,
-    VisitFacts,
-)
+from server.reconcile.facts import AccountFact, LetterFact, Limits, Place, VisitFacts
 from server.rules import facts as rule_facts
 from server.rules.engine import judge_afterwards
 from server.rules.local_time import at_local, local_day
@@ -34,9 +24,12 @@ from server.rules.verdict import Reason
 from server.workflows.case_facts import load_calendar, load_case_facts
 from server.workflows.contact_facts import load_elsewhere
 from server.workflows.reconciliation.elsewhere import reuses
+from server.workflows.reconciliation.evidence import evidence_fact, gaps_explained, read_place
 from server.workflows.reconciliation.heard_before import same_sounds
+from server.workflows.reconciliation.payments import doubtful_payments
+from server.workflows.reconciliation.records import loose_files, records_of
 from server.workflows.reconciliation.same_people import earlier_accounts, stops
-from server.workflows.reconciliation.shown_clocks import Shown, shown_clocks
+from server.workflows.reconciliation.shown_clocks import shown_clocks
 from server.workflows.reconciliation.transcripts import transcripts
 from server.workflows.standing_packs import active_pack, pack_of_case
 from sync.clock import Interval, Method
@@ -62,6 +55,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
     ).all()
     heard, shown = transcripts(visit_id), shown_clocks(visit_id)
+    written = records_of(visit)
     assigned = None if assignment is None else _team(assignment.id)
     revisions = tuple(_revision(account) for account in _accounts(visit_id))
     facts = VisitFacts(
@@ -72,11 +66,13 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         assigned_team=assigned,
         present_team=frozenset(visit.team),
         address=_surveyed(row),
-        check_in=_place(visit.arrived_at_position),
-        check_out=_place(visit.left_at_position),
+        check_in=read_place(visit.arrived_at_position),
+        check_out=read_place(visit.left_at_position),
         account=_live(revisions),
         revisions=revisions,
-        evidence=tuple(sorted((_evidence(one, heard, shown) for one in evidence), key=lambda one: one.id)),
+        evidence=tuple(
+            sorted((evidence_fact(one, heard, shown) for one in evidence), key=lambda one: one.id)
+        ),
         account_due_at=_account_due(visit, pack),
         evidence_due_at=visit.evidence_due_at,
         reuses=reuses(visit_id, distance=LIMITS.picture_distance),
@@ -88,6 +84,13 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         zone=pack.zone,
         earlier_accounts=earlier_accounts(visit),
         stops=stops(visit),
+        gaps_explained=gaps_explained(visit),
+        items=written.items,
+        phones=written.phones,
+        chain_gaps=written.chain_gaps,
+        loose_files=loose_files(visit),
+        payments=() if assignment is None else doubtful_payments(assignment.case_id, visit, now=now),
+        has_check_in=visit.started_item is not None,
     )
     release_connection()
     return facts
@@ -153,53 +156,6 @@ def _letters(assignment_id: UUID) -> tuple[LetterFact, ...]:
         .order_by(Letter.id)
     )
     return tuple(LetterFact(*row) for row in rows)
-
-
-def _place(position: Mapping[str, Any] | None) -> Place | None:
-    if position is None:
-        return None
-    return Place(
-        lat=position["lat"],
-        lon=position["lon"],
-        accuracy_m=position.get("accuracy_m") or 0.0,
-        mock=bool(position.get("mock", False)),
-    )
-
-
-def _evidence(
-    one: Evidence, heard: Mapping[UUID, tuple[Segment, ...]], shown: Mapping[UUID, Shown]
-) -> EvidenceFact:
-    inspection = one.inspection or {}
-    sound = inspection.get("sound")
-    return EvidenceFact(
-        id=one.id,
-        kind=one.kind or "unknown",
-        purpose=one.purpose or "other",
-        state=one.state,
-        captured_from=_captured(one.captured_from_earliest, one.captured_from_latest),
-        captured_until=_captured(one.captured_until_earliest, one.captured_until_latest),
-        place=_place(one.position),
-        image=_image(inspection.get("image")),
-        sound=None if sound is None else Sound(sound["duration_seconds"], sound["speech_seconds"]),
-        failed=inspection.get("failed"),
-        transcript=heard.get(one.id),
-        clock_showed=shown.get(one.id),
-    )
-
-
-def _captured(earliest: datetime | None, latest: datetime | None) -> Interval | None:
-    if earliest is None or latest is None:
-        return None
-    return Interval(earliest=earliest, latest=latest, method="wall")
-
-
-def _image(image: Mapping[str, Any] | None) -> Image | None:
-    if image is None:
-        return None
-    taken_at = image.get("taken_at")
-    return Image(
-        taken_at=datetime.fromisoformat(taken_at) if taken_at else None, place=_place(image.get("position"))
-    )
 
 
 def _flags(visit: Visit, assigned: frozenset[UUID] | None) -> frozenset[str]:

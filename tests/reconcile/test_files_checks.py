@@ -1,0 +1,218 @@
+"""What pictures and recordings tell of themselves: on both sides of each threshold, and the honest phone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from server.reconcile.engine import reconcile
+from server.reconcile.facts import EvidenceFact, GapExplained, Image, Limits, Sound
+from server.reconcile.finding import Finding
+from tests.reconcile.test_checks import (
+    AWAY,
+    BADGE,
+    HOME,
+    HONEST,
+    SOON,
+    TEN,
+    a_photo,
+    a_recording,
+    minutes,
+    with_account,
+    with_evidence,
+)
+
+PHONE, LENT = UUID(int=5), UUID(int=6)
+
+
+def found(**changes: Any) -> list[tuple[str, str]]:
+    """Check and severity of what the honest visit with these changes raises."""
+    return [(one.check, one.severity) for one in findings(**changes)]
+
+
+def findings(**changes: Any) -> tuple[Finding, ...]:
+    return reconcile(replace(HONEST, **changes), Limits()).findings
+
+
+def a_sound(seconds: float = 1190, **facts: Any) -> EvidenceFact:
+    return a_recording(sound=Sound(seconds, 200, **facts))
+
+
+EDITING = [
+    ("an editor's name", ("editor-software",), [("media-edited", "serious")]),
+    ("a history of edits", ("edit-history",), [("media-edited", "serious")]),
+    ("turned in the gallery", ("changed-later",), [("media-edited", "note")]),
+    ("two weak traces", ("changed-later", "editor-block"), [("media-edited", "minor")]),
+    ("none", (), []),
+    ("a trace of a later release", ("of-the-future",), []),
+]
+
+
+@pytest.mark.parametrize(
+    ("traces", "expected"), [row[1:] for row in EDITING], ids=[row[0] for row in EDITING]
+)
+def test_only_strong_traces_of_editing_weigh(
+    traces: tuple[str, ...], expected: list[tuple[str, str]]
+) -> None:
+    photo = a_photo(image=Image(editing=traces, software="whatever"))
+
+    assert found(**with_evidence(photo, a_recording())) == expected
+
+
+def test_a_picture_that_has_not_arrived_is_not_judged() -> None:
+    photo = a_photo(state="uploading", image=Image(editing=("editor-software",)))
+
+    assert found(**with_evidence(photo, a_recording())) == []
+
+
+def test_the_picture_of_another_camera_is_cited() -> None:
+    own = [a_photo(n, device_id=PHONE, image=Image(camera="HUAWEI ELE-AL00")) for n in (40, 41)]
+    other = a_photo(42, device_id=PHONE, image=Image(camera="Apple iPhone 15"))
+
+    (one,) = findings(**with_evidence(*own, other, a_recording()))
+
+    assert (one.check, one.severity, one.citation["evidence_id"]) == ("other-camera", "minor", str(other.id))
+    assert one.observation["others"] == ["HUAWEI ELE-AL00"]
+
+
+@pytest.mark.parametrize(
+    "photos",
+    [
+        [(PHONE, "HUAWEI ELE-AL00"), (LENT, "Apple iPhone 15")],
+        [(PHONE, "HUAWEI ELE-AL00"), (PHONE, None)],
+        [(PHONE, "HUAWEI ELE-AL00"), (PHONE, "HUAWEI ELE-AL00")],
+    ],
+    ids=["two phones", "a program that leaves it out", "one camera"],
+)
+def test_cameras_that_agree_or_say_nothing_are_no_finding(photos: list[tuple[UUID, str | None]]) -> None:
+    taken = [
+        a_photo(40 + n, device_id=phone, image=Image(camera=camera))
+        for n, (phone, camera) in enumerate(photos)
+    ]
+
+    assert found(**with_evidence(*taken, a_recording())) == []
+
+
+BAD = Image(is_dark=True, edge=900)
+
+
+@pytest.mark.parametrize(
+    ("badges", "expected"),
+    [
+        ([BAD], [("photo-unusable", "minor")]),
+        ([Image(is_blurred=True, edge=900), BAD], [("photo-unusable", "minor")]),
+        ([Image(edge=239)], [("photo-unusable", "minor")]),
+        ([Image(edge=240)], []),
+        ([BAD, Image(edge=900)], []),
+        ([BAD, None], []),
+    ],
+    ids=["dark", "all bad", "one pixel short", "just large enough", "one is good", "one is not inspected"],
+)
+def test_a_badge_must_be_seen_on_one_picture(
+    badges: list[Image | None], expected: list[tuple[str, str]]
+) -> None:
+    pictures = tuple(replace(BADGE, id=UUID(int=50 + n), image=image) for n, image in enumerate(badges))
+
+    assert found(evidence=(*pictures, a_photo(), a_recording())) == expected
+
+
+def test_a_dark_door_is_the_night() -> None:
+    assert found(**with_evidence(a_photo(image=BAD), a_recording())) == []
+
+
+GAPS = [
+    ("a call of a minute", ((300.0, 360.0),), []),
+    ("a little more", ((300.0, 360.5),), [("recording-gaps", "minor")]),
+    ("two that sum up", ((300.0, 340.0), (500.0, 540.0)), [("recording-gaps", "minor")]),
+    ("just under a fifth", ((300.0, 537.9),), [("recording-gaps", "minor")]),
+    ("a fifth of it", ((300.0, 538.0),), [("recording-gaps", "serious")]),
+]
+
+
+@pytest.mark.parametrize(("gaps", "expected"), [row[1:] for row in GAPS], ids=[row[0] for row in GAPS])
+def test_missing_stretches_count_beyond_a_call(
+    gaps: tuple[tuple[float, float], ...], expected: list[tuple[str, str]]
+) -> None:
+    assert found(**with_evidence(a_photo(), a_sound(gaps=gaps))) == expected
+
+
+def test_gaps_cite_the_longest_one_and_every_second() -> None:
+    (one,) = findings(**with_evidence(a_photo(), a_sound(gaps=((10.0, 20.0), (300.0, 400.0)))))
+
+    assert one.citation["second"] == 300.0
+    assert one.citation["places"] == [{"second": 10.0, "until": 20.0}, {"second": 300.0, "until": 400.0}]
+
+
+def test_an_explanation_covers_its_file_or_the_whole_visit() -> None:
+    gaps = with_evidence(a_photo(), a_sound(gaps=((300.0, 600.0),)))
+    named, whole, other = (GapExplained(one) for one in (a_recording().id, None, UUID(int=77)))
+
+    assert found(**gaps, gaps_explained=(named,)) == found(**gaps, gaps_explained=(whole,)) == []
+    assert found(**gaps, gaps_explained=(other,)) == [("recording-gaps", "serious")]
+
+
+SILENCE = [
+    ("five minutes", {"silence": ((0.0, 300.0),)}, [("recording-silent", "minor")]),
+    ("a second less", {"silence": ((0.0, 299.0),)}, []),
+    ("many short ones", {"silence": tuple((n * 100.0, n * 100.0 + 90) for n in range(10))}, []),
+    ("a pause of the recorder", {"silence": ((0.0, 310.0),), "gaps": ((5.0, 62.0),)}, []),
+]
+
+
+@pytest.mark.parametrize(("sound", "expected"), [row[1:] for row in SILENCE], ids=[row[0] for row in SILENCE])
+def test_a_long_silence_is_noted_where_somebody_was_met(
+    sound: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert found(**with_evidence(a_photo(), a_sound(**sound))) == expected
+
+
+def test_silence_where_nobody_was_met_is_what_there_is_to_hear() -> None:
+    alone = with_account(narrative="家中无人。", met="nobody", outcome="not_home")
+
+    assert found(**alone, **with_evidence(a_photo(), a_sound(silence=((0.0, 900.0),)))) == []
+
+
+@pytest.mark.parametrize(("share", "checks"), [(0.049, []), (0.05, [("recording-clipped", "note")])])
+def test_a_recording_at_full_scale_is_noted(share: float, checks: list[tuple[str, str]]) -> None:
+    assert found(**with_evidence(a_photo(), a_sound(clipped=share))) == checks
+
+
+MADE = [
+    ("as it began", TEN, []),
+    ("ten minutes before", SOON - minutes(10), []),
+    ("eleven minutes before", SOON - minutes(11), [("recording-time-differs", "serious")]),
+    ("the town's time, called UTC", TEN + timedelta(hours=8, minutes=5), []),
+    ("yesterday", TEN - timedelta(days=1), [("recording-time-differs", "serious")]),
+    ("a recorder without a clock", datetime(1904, 1, 1, tzinfo=UTC), []),
+    ("a recorder after a flat battery", datetime(1970, 1, 1, tzinfo=UTC), []),
+]
+
+
+@pytest.mark.parametrize(("made", "expected"), [row[1:] for row in MADE], ids=[row[0] for row in MADE])
+def test_a_file_s_own_time_is_held_against_its_capture(
+    made: datetime, expected: list[tuple[str, str]]
+) -> None:
+    assert found(**with_evidence(a_photo(), a_sound(recorded_at=made))) == expected
+
+
+@pytest.mark.parametrize(
+    ("hour", "expected"),
+    [(10, []), (9, [("photo-time-differs", "minor")])],
+    ids=["town's time", "an hour off"],
+)
+def test_a_camera_without_an_offset_shows_the_town_s_time(hour: int, expected: list[tuple[str, str]]) -> None:
+    photo = a_photo(image=Image(taken_local=datetime(2026, 11, 24, hour, 2)))
+
+    assert found(**with_evidence(photo, a_recording())) == expected
+
+
+def test_where_the_phone_was_counts_beside_where_the_picture_says() -> None:
+    elsewhere = with_evidence(a_photo(place=AWAY), a_recording())
+    both = with_evidence(a_photo(place=AWAY, image=Image(place=AWAY)), a_recording())
+    mocked = with_evidence(a_photo(place=replace(AWAY, mock=True)), a_recording())
+
+    assert found(**elsewhere) == [("photo-elsewhere", "serious")]
+    assert found(**both) == [("photo-elsewhere", "severe")]
+    assert found(**mocked) == found(**with_evidence(a_photo(place=HOME), a_recording())) == []
