@@ -12,6 +12,7 @@ from server.api.auth import current_actor, current_time, requires
 from server.api.findings import FindingSchema
 from server.api.transport import Blueprint
 from server.authority import Role
+from server.models.judgement import CAUSES
 from server.models.visits import Visit
 from server.storage import current_store
 from server.workflows import audit
@@ -124,6 +125,18 @@ class CorrectionSchema(ma.Schema):
     sha256 = ma.fields.Function(lambda shown: shown.correction.sha256.hex())
 
 
+class RunSchema(ma.Schema):
+    """A judgement that changed something: why it ran, what had come since the one before, what changed."""
+
+    id = ma.fields.UUID()
+    ran_at = ma.fields.AwareDateTime()
+    because = ma.fields.String(metadata={"enum": list(CAUSES)})
+    since = ma.fields.Dict()
+    pack = ma.fields.String()
+    changes = ma.fields.List(ma.fields.Dict())
+    marks = ma.fields.Dict()
+
+
 class VisitFileSchema(ma.Schema):
     """Everything of one visit."""
 
@@ -134,6 +147,7 @@ class VisitFileSchema(ma.Schema):
     evidence = ma.fields.List(ma.fields.Nested(VisitEvidenceSchema))
     findings = ma.fields.List(ma.fields.Nested(FindingSchema))
     corrections = ma.fields.List(ma.fields.Nested(CorrectionSchema))
+    runs = ma.fields.List(ma.fields.Nested(RunSchema))
 
 
 @blueprint.get("")
@@ -167,9 +181,10 @@ def one(visit_id: UUID) -> dict[str, Any]:
         "evidence": file.evidence,
         "findings": file.findings,
         "corrections": file.corrections,
+        "runs": file.runs,
     }
     if not actor.has(*audit.SEES_ALL):
-        told |= {"evidence": [], "findings": []}
+        told |= {"evidence": [], "findings": [], "runs": []}
     return told
 
 

@@ -261,6 +261,7 @@ class VisitFacts:
     letters: tuple[LetterFact, ...] | None = None
     is_address_verified: bool | None = None
     zone: ZoneInfo = CHINA
+    pack: str = ""
     earlier_accounts: tuple[EarlierAccount, ...] = ()
     stops: tuple[Stop, ...] = ()
     gaps_explained: tuple[GapExplained, ...] = ()

@@ -20,10 +20,12 @@ from server.models.access import AccessEntry
 from server.models.dispatch import Assignment, AssignmentMember
 from server.models.evidence import Evidence
 from server.models.findings import Finding
+from server.models.judgement import ReconciliationRun
 from server.models.visits import Account, Item, Visit
 from server.workflows.quarantine_desk.correcting import ShownCorrection, corrections_of
 
 SEES_ALL = (Role.AUDITOR, Role.SUPERVISOR)
+MOST_RUNS: Final = 100
 ALL_FINDINGS: Final = UUID(int=0)
 """What the access log calls the list of findings: there is one."""
 
@@ -110,6 +112,7 @@ class VisitFile:
     evidence: Sequence[Evidence]
     findings: Sequence[Finding]
     corrections: Sequence[ShownCorrection]
+    runs: Sequence[ReconciliationRun]
 
 
 def list_visits(
@@ -175,12 +178,23 @@ def open_visit(visit_id: UUID, *, actor: Actor, now: datetime) -> VisitFile:
         accounts=_of_visit(Account, visit_id),
         evidence=_of_visit(Evidence, visit_id),
         corrections=corrections_of(visit_id),
+        runs=_newest_runs(visit_id),
         findings=db.session.scalars(
             sa.select(Finding)
             .where(Finding.visit_id == visit_id)
             .order_by(Finding.severity_rank.desc(), Finding.confidence.desc(), Finding.id)
         ).all(),
     )
+
+
+def _newest_runs(visit_id: UUID) -> Sequence[ReconciliationRun]:
+    """Return the last judgements that changed something, the newest first."""
+    return db.session.scalars(
+        sa.select(ReconciliationRun)
+        .where(ReconciliationRun.visit_id == visit_id)
+        .order_by(ReconciliationRun.ran_at.desc(), ReconciliationRun.id.desc())
+        .limit(MOST_RUNS)
+    ).all()
 
 
 def _assignment_of(visit: Visit, actor: Actor) -> Assignment | None:

@@ -25,7 +25,12 @@ def reconcile_later(evidence: Evidence) -> None:
     is_settled = evidence.state == "mismatched" or (evidence.state == "verified" and evidence.inspected_at)
     if is_settled and evidence.visit_id is not None:
         visit_id = str(evidence.visit_id)
-        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
+        enqueue(
+            "reconcile_visit",
+            queueing_lock=f"reconcile-{visit_id}",
+            visit_id=visit_id,
+            because="evidence",
+        )
 
 
 def compare_later(evidence: Evidence) -> None:

@@ -17,32 +17,46 @@ from server.database import transaction
 from server.jobs import enqueue, task
 from server.models.visits import Visit
 from server.reconcile.engine import reconcile
-from server.workflows.reconciliation import again
+from server.workflows.reconciliation import again, payments
+from server.workflows.reconciliation.explaining import explain
 from server.workflows.reconciliation.gathering import LIMITS, gather
+from server.workflows.reconciliation.later import judge_later
 from server.workflows.reconciliation.recording import record
 
-__all__ = ["again", "reconcile_due", "reconcile_visit"]
+__all__ = ["again", "judge_again", "payments", "reconcile_due", "reconcile_visit"]
 
 # How long around an arrival other visits of the debtor may change its judgement (rolling caps: 7 days).
 NEIGHBOURS: Final = timedelta(days=8)
 
 
 @task("reconcile_visit")
-def reconcile_visit(*, now: datetime, visit_id: str) -> None:
+def reconcile_visit(*, now: datetime, visit_id: str, because: str = "arrived") -> None:
     """Judge one visit again, and the debtor's visits near it when it was judged for the first time."""
-    facts = gather(UUID(visit_id), now=now)
+    judge_again(UUID(visit_id), now=now, because=because)
+
+
+def judge_again(visit_id: UUID, *, now: datetime, because: str) -> bool:
+    """Judge one visit, keep what that changes and why; return whether it changed anything.
+
+    Where nothing changed nothing is written down but that it was judged.
+    """
+    facts = gather(visit_id, now=now)
     if facts is None:
-        return
+        return False
     report = reconcile(facts, LIMITS)
     with transaction() as session:
         visit = session.get_one(Visit, facts.visit_id, with_for_update=True, populate_existing=True)
-        is_first = visit.reconciled_at is None
+        before = visit.reconciled_at
+        is_first = before is None
         visit.account_due_at = facts.account_due_at
-        record(session, visit, report, now=now)
+        outcome = record(session, visit, report, now=now)
+        if outcome:
+            explain(session, facts, outcome, before=before, because=because)
         if facts.letters and facts.account is not None:
             enqueue("record_deliveries", queueing_lock=f"letters-{visit.id}", visit_id=str(visit.id))
         if is_first:
             _judge_neighbours_again(session, visit)
+    return bool(outcome)
 
 
 @task("reconcile_due", every="*/10 * * * *")
@@ -54,8 +68,7 @@ def reconcile_due(*, now: datetime) -> None:
             .where(sa.or_(_is_due(Visit.evidence_due_at, now), _is_due(Visit.account_due_at, now)))
             .limit(500)
         ).all()
-        for visit_id in due:
-            enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
+        judge_later(due, because="overdue")
 
 
 def _is_due(due_at: Any, now: datetime) -> sa.ColumnElement[bool]:
@@ -75,5 +88,4 @@ def _judge_neighbours_again(session: Session, visit: Visit) -> None:
             ),
         )
     )
-    for visit_id in near.all():
-        enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
+    judge_later(near.all(), because="neighbour")

@@ -11,10 +11,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from server.database import db, transaction
-from server.jobs import enqueue, task
+from server.jobs import task
 from server.workflows.reconciliation.elsewhere import FLIPS
 from server.workflows.reconciliation.gathering import LIMITS
 from server.workflows.reconciliation.heard_before import CANDIDATES, MOST_KEYS
+from server.workflows.reconciliation.later import judge_later
 
 _MOST: Final = 100
 
@@ -75,5 +76,4 @@ def reconcile_later_visits(*, now: datetime, evidence_id: str) -> None:
     """
     del now  # what is alike does not depend on when it is asked
     with transaction():
-        for visit_id in later_visits(UUID(evidence_id)):
-            enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
+        judge_later(later_visits(UUID(evidence_id)), because="later_evidence")

@@ -83,7 +83,7 @@ def _image(image: Mapping[str, Any] | None) -> Image | None:
         return None
     named = [image.get(name) for name in ("make", "model")]
     taken_at, local = (image.get(name) for name in ("taken_at", "taken_local"))
-    edges = [image.get(name) for name in ("width", "height")]
+    edges = [edge for name in ("width", "height") if (edge := image.get(name)) is not None]
     return Image(
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         place=read_place(image.get("position")),
@@ -93,7 +93,7 @@ def _image(image: Mapping[str, Any] | None) -> Image | None:
         editing=tuple(image.get("editing") or ()),
         is_blurred=bool(image.get("is_blurred")),
         is_dark=bool(image.get("is_dark")),
-        edge=min(edges) if all(edge is not None for edge in edges) else None,
+        edge=min(edges, default=None),
     )
 
 

@@ -82,6 +82,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         letters=None if assignment is None else _letters(assignment.id),
         is_address_verified=None if row.status is None else row.status == "verified",
         zone=pack.zone,
+        pack=pack.ident,
         earlier_accounts=earlier_accounts(visit),
         stops=stops(visit),
         gaps_explained=gaps_explained(visit),

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from server.database import db, transaction
-from server.jobs import enqueue, task
+from server.jobs import task
 from server.models.deadlines import Payment
 from server.models.dispatch import Assignment
 from server.models.visits import Visit
 from server.reconcile.facts import PaymentFact
+from server.workflows.reconciliation.later import judge_later
 from server.workflows.settling import lapses_before
 
 # How long after a visit an entry may be its fruit.
@@ -63,5 +64,4 @@ def reconcile_unconfirmed_payments(*, now: datetime) -> None:
             .distinct()
             .limit(MOST_VISITS)
         ).all()
-        for visit_id in visit_ids:
-            enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=str(visit_id))
+        judge_later(visit_ids, because="payment")
