@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "retire-keys": "server.commands.keys:retire_keys",
     "verify": "server.commands.proof:verify_bundle",
     "check-log": "server.commands.check_log:check_log",
+    "reconcile-again": "server.commands.reconcile_again:reconcile_again",
     "backup": "server.commands.backups:backup",
     "restored": "server.commands.backups:restored",
     "demo": "server.commands.demo:demo",
