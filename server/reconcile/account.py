@@ -18,7 +18,7 @@ def narrated(facts: VisitFacts, *kinds: Kind) -> tuple[Claim, ...]:
     """Return what the live narrative says of these kinds."""
     if facts.account is None:
         return ()
-    told = read_narrative(facts.account.narrative, claimed_day(facts, facts.account))
+    told = read_narrative(facts.account.narrative, claimed_day(facts, facts.account), facts.lexicon)
     return tuple(one for one in told if one.kind in kinds)
 
 

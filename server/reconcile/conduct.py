@@ -20,6 +20,7 @@ from server.reconcile.facts import EvidenceFact, Limits, Segment, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
 from server.reconcile.narrative.clauses import clauses_of, index_at, is_supposed, negations, plain
 from server.reconcile.narrative.voices import RELATIVES, Voiced, debtors_in, voiced
+from server.rules.added_words import AddedWords
 
 Where = Literal["words", "spoken"]
 UNSURE: Final = 0.7  # how sure a segment is whose engine does not say
@@ -45,6 +46,9 @@ class Topic:
     unless_after: tuple[str, ...]
 
 
+Lexicon = tuple[AhoCorasick, tuple[tuple[str, Topic], ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A forbidden word where it stands in a text."""
@@ -55,42 +59,77 @@ class Place:
     end: int
 
 
-@lru_cache(maxsize=2)
-def _lexicon(where: Where) -> tuple[AhoCorasick, tuple[tuple[str, Topic], ...]]:
-    table = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
-    entries = tuple(
-        (
-            word,
-            Topic(
-                slug=slug,
-                rule=entry["rule"],
-                severity=entry["severity"],
-                is_act=entry.get("is_act", False),
-                unless_before=tuple(entry.get("unless_before", ())),
-                unless_after=tuple(entry.get("unless_after", ())),
-            ),
+@lru_cache(maxsize=1)
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))["topics"]
+
+
+@lru_cache(maxsize=1)
+def topics() -> Mapping[str, Topic]:
+    """Return the kinds of forbidden wording that ship, by their slugs."""
+    return {
+        slug: Topic(
+            slug=slug,
+            rule=entry["rule"],
+            severity=entry["severity"],
+            is_act=entry.get("is_act", False),
+            unless_before=tuple(entry.get("unless_before", ())),
+            unless_after=tuple(entry.get("unless_after", ())),
         )
-        for slug, entry in table["topics"].items()
-        for word in entry[where]
-    )
-    return AhoCorasick([word for word, _ in entries], matchkind=MatchKind.LeftmostLongest), entries
+        for slug, entry in _table().items()
+    }
 
 
-def forbidden_in(text: str, where: Where) -> Iterator[Place]:
+@lru_cache(maxsize=2)
+def _shipped(where: Where) -> Lexicon:
+    return _lexicon([(word, topics()[slug]) for slug, entry in _table().items() for word in entry[where]])
+
+
+@lru_cache(maxsize=64)
+def _added(where: Where, added: tuple[AddedWords, ...]) -> Lexicon | None:
+    """Return a finder of its own for a client's words, so that a longer one hides none of those that ship."""
+    entries = [
+        (plain(word), topics()[one.topic])
+        for one in added
+        if one.topic in topics()
+        for word in (one.words if where == "words" else one.spoken)
+    ]
+    return _lexicon(entries) if entries else None
+
+
+def _lexicon(entries: Sequence[tuple[str, Topic]]) -> Lexicon:
+    finder = AhoCorasick([word for word, _ in entries], matchkind=MatchKind.LeftmostLongest)
+    return finder, tuple(entries)
+
+
+def forbidden_in(text: str, where: Where, added: tuple[AddedWords, ...] = ()) -> Iterator[Place]:
     """Find the forbidden words that a text says in earnest, in its own voice."""
     even = plain(text)
-    finder, entries = _lexicon(where)
-    found = finder.find_matches_as_indexes(even)
+    found = _matches(even, _shipped(where))
+    if added and (more := _added(where, added)) is not None:
+        known = {(topic.slug, place) for topic, _, start, end in found for place in range(start, end)}
+        found += [
+            one
+            for one in _matches(even, more)
+            if not any((one[0].slug, place) in known for place in range(one[2], one[3]))
+        ]
     if not found:
         return
     clauses = clauses_of(even)
     spoken = voiced(clauses)
-    for index, start, end in found:
-        word, topic = entries[index]
+    for topic, word, start, end in sorted(found, key=lambda one: (one[2], one[3], one[0].slug)):
         at = index_at(clauses, start)
         one = None if at is None else spoken[at]
         if one is None or not _is_excused(one, topic, start - one.clause.start, len(word), where):
             yield Place(topic, word, start, end)
+
+
+def _matches(even: str, lexicon: Lexicon) -> list[tuple[Topic, str, int, int]]:
+    finder, entries = lexicon
+    return [
+        (entries[index][1], entries[index][0], start, end)
+        for index, start, end in finder.find_matches_as_indexes(even)
+    ]
 
 
 def _is_excused(one: Voiced, topic: Topic, place: int, length: int, where: Where) -> bool:
@@ -128,7 +167,7 @@ def prohibited_words(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The live account's narrative uses forbidden wording: one finding a topic, all places cited."""
     if facts.account is None:
         return
-    for topic, places in _by_topic(forbidden_in(facts.account.narrative, "words")).items():
+    for topic, places in _by_topic(forbidden_in(facts.account.narrative, "words", facts.lexicon)).items():
         yield Finding(
             check=f"wording-{topic.slug}",
             rule=topic.rule,
@@ -155,7 +194,7 @@ def prohibited_words_heard(facts: VisitFacts, limits: Limits) -> Iterator[Findin
     for one in facts.evidence:
         heard: dict[Topic, list[tuple[Segment, Place]]] = {}
         for segment in one.transcript or ():
-            for place in forbidden_in(segment.text, "spoken"):
+            for place in forbidden_in(segment.text, "spoken", facts.lexicon):
                 heard.setdefault(place.topic, []).append((segment, place))
         for topic, places in heard.items():
             yield _heard(one, topic, places)

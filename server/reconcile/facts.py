@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from server.rules.added_words import AddedWords
 from server.rules.verdict import Reason
 from sync.clock import Interval
 
@@ -262,6 +263,7 @@ class VisitFacts:
     is_address_verified: bool | None = None
     zone: ZoneInfo = CHINA
     pack: str = ""
+    lexicon: tuple[AddedWords, ...] = ()
     earlier_accounts: tuple[EarlierAccount, ...] = ()
     stops: tuple[Stop, ...] = ()
     gaps_explained: tuple[GapExplained, ...] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from server.rules.added_words import AddedWords
 from server.rules.pack_file import (
     LAYERS,
     PARAMETERS,
@@ -29,14 +30,15 @@ from server.rules.pack_file import (
 class RulePack:
     """The values that judge. Every field is a parameter of the same name, or says so.
 
-    `calendar` names whose public holidays count; `sources` the parameter each value comes from. A value that
-    may be missing is None then: nothing limits it.
+    `calendar` names whose public holidays count, `lexicon` the words added to those that ship, `sources` the
+    parameter each value comes from. A value that may be missing is None then: nothing limits it.
     """
 
     ident: str
     timezone: str
     calendar: str
     checklist: tuple[ChecklistItem, ...]
+    lexicon: tuple[AddedWords, ...]
     window_opens: time
     window_closes: time
     latest_start: time
@@ -76,7 +78,7 @@ class RulePack:
 OPTIONAL = frozenset(
     {"visits_per_calendar_month", "hardship_visits_per_calendar_week", "recording_retention_days"}
 )
-_ABOUT = frozenset({"ident", "timezone", "calendar", "checklist", "sources"})
+_ABOUT = frozenset({"ident", "timezone", "calendar", "checklist", "lexicon", "sources"})
 if set(PARAMETERS) != {one.name for one in fields(RulePack)} - _ABOUT:
     raise AssertionError("RulePack and PARAMETERS name different parameters")
 
@@ -113,6 +115,7 @@ def combine(
         timezone=_one_of_all("time zones", {pack.timezone for pack in packs}),
         calendar=_one_of_all("calendars", {pack.calendar for pack in packs if pack.calendar is not None}),
         checklist=tuple(dict.fromkeys(item for pack in ordered for item in pack.checklist)),
+        lexicon=tuple(one for pack in ordered for one in pack.lexicon if one.is_effective(on)),
         sources=sources,
         **values,
     )

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from server.rules.added_words import AddedWords, read_added
 from server.rules.catalogue import catalogue
 
 LAYERS: Final = ("law", "standard", "association", "client", "house")
@@ -71,6 +72,7 @@ class PackFile:
     calendar: str | None
     parameters: tuple[Parameter, ...]
     checklist: tuple[ChecklistItem, ...]
+    lexicon: tuple[AddedWords, ...] = ()
 
     @property
     def ident(self) -> str:
@@ -167,7 +169,7 @@ def _read_pack(raw: Mapping[str, Any], *, origin: str) -> PackFile:
     checklist = tuple(_read_item(item, origin=origin) for item in raw.get("checklist", []))
     parameters = tuple(
         parameter
-        for name, given in raw["parameters"].items()
+        for name, given in _parameters(raw).items()
         for parameter in _read_periods(name, given, raw=raw, ident=ident, origin=origin)
     )
     return PackFile(
@@ -179,7 +181,13 @@ def _read_pack(raw: Mapping[str, Any], *, origin: str) -> PackFile:
         calendar=_words(raw, "calendar") if "calendar" in raw else None,
         parameters=parameters,
         checklist=checklist,
+        lexicon=read_added(raw, ident=ident),
     )
+
+
+def _parameters(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the table of parameters; a pack that only adds words needs none."""
+    return raw.get("parameters", {}) if "lexicon" in raw else raw["parameters"]
 
 
 def _read_item(given: Mapping[str, Any], *, origin: str) -> ChecklistItem:

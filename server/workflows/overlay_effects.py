@@ -91,6 +91,7 @@ def preview(new: NewOverlay, *, now: datetime) -> tuple[PackFile, Effect]:
 
 def _all_begun(overlay: PackFile, *, today: date) -> date:
     active = [one.effective_from for one in overlay.parameters if one.status == "active"]
+    active += [one.effective_from for one in overlay.lexicon]
     return max([today, *active])
 
 
@@ -127,6 +128,11 @@ def _changes(pair: _Pair) -> Iterator[Change]:
     added = set(pair.after.checklist) - set(pair.before.checklist)
     if added:
         yield Change("checklist", None, sorted(item.key for item in added))
+    words = [one for one in pair.after.lexicon if one not in pair.before.lexicon]
+    for subject in sorted({one.topic or one.claim or "" for one in words}):
+        of_it = [one for one in words if subject in (one.topic, one.claim)]
+        told = {word for one in of_it for word in (*one.words, *one.spoken)}
+        yield Change(f"lexicon.{subject}", None, sorted(told))
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,7 @@ from server.jobs import enqueue, task
 from server.models.cases import Case, Client
 from server.models.dispatch import Assignment
 from server.models.packs import EnteredPack
+from server.reconcile.wording import faults_of
 from server.rules.local_time import local_day
 from server.rules.pack import available, require_usable
 from server.rules.pack_file import PackError, PackFile, read_pack
@@ -80,7 +81,9 @@ def _faults(overlay: PackFile, *, today: date) -> Iterator[str]:
         yield "id has to be of a-z, 0-9, dot, hyphen and underscore, and not that of a pack that ships"
     if len(overlay.parameters) > MOST_PARAMETERS:
         yield f"has more than {MOST_PARAMETERS} values"
-    still = [one for one in overlay.parameters if one.effective_to is None or one.effective_to > today]
+    yield from faults_of(overlay.lexicon)
+    timed = (*overlay.parameters, *overlay.lexicon)
+    still = [one for one in timed if one.effective_to is None or one.effective_to > today]
     if not still and not overlay.checklist:
         yield f"nothing in it holds on {today} or later"
 

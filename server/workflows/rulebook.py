@@ -34,6 +34,7 @@ def shown(pack: PackFile) -> dict[str, Any]:
         "title": pack.title,
         "timezone": pack.timezone,
         "checklist": [to_json(item) for item in pack.checklist],
+        "lexicon": [to_json(one) for one in pack.lexicon],
         "parameters": [
             {**to_json(parameter), "value": plain(parameter.value)} for parameter in pack.parameters
         ],

@@ -17,6 +17,7 @@ from server.reconcile.narrative.phrases import handed_in, phrases_in, resolve_ha
 from server.reconcile.narrative.promises import promises_in
 from server.reconcile.narrative.times import times_in
 from server.reconcile.narrative.voices import voiced
+from server.rules.added_words import AddedWords
 
 __all__ = ["Claim", "Kind", "read_narrative"]
 
@@ -26,8 +27,8 @@ TOLD_ONCE: Final = frozenset({"met", "absent", "delivery", "dispute", "conduct",
 
 
 @lru_cache(maxsize=32)
-def read_narrative(text: str, day: date) -> tuple[Claim, ...]:
-    """Return the claims of a narrative in the order of their places."""
+def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> tuple[Claim, ...]:
+    """Return the claims of a narrative in the order of their places. `added`: a client's own phrases."""
     even = plain(text[:MOST_READ])
     clauses = clauses_of(even)
     dates, day_places = dates_in(even, clauses, day)
@@ -36,7 +37,7 @@ def read_narrative(text: str, day: date) -> tuple[Claim, ...]:
     amounts = amounts_in(even, clauses, taken)
     spoken = voiced(clauses)
     persons = persons_in(spoken)
-    deeds = resolve_handed_over([*phrases_in(spoken), *handed_in(spoken, persons)], persons)
+    deeds = resolve_handed_over([*phrases_in(spoken, added), *handed_in(spoken, persons)], persons)
     promises = promises_in(spoken, (*dates, *amounts), day)
     found = [*dates, *times, *amounts, *persons, *deeds, *promises]
     return _once(sorted(found, key=lambda one: (one.start, one.end, one.kind, one.value)))

@@ -5,14 +5,15 @@ Turned round (未出示证件), a phrase says its family's opposite, or nothing;
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim, Kind
-from server.reconcile.narrative.clauses import is_supposed, negations
+from server.reconcile.narrative.clauses import is_supposed, negations, plain
 from server.reconcile.narrative.voices import Voiced
 from server.reconcile.narrative.words import WORDS, pattern
+from server.rules.added_words import AddedWords
 
 STANCES: Final = frozenset({"dispute", "debt", "outcome"})
 _WISHED: Final = re.compile("要求|请求|请其|让其|希望|准备|打算|以便|用于|无法|未能")
@@ -45,12 +46,24 @@ def families() -> tuple[Family, ...]:
     )
 
 
-def phrases_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
+@lru_cache(maxsize=64)
+def _added(added: tuple[AddedWords, ...]) -> tuple[Family, ...]:
+    """Return a client's phrases beside those of the family that they are added to."""
+    shipped = {f"{family.kind}/{family.value}": family for family in families()}
+    return tuple(
+        replace(shipped[one.claim], found=re.compile(pattern(map(plain, one.words))))
+        for one in added
+        if one.claim in shipped
+    )
+
+
+def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) -> Iterator[Claim]:
     """Find every phrase of every family."""
+    known = (*families(), *_added(added))
     for one in clauses:
         if one.clause.is_question:
             continue
-        for family in families():
+        for family in known:
             yield from _of_family(one, family)
 
 

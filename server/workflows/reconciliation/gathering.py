@@ -83,6 +83,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         is_address_verified=None if row.status is None else row.status == "verified",
         zone=pack.zone,
         pack=pack.ident,
+        lexicon=pack.lexicon,
         earlier_accounts=earlier_accounts(visit),
         stops=stops(visit),
         gaps_explained=gaps_explained(visit),
