@@ -86,7 +86,8 @@ def look(month: date, *, now: datetime, told: Told) -> Tally:
 def keep(month: date, *, now: datetime, told: Told) -> Tally:
     """Judge a month's visits again and keep what that changes; goes on where an earlier one was ended.
 
-    The tally is that of this call. Decided findings stay as they are.
+    The tally is that of this call; only its number of visits goes on from the earlier one. Decided findings
+    stay as they are.
     """
     run = _begin(month, now=now)
     tally, total = Tally(visits=run.visits), count(month)
