@@ -56,8 +56,8 @@ def lines_of(tally: months.Tally) -> list[str]:
     for visit_id, changes in tally.shown:
         told = ", ".join(f"{months.kind_of(one)} {one.check}" for one in changes)
         lines.append(f"visit {visit_id}: {told}")
-    if tally.changed > len(tally.shown) > 0:
-        lines.append(f"... and {tally.changed - len(tally.shown)} more visits.")
+    if len(tally.shown) == months.MOST_SHOWN:
+        lines.append(f"Only the first {months.MOST_SHOWN} visits are named.")
     return lines
 
 

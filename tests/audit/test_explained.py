@@ -101,7 +101,9 @@ def test_a_decided_finding_stays_and_the_run_says_what_would_have_changed(cast: 
         session.execute(sa.update(Visit).values(arrived_at_position=None))
 
     after = judge(visit_id)["check-in-elsewhere"]
+    judge(visit_id)
 
+    assert len(runs_of(cast, visit_id)) == 2
     change = next(one for one in runs_of(cast, visit_id)[0]["changes"] if one["check"] == finding.check)
     assert (change["what"], change["decided"], change["after"]) == ("gone", True, None)
     assert (after.state, after.severity) == ("confirmed", finding.severity)

@@ -19,12 +19,22 @@ from server.reconcile.facts import VisitFacts
 from server.workflows.reconciliation.recording import Outcome
 
 MOST_NAMED: Final = 50
+MOST_RUNS: Final = 100
 
 
 def explain(
     session: Session, facts: VisitFacts, outcome: Outcome, *, before: datetime | None, because: str
 ) -> None:
-    """Write down what a judgement changed and what had come since the one `before`."""
+    """Write down what a judgement changed and what had come since the one `before`.
+
+    What it says of a decided finding it says again at every judgement, and is written down once.
+    """
+    changes = [change.to_json() for change in outcome.changes]
+    if any(change["decided"] for change in changes):
+        told = _told_of_decided(session, facts)
+        changes = [one for one in changes if not one["decided"] or told.get(one["key"]) != one]
+    if not changes and not outcome.marks:
+        return
     session.add(
         ReconciliationRun(
             visit_id=facts.visit_id,
@@ -32,10 +42,26 @@ def explain(
             because=because if because in CAUSES else "arrived",
             since=_since(session, facts, before=before),
             pack=facts.pack,
-            changes=[change.to_json() for change in outcome.changes],
+            changes=changes,
             marks={claim: list(marks) for claim, marks in outcome.marks.items()},
         )
     )
+
+
+def _told_of_decided(session: Session, facts: VisitFacts) -> Mapping[str, Any]:
+    """Return what was last written down of each decided finding."""
+    runs = session.scalars(
+        sa.select(ReconciliationRun.changes)
+        .where(ReconciliationRun.visit_id == facts.visit_id)
+        .order_by(ReconciliationRun.ran_at.desc(), ReconciliationRun.id.desc())
+        .limit(MOST_RUNS)
+    )
+    told: dict[str, Any] = {}
+    for changes in runs:
+        for change in changes:
+            if change["decided"]:
+                told.setdefault(change["key"], change)
+    return told
 
 
 def _since(session: Session, facts: VisitFacts, *, before: datetime | None) -> dict[str, Any]:

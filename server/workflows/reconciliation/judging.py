@@ -40,7 +40,7 @@ def judge_again(visit_id: UUID, *, now: datetime, because: str, also: Also | Non
         before = visit.reconciled_at
         visit.account_due_at = facts.account_due_at
         outcome = record(session, visit, report, now=now)
-        if outcome:
+        if outcome or outcome.changes:
             explain(session, facts, outcome, before=before, because=because)
         if facts.letters and facts.account is not None:
             enqueue("record_deliveries", queueing_lock=f"letters-{visit.id}", visit_id=str(visit.id))

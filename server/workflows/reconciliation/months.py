@@ -52,9 +52,7 @@ class Tally:
     def add(self, visit_id: UUID, outcome: Outcome) -> None:
         """Count one visit."""
         self.visits += 1
-        if not outcome:
-            return
-        self.changed += 1
+        self.changed += bool(outcome)
         for change in outcome.changes:
             self.checks.setdefault(change.check, Counter())[kind_of(change)] += 1
         if outcome.changes and len(self.shown) < MOST_SHOWN:

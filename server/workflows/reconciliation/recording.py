@@ -24,13 +24,16 @@ from sync.protocol import uuid7
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a judgement changes about a visit: findings, and claims that stand otherwise (before, after)."""
+    """What a judgement changes about a visit: findings, and claims that stand otherwise (before, after).
+
+    True where it changes anything: what it says of decided findings is told, and changes nothing.
+    """
 
     changes: tuple[Change, ...]
     marks: Mapping[str, tuple[str | None, str | None]]
 
     def __bool__(self) -> bool:
-        return bool(self.changes or self.marks)
+        return bool(self.marks) or any(not change.is_decided for change in self.changes)
 
 
 def compare(visit: Visit, report: Report) -> Outcome:
