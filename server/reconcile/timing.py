@@ -46,8 +46,8 @@ def _time_apart(one: EvidenceFact, facts: VisitFacts) -> timedelta | None:
 def photo_time_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The time inside a photo is neither that of its capture nor what the phone's clock showed then (C14).
 
-    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar. One that
-    names no offset is taken to show the town's time, and believed less.
+    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar. A
+    camera that names no offset is taken to show the town's time, and believed less.
     """
     for one in facts.evidence:
         if one.image is None or one.captured_from is None or one.captured_until is None:
