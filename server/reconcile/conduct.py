@@ -91,7 +91,7 @@ def _added(where: Where, added: tuple[AddedWords, ...]) -> Lexicon | None:
     entries = [
         (plain(word), topics()[one.topic])
         for one in added
-        if one.topic in topics()
+        if one.topic is not None and one.topic in topics()
         for word in (one.words if where == "words" else one.spoken)
     ]
     return _lexicon(entries) if entries else None

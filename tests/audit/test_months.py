@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 from flask import Flask
+from sqlalchemy import event
 
 from server.authority import Role
 from server.cli import main
@@ -19,9 +20,10 @@ from server.models.evidence import Evidence
 from server.models.findings import Finding
 from server.models.judgement import MonthAgain, ReconciliationRun
 from server.models.people import Staff
-from server.models.visits import Visit
+from server.models.retention import Erasure
+from server.models.visits import Account, Visit
 from server.rules.local_time import local_day
-from server.workflows.reconciliation import months
+from server.workflows.reconciliation import months, reconcile_visit
 from server.workflows.standing_packs import local_zone
 from sync.phone import Phone
 from tests.audit.test_reconciliation import a_fabricated_visit, judge
@@ -151,6 +153,32 @@ def test_a_month_has_its_own_visits_and_only_those_judged_before(app: Flask, vis
     assert months.look(last, now=now(), told=quietly).visits == 0
 
 
+def test_what_was_erased_is_not_judged_again(app: Flask, visits: list[UUID]) -> None:
+    with transaction() as session:
+        visit = session.get_one(Visit, visits[0])
+        session.add(
+            Erasure(
+                debtor_id=visit.debtor_id,
+                erased_at=now(),
+                ended_at=now(),
+                kept_days=1,
+                source={},
+                counts={},
+                things_sha256=bytes(32),
+            )
+        )
+        session.execute(sa.update(Account).where(Account.visit_id == visits[0]).values(claims={}))
+    before = judge(visits[0])
+
+    reconcile_visit(now=now() + timedelta(days=40), visit_id=str(visits[0]))
+
+    assert months.count(this_month()) == 2
+    assert months.look(this_month(), now=now(), told=quietly).visits == 2
+    assert {one.id: one.state for one in judge(visits[0]).values()} == {
+        one.id: one.state for one in before.values()
+    }
+
+
 def statements_of_looking(month: date) -> int:
     """How often a look at a month asks the database."""
     asked: list[str] = []
@@ -158,11 +186,11 @@ def statements_of_looking(month: date) -> int:
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         asked.append(statement)
 
-    sa.event.listen(db.engine, "before_cursor_execute", note)
+    event.listen(db.engine, "before_cursor_execute", note)
     try:
         months.look(month, now=now(), told=quietly)
     finally:
-        sa.event.remove(db.engine, "before_cursor_execute", note)
+        event.remove(db.engine, "before_cursor_execute", note)
     return len(asked)
 
 

@@ -14,6 +14,7 @@ from server.models.dispatch import Assignment, AssignmentMember, Decision
 from server.models.evidence import Evidence
 from server.models.letters import Letter, LetterTemplate
 from server.models.people import Device
+from server.models.retention import Erasure
 from server.models.visits import Account, Item, Visit
 from server.reconcile.facts import AccountFact, LetterFact, Limits, Place, VisitFacts
 from server.rules import facts as rule_facts
@@ -38,12 +39,16 @@ LIMITS: Final = Limits()
 
 
 def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
-    """Load everything one reconciliation looks at: a fixed number of queries. None: no such visit."""
+    """Load everything one reconciliation looks at: a fixed number of queries.
+
+    None: no such visit, or what it could be judged by was erased; then its findings stay as they are.
+    """
+    erased = sa.exists().where(Erasure.debtor_id == sa.func.coalesce(Visit.debtor_id, Assignment.debtor_id))
     row = db.session.execute(
         sa.select(Visit, Assignment, Address.latitude, Address.longitude, Address.datum, Address.status)
         .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
         .outerjoin(Address, Address.id == Assignment.address_id)
-        .where(Visit.id == visit_id)
+        .where(Visit.id == visit_id, ~erased)
         .execution_options(populate_existing=True)
     ).first()
     if row is None:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from server.database import db, release_connection, transaction
 from server.models.judgement import MonthAgain
+from server.models.retention import Erasure
 from server.models.visits import Visit
 from server.reconcile.difference import Change
 from server.reconcile.engine import reconcile
@@ -119,13 +120,17 @@ def unfinished(month: date) -> MonthAgain | None:
 
 
 def _of(month: date) -> sa.ColumnElement[bool]:
-    """Select visits that began in a local month and were judged; what has just come is judged as it comes."""
+    """Select visits that began in a local month and were judged before, and can be: nothing is erased.
+
+    What has just come is judged as it comes.
+    """
     zone = local_zone()
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     return sa.and_(
         Visit.arrived_earliest >= at_local(month, time(0), zone),
         Visit.arrived_earliest < at_local(following, time(0), zone),
         Visit.reconciled_at.is_not(None),
+        ~sa.exists().where(Erasure.debtor_id == Visit.debtor_id),
     )
 
 
