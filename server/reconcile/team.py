@@ -7,7 +7,7 @@ from uuid import UUID
 
 from server.reconcile.facts import ItemFact, Limits, Place, VisitFacts
 from server.reconcile.finding import Finding
-from server.reconcile.place import metres_between
+from server.reconcile.place import SURE, metres_between
 
 MOST_COMPARED: Final = 40
 USUAL_OF: Final = 5
@@ -37,7 +37,7 @@ def tracks_disagree(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     for one, other in combinations(sorted(tracks), 2):
         farthest = max(
             (
-                (metres - here.accuracy_m - there.accuracy_m, metres, mine, theirs)
+                (metres - SURE * (here.accuracy_m + there.accuracy_m), metres, mine, theirs)
                 for mine, here in tracks[one][:MOST_COMPARED]
                 for theirs, there in tracks[other][:MOST_COMPARED]
                 if _at_once(mine, theirs, limits)

@@ -181,7 +181,7 @@ NEAR = Place(HOME.lat, HOME.lon + 0.0064)
 TRACKS = [
     ("far apart", along(BO, AWAY), [("tracks-disagree", "serious")]),
     ("just beyond", along(BO, NEAR), [("tracks-disagree", "serious")]),
-    ("parking the car", along(BO, replace(NEAR, accuracy_m=60)), []),
+    ("parking the car", along(BO, replace(NEAR, accuracy_m=30)), []),
     ("a quarter of an hour later", along(BO, AWAY, when=TEN + minutes(15)), []),
     ("fourteen minutes later", along(BO, AWAY, when=TEN + minutes(14)), [("tracks-disagree", "serious")]),
     ("nobody knows when", along(BO, AWAY, trusted=False), []),
