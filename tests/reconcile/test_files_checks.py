@@ -61,6 +61,15 @@ def test_only_strong_traces_of_editing_weigh(
     assert found(**with_evidence(photo, a_recording())) == expected
 
 
+def test_a_weak_trace_beside_a_strong_one_makes_it_no_less_sure() -> None:
+    (one,) = findings(
+        **with_evidence(a_photo(image=Image(editing=("editor-software", "changed-later"))), a_recording())
+    )
+
+    assert (one.severity, one.confidence) == ("serious", 0.8)
+    assert one.observation["traces"] == ["changed-later", "editor-software"]
+
+
 def test_a_picture_that_has_not_arrived_is_not_judged() -> None:
     photo = a_photo(state="uploading", image=Image(editing=("editor-software",)))
 
