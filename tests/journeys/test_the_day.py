@@ -14,8 +14,10 @@ import boto3
 import pytest
 
 from server.demo import story
+from server.demo.agency import CASES
 from server.demo.processes import Processes, free_port
 from server.embedded import EmbeddedPostgres
+from tests.journeys.leaks import leaks, provoked, texts_of
 from tests.object_stores import BUCKET, rclone_s3
 
 __all__ = ["rclone_s3"]
@@ -53,6 +55,11 @@ def test_the_day_comes_out_as_told_on_external_parts(
         product.start_all()
         assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
         assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
+        answered = provoked(product.base_url, var=var)
+        logs = texts_of([*(var / "log").iterdir(), folder / "external.log"])
+        assert logs.count("\n") > 100
+        assert leaks(f"{logs}\n{answered}", url=external_postgres, var=var) == []
+        assert leaks(f"{logs} {CASES[0].debtor}", url=external_postgres, var=var) == ["debtors.name"]
 
     assert not (var / "postgres").exists() and not (var / "media").exists()
     stored = _objects(keys, prefix)
