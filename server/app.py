@@ -21,10 +21,11 @@ from server.api.transport import Api
 from server.clock import Clock
 from server.config import Config
 from server.database import db
-from server.media.opening import open_store
+from server.media.opening import open_stores
+from server.media.s3_locking import Retention
 from server.media.speech_choice import open_transcriber
 from server.signing import Signer
-from server.workflows import backups, inspection, reconciliation, retention
+from server.workflows import backups, inspection, reconciliation, retention, storage
 from server.workflows.exchange import forgetting, overdue
 from sync.protocol import uuid7
 
@@ -37,6 +38,7 @@ __all__ = [
     "overdue",
     "reconciliation",
     "retention",
+    "storage",
 ]
 
 API = "/api/v1"
@@ -52,12 +54,14 @@ def create_app(config: Config) -> Flask:
         shift=timedelta(seconds=config.clock_shift_seconds), shift_file=config.clock_shift_file
     )
     app.extensions["signer"] = Signer.from_seed(config.signing_seed, secret=config.link_secret)
-    app.extensions["media_store"] = open_store(
+    app.extensions["media_store"] = open_stores(
         config.media_store,
+        before=config.media_store_before,
         endpoint=config.s3_endpoint_url,
         access_key=config.s3_access_key,
         secret_key=config.s3_secret_key,
         region=config.s3_region,
+        retention=Retention(days=config.s3_lock_days, mode=config.s3_lock_mode),
     )
     file = config.transcriber_file
     app.extensions["transcriber"] = None if file is None else open_transcriber(file)

@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "reconcile-again": "server.commands.reconcile_again:reconcile_again",
     "backup": "server.commands.backups:backup",
     "restored": "server.commands.backups:restored",
+    "scrub": "server.commands.scrub:scrub",
+    "move-store": "server.commands.move_store:move_store",
     "demo": "server.commands.demo:demo",
 }
 

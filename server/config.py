@@ -39,16 +39,20 @@ class Config:
     pii_keyset: str = field(repr=False)
     lookup_keyset: str = field(repr=False)
     keysets_file: KeysetFile | None = None
+    media_store_before: str | None = None
     s3_endpoint_url: str | None = None
     s3_access_key: str | None = field(default=None, repr=False)
     s3_secret_key: str | None = field(default=None, repr=False)
     s3_region: str = "us-east-1"
+    s3_lock_days: int = 730
+    s3_lock_mode: str = "GOVERNANCE"
     transcriber_file: Path | None = None
     clock_shift_seconds: int = 0
     clock_shift_file: Path | None = None
     log_level: str = "INFO"
     rule_pack: str = DEFAULT_RULE_PACK
     pool_size: int = 16
+    scrub_round_days: int = 30
     trusted_proxies: int = 0
     json_limit_bytes: int = 8 * MIB
     import_limit_bytes: int = 512 * MIB
@@ -92,6 +96,7 @@ class Config:
             production=production,
             database_url=_database(environ.get("DATABASE_URL") or default_database_url),
             media_store=environ.get("MEDIA_STORE") or str(var / "media"),
+            media_store_before=environ.get("MEDIA_STORE_BEFORE") or None,
             signing_seed=_seed(known["SIGNING_KEY"]),
             link_secret=known["LINK_SECRET"].encode(),
             pii_keyset=known[PII],
@@ -101,12 +106,15 @@ class Config:
             s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
             s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
             s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            s3_lock_days=_integer(environ, "S3_LOCK_DAYS", 730),
+            s3_lock_mode=_lock_mode(environ),
             transcriber_file=var / "transcriber.toml",
             clock_shift_seconds=shift,
             clock_shift_file=shift_file,
             log_level=_log_level(environ),
             rule_pack=environ.get("RULE_PACK") or DEFAULT_RULE_PACK,
             pool_size=_integer(environ, "POOL_SIZE", 16),
+            scrub_round_days=_days(environ, "SCRUB_ROUND_DAYS", 30),
             trusted_proxies=_integer(environ, "TRUSTED_PROXIES", 0),
         )
 
@@ -155,6 +163,20 @@ def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
         return int(environ.get(name) or default)
     except ValueError:
         raise BadConfig(f"{name} is {environ[name]!r}; it must be a whole number.") from None
+
+
+def _lock_mode(environ: Mapping[str, str]) -> str:
+    mode = (environ.get("S3_LOCK_MODE") or "GOVERNANCE").upper()
+    if mode not in ("GOVERNANCE", "COMPLIANCE"):
+        raise BadConfig(f"S3_LOCK_MODE is {mode!r}; it is either GOVERNANCE or COMPLIANCE.")
+    return mode
+
+
+def _days(environ: Mapping[str, str], name: str, default: int) -> int:
+    days = _integer(environ, name, default)
+    if days < 1:
+        raise BadConfig(f"{name} is {days}; it must be at least one day.")
+    return days
 
 
 def _seed(encoded: str) -> bytes:

@@ -33,6 +33,12 @@ OLDEST_DUE = sa.text(
 )
 
 
+ROT = sa.text("SELECT kind, count(*) FROM rot WHERE mended_at IS NULL GROUP BY kind")
+OLDEST_CHECK = sa.text(
+    "SELECT coalesce(extract(epoch FROM now() - min(checked_at)), 0)::float8 FROM kept_objects"
+)
+
+
 def init_app(app: Flask) -> None:
     """Count this app's requests and serve `/metrics`."""
     app.before_request(_start_timer)
@@ -63,6 +69,7 @@ def _metrics() -> Response:
         requests = generate_latest(REGISTRY)
     queue = CollectorRegistry()
     queue.register(QueueCollector())
+    queue.register(StorageCollector())
     return Response(requests + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -78,5 +85,22 @@ class QueueCollector(Collector):
         waited = db.session.execute(OLDEST_DUE).scalar_one()
         yield GaugeMetricFamily(
             "fieldvisit_oldest_due_job_seconds", "How long the oldest due job waits.", value=waited
+        )
+        db.session.rollback()
+
+
+class StorageCollector(Collector):
+    """Reads once per scrape what the scrubber has found."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield how many objects are rotten, and how long ago the least recent check of one was."""
+        rot = GaugeMetricFamily("fieldvisit_rot", "Stored objects that are not whole.", labels=["kind"])
+        found = {kind: count for kind, count in db.session.execute(ROT)}
+        for kind in ("altered", "missing", "unreadable"):
+            rot.add_metric([kind], found.get(kind, 0))
+        yield rot
+        age = db.session.execute(OLDEST_CHECK).scalar_one()
+        yield GaugeMetricFamily(
+            "fieldvisit_oldest_check_seconds", "How long ago what was checked longest ago was.", value=age
         )
         db.session.rollback()

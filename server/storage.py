@@ -8,3 +8,8 @@ from server.media.store import MediaStore
 def current_store() -> MediaStore:
     """Return the running app's media store."""
     return current_app.extensions["media_store"]
+
+
+def scrub_round_days() -> int:
+    """Return in how many days all of the store has to be read back once."""
+    return current_app.extensions["config"].scrub_round_days

@@ -8,10 +8,12 @@ the newest fence, so a writer whose phone has vanished cannot overwrite what its
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -19,13 +21,17 @@ from uuid import uuid4
 from server.media.store import (
     PIECE_BYTES,
     Assembled,
+    Digest,
+    Listed,
     ObjectMissing,
+    ObjectUnreadable,
     Segment,
     SegmentMissing,
     StaleWriter,
     StoreUnavailable,
     checked_key,
     evidence_key,
+    other_bytes,
     require_contiguous,
 )
 
@@ -37,7 +43,7 @@ class DiskStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("uploads", "evidence", "quarantine", "thumbnails"):
+        for name in ("uploads", "evidence", "quarantine", "thumbnails", "renditions"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def append_segment(
@@ -68,21 +74,30 @@ class DiskStore:
             self._staging(upload_key).unlink(missing_ok=True)
             self._lock_path(upload_key).unlink(missing_ok=True)
 
+    def has_staged(self, upload_key: str) -> bool:
+        return self._staging(upload_key).exists()
+
     def check(self) -> None:
         if not os.access(self.root / "uploads", os.W_OK):
             raise StoreUnavailable("The media folder is missing or cannot be written.")
 
     def put(self, key: str, content: bytes, *, mime: str) -> None:
         with _disk_faults():
-            path = self._path(key)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_name(f"{path.name}.{uuid4().hex}")
-            with fresh.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-            _sync_folder(path.parent)
+            self._write_new(self._path(key), iter((content,)))
+
+    def take(self, key: str, pieces: Iterator[bytes], *, size_bytes: int, sha256: bytes) -> None:
+        del size_bytes
+        digest = hashlib.sha256()
+
+        def digested() -> Iterator[bytes]:
+            for piece in pieces:
+                digest.update(piece)
+                yield piece
+            if digest.digest() != sha256:
+                raise other_bytes(key)
+
+        with _disk_faults():
+            self._write_new(self._path(key), digested())
 
     def size(self, key: str) -> int:
         try:
@@ -97,12 +112,58 @@ class DiskStore:
     def copy_to(self, key: str, file: BinaryIO) -> None:
         file.writelines(self.read(key))
 
+    def digest(self, key: str) -> Digest:
+        path = self._path(key)
+        try:
+            with path.open("rb", buffering=0) as file:
+                _drop_cached(file)
+                sha256 = hashlib.file_digest(file, "sha256").digest()  # pyright: ignore[reportArgumentType]
+                _drop_cached(file)
+                return Digest(sha256=sha256, size_bytes=file.tell())
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
+        except OSError as fault:
+            raise ObjectUnreadable(key) from fault
+
     def remove(self, key: str) -> None:
+        path = self._path(key)
         with _disk_faults():
-            path = self._path(key)
             path.unlink(missing_ok=True)
             if path.parent.exists():
                 _sync_folder(path.parent)
+
+    def walk(self, folder: str) -> Iterator[Listed]:
+        for path, status in _files(self.root / folder):
+            name = path.name.partition(".")[0] if folder == "uploads" else path.name
+            if "." not in name:
+                written_at = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield Listed(f"{folder}/{name}", status.st_size, written_at)
+
+    def tidy(self, *, before: datetime) -> int:
+        """A name with a dot is that of a file which was to be renamed as soon as it was whole."""
+        removed = 0
+        for folder in self.root.iterdir():
+            for path, status in _files(folder) if folder.name != "uploads" else ():
+                if "." in path.name and status.st_mtime < before.timestamp():
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    def _write_new(self, path: Path, pieces: Iterator[bytes]) -> None:
+        """Write a file under a name of its own and rename it once it is whole and durable."""
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(path.parent.parent)
+        fresh = path.with_name(f"{path.name}.{uuid4().hex}")
+        try:
+            with fresh.open("xb") as file:
+                file.writelines(pieces)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+        _sync_folder(path.parent)
 
     def _path(self, key: str) -> Path:
         folder, name = checked_key(key).split("/")
@@ -200,6 +261,22 @@ def _write_fully(descriptor: int, content: memoryview, *, at: int) -> None:
 def _digest(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield every file below a folder; what vanishes meanwhile is passed over."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+                continue
+            with suppress(FileNotFoundError):
+                yield Path(entry.path), entry.stat(follow_symlinks=False)
+
+
+def _drop_cached(file: io.FileIO) -> None:
+    """Have the next reading come from the disk, and leave the memory to what phones and auditors read."""
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _pieces(path: Path, *, start: int, stop: int) -> Iterator[bytes]:

@@ -8,41 +8,48 @@ bytes read back: stores have been seen to accept a wrong checksum header.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, BinaryIO
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from server.media.s3_locking import Locking, Retention
 from server.media.store import (
     PIECE_BYTES,
     Assembled,
+    Digest,
+    Listed,
     ObjectLocked,
     ObjectMissing,
+    ObjectUnreadable,
     Segment,
     SegmentMissing,
     StoreUnavailable,
     checked_key,
     evidence_key,
+    other_bytes,
     require_contiguous,
 )
 
 PART_BYTES = 8 * 1024 * 1024
 CONFLICT_TRIES = 4
 _MISSING = {"NoSuchKey", "404", "NotFound"}
-_LOCKED = {"AccessDenied", "ObjectLocked", "InvalidRequest"}
-"""What stores answer when an object's lock forbids its removal."""
-_UNVERSIONED = {"NotImplemented", "MethodNotAllowed", "501"}
+_ARCHIVED = {"InvalidObjectState"}
 
 
 class S3Store:
     """A MediaStore in one bucket, below an optional prefix."""
 
-    def __init__(self, client: Any, *, bucket: str, prefix: str = "") -> None:
+    def __init__(
+        self, client: Any, *, bucket: str, prefix: str = "", retention: Retention | None = None
+    ) -> None:
         self.client = client
         self.bucket = bucket
         self.prefix = prefix
+        self.locking = Locking(client, bucket, retention or Retention())
 
     def append_segment(
         self, upload_key: str, *, start: int, content: bytes | bytearray | memoryview, fence: int
@@ -59,6 +66,7 @@ class S3Store:
             key = evidence_key(sha256)
             actual = self._write_whole(key, upload_key, segments, total=total, expected=sha256)
             if actual == sha256:
+                self.locking.ensure(self._at(key))
                 return Assembled(key=key, sha256=actual, size_bytes=total, matches=True)
             key = f"quarantine/{upload_key}"
             self._write_whole(key, upload_key, segments, total=total, expected=actual)
@@ -68,34 +76,20 @@ class S3Store:
         """Also finds segments that were written but never counted (a crash before their commit)."""
         prefix = self.prefix + checked_key(f"uploads/{upload_key}-")
         with _store_faults():
+            if self.locking.is_versioned:
+                with suppress(ObjectLocked):  # by a default retention: they go when a later night comes
+                    self.locking.remove(prefix)
+                return
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
                 for found in page.get("Contents", ()):
                     self.client.delete_object(Bucket=self.bucket, Key=found["Key"])
 
-    def remove(self, key: str) -> None:
-        """Removes every version by its id: without one, a versioned bucket only hides the object."""
-        with _store_faults(), _locks(key):
-            for version in self._versions(key):
-                self.client.delete_object(**self._at(key), VersionId=version)
-            self.client.delete_object(**self._at(key))
-            for marker in self._versions(key):
-                self.client.delete_object(**self._at(key), VersionId=marker)
-
-    def _versions(self, key: str) -> list[str]:
-        """Return the ids of an object's versions and delete markers; none where nothing is versioned."""
-        try:
-            found = self.client.list_object_versions(Bucket=self.bucket, Prefix=self.prefix + key)
-        except ClientError as fault:
-            if _code(fault) in _UNVERSIONED:
-                return []
-            raise
-        listed = (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))
-        return [
-            one["VersionId"]
-            for one in listed
-            if one["Key"] == self.prefix + key and one.get("VersionId", "null") != "null"
-        ]
+    def has_staged(self, upload_key: str) -> bool:
+        prefix = self.prefix + checked_key(f"uploads/{upload_key}-")
+        with _store_faults():
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1)
+        return bool(found.get("Contents"))
 
     def check(self) -> None:
         with _store_faults():
@@ -107,6 +101,20 @@ class S3Store:
     def put(self, key: str, content: bytes, *, mime: str) -> None:
         with _store_faults():
             self.client.put_object(**self._at(key), Body=content, ContentType=mime)
+
+    def take(self, key: str, pieces: Iterator[bytes], *, size_bytes: int, sha256: bytes) -> None:
+        with _store_faults():
+            if size_bytes > PART_BYTES:
+                actual = self._write_parts(key, pieces, expected=sha256)
+            else:
+                content = b"".join(pieces)
+                actual = hashlib.sha256(content).digest()
+                if actual == sha256:
+                    self.client.put_object(**self._final(key, content))
+            if actual == sha256 and key.startswith("evidence/"):
+                self.locking.ensure(self._at(key))
+        if actual != sha256:
+            raise other_bytes(key)
 
     def size(self, key: str) -> int:
         with _store_faults(), _missing(key):
@@ -124,8 +132,53 @@ class S3Store:
     def copy_to(self, key: str, file: BinaryIO) -> None:
         file.writelines(self.read(key))
 
+    def digest(self, key: str) -> Digest:
+        digest, size = hashlib.sha256(), 0
+        with _store_faults(), _missing(key):
+            try:
+                answer = self.client.get_object(**self._at(key))
+            except ClientError as fault:
+                if _code(fault) in _ARCHIVED:
+                    raise ObjectUnreadable(key) from fault
+                raise
+        for piece in _pieces(answer["Body"]):
+            digest.update(piece)
+            size += len(piece)
+        return Digest(sha256=digest.digest(), size_bytes=size)
+
+    def remove(self, key: str) -> None:
+        with _store_faults():
+            self.locking.remove_one(self._at(key)["Key"])
+
+    def walk(self, folder: str) -> Iterator[Listed]:
+        prefix = f"{self.prefix}{folder}/"
+        with _store_faults():
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    key = found["Key"].removeprefix(self.prefix)
+                    yield Listed(key, found["Size"], found["LastModified"])
+
+    def tidy(self, *, before: datetime) -> int:
+        """Abort multipart uploads that nobody will complete: their parts are paid for and never listed."""
+        aborted = 0
+        with _store_faults():
+            listing = self.client.get_paginator("list_multipart_uploads")
+            for page in listing.paginate(Bucket=self.bucket, Prefix=self.prefix):
+                for one in page.get("Uploads", ()):
+                    if one["Initiated"] < before:
+                        named = {"Key": one["Key"], "UploadId": one["UploadId"]}
+                        self.client.abort_multipart_upload(Bucket=self.bucket, **named)
+                        aborted += 1
+        return aborted
+
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + checked_key(key)}
+
+    def _final(self, key: str, content: bytes) -> dict[str, Any]:
+        """Return the request that puts a whole object; of evidence locked, where the bucket can."""
+        lock = self.locking.on_put() if key.startswith("evidence/") else {}
+        return {**self._at(key), **lock, **self.locking.on_body(content), "Body": content}
 
     def _segment_pieces(self, upload_key: str, segments: Sequence[Segment]) -> Iterator[bytes]:
         for segment in segments:
@@ -163,14 +216,15 @@ class S3Store:
 
     def _put_once(self, key: str, content: bytes) -> None:
         """Put unless it is there; after a time-out that had succeeded, or beside a twin, it is (412)."""
-        target = {**self._at(key), "Body": content}
+        target = self._final(key, content)
         if _conditionally(lambda: self.client.put_object(**target, IfNoneMatch="*")):
             return
         if not self._is_intact(key, hashlib.sha256(content).digest()):
             self.client.put_object(**target)
 
     def _write_parts(self, key: str, pieces: Iterator[bytes], *, expected: bytes) -> bytes:
-        upload = self.client.create_multipart_upload(**self._at(key))
+        lock = self.locking.on_put() if key.startswith("evidence/") else {}
+        upload = self.client.create_multipart_upload(**self._at(key), **lock)
         target = {**self._at(key), "UploadId": upload["UploadId"]}
         finished = False
         try:
@@ -190,7 +244,8 @@ class S3Store:
         parts: list[dict[str, Any]] = []
         for number, part in enumerate(_gathered(pieces, PART_BYTES), start=1):
             digest.update(part)
-            answer = self.client.upload_part(**target, PartNumber=number, Body=part)
+            checked = self.locking.on_body(part)
+            answer = self.client.upload_part(**target, PartNumber=number, Body=part, **checked)
             parts.append({"PartNumber": number, "ETag": answer["ETag"]})
         return digest.digest(), parts
 
@@ -220,6 +275,7 @@ def connect(
     access_key: str | None,
     secret_key: str | None,
     region: str,
+    retention: Retention | None = None,
 ) -> S3Store:
     """Open the bucket; nothing is requested yet. Without keys boto3's own sources are used."""
     config = Config(
@@ -240,7 +296,7 @@ def connect(
         region_name=region,
         config=config,
     )
-    return S3Store(client, bucket=bucket, prefix=prefix)
+    return S3Store(client, bucket=bucket, prefix=prefix, retention=retention)
 
 
 def _conditionally(request: Callable[[], object]) -> bool:
@@ -281,17 +337,6 @@ def _pieces(body: Any) -> Iterator[bytes]:
 
 def _code(fault: ClientError) -> str:
     return str(fault.response.get("Error", {}).get("Code", ""))
-
-
-@contextmanager
-def _locks(key: str) -> Iterator[None]:
-    """Say that the store keeps the object under a lock, where it refuses for that."""
-    try:
-        yield
-    except ClientError as fault:
-        if _code(fault) in _LOCKED:
-            raise ObjectLocked(key) from fault
-        raise
 
 
 @contextmanager

@@ -10,6 +10,7 @@ Keys are paths made of [a-z0-9-] parts: "evidence/<sha256>", "quarantine/<upload
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from server.errors import Conflict, NotFound, Unavailable
@@ -32,19 +33,28 @@ class ObjectMissing(NotFound):
         super().__init__("object-missing", "These bytes are not in the store.", key=key)
 
 
+class ObjectUnreadable(Unavailable):
+    """The store answers and has this object, but cannot give its bytes: a bad sector, an archive tier."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("object-unreadable", "The store cannot give these bytes now.", key=key)
+
+
+class ObjectLocked(Conflict):
+    """The store keeps this object from being removed until a date."""
+
+    def __init__(self, key: str, *, until: datetime | None) -> None:
+        date = "the date it was locked to" if until is None else f"{until:%Y-%m-%d}"
+        detail = f"The store keeps these bytes locked until {date}; nobody can remove them before."
+        super().__init__("object-locked", detail, key=key, locked_until=until and until.isoformat())
+
+
 class SegmentMissing(Conflict):
     """A stretch of bytes that was acknowledged earlier is not there any more: the upload must start over."""
 
     def __init__(self, upload_key: str, start: int) -> None:
         detail = "A part of this upload was lost by the store; create the upload again."
         super().__init__("segment-missing", detail, upload=upload_key, start=start)
-
-
-class ObjectLocked(Conflict):
-    """The store keeps these bytes until a day that is not over: they cannot be removed now."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("object-locked", "The store keeps these bytes under a lock.", key=key)
 
 
 class StaleWriter(Conflict):
@@ -73,6 +83,23 @@ class Assembled:
     matches: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What an object's bytes are now."""
+
+    sha256: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that lies in a store, and when it was last written."""
+
+    key: str
+    size_bytes: int
+    written_at: datetime
+
+
 class MediaStore(Protocol):
     """Keeps segments while an upload grows, and whole objects afterwards. Safe to share between threads."""
 
@@ -98,12 +125,20 @@ class MediaStore(Protocol):
         """Forget an upload's segments; assembled objects are not touched. May be repeated."""
         ...
 
+    def has_staged(self, upload_key: str) -> bool:
+        """Whether any bytes of an unfinished upload lie here."""
+        ...
+
     def check(self) -> None:
         """Raise StoreUnavailable unless the store can be reached now."""
         ...
 
     def put(self, key: str, content: bytes, *, mime: str) -> None:
         """Keep a small derived object (a thumbnail), replacing an older one."""
+        ...
+
+    def take(self, key: str, pieces: Iterator[bytes], *, size_bytes: int, sha256: bytes) -> None:
+        """Keep an object from another store if it has this digest; else raise, and keep nothing."""
         ...
 
     def size(self, key: str) -> int:
@@ -118,6 +153,10 @@ class MediaStore(Protocol):
         """Write the whole object to an open file."""
         ...
 
+    def digest(self, key: str) -> Digest:
+        """Read an object back, from where it lies if possible. Raises ObjectMissing or ObjectUnreadable."""
+        ...
+
     def remove(self, key: str) -> None:
         """Let go of an object for good, every version of it; ObjectLocked when the store must keep it.
 
@@ -125,10 +164,29 @@ class MediaStore(Protocol):
         """
         ...
 
+    def walk(self, folder: str) -> Iterator[Listed]:
+        """Yield what lies under "<folder>/", in no order. Staged bytes come as "uploads/<upload>[-...]"."""
+        ...
+
+    def tidy(self, *, before: datetime) -> int:
+        """Remove what writers that died before then left half written; return how much that was."""
+        ...
+
 
 def evidence_key(sha256: bytes) -> str:
     """Return the content address of whole evidence."""
     return f"evidence/{sha256.hex()}"
+
+
+def digest_named(key: str) -> bytes | None:
+    """Return the digest that a key promises, if it is a content address."""
+    folder, _, name = key.partition("/")
+    return bytes.fromhex(name) if folder == "evidence" else None
+
+
+def other_bytes(key: str) -> StoreUnavailable:
+    """What is raised when bytes on their way from one store to another are not what was read before."""
+    return StoreUnavailable(f"The bytes of {key} changed while they were read; try again.")
 
 
 def checked_key(key: str) -> str:

@@ -54,7 +54,7 @@ class Evidence(Model):
     position: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[str] = mapped_column(default="expected")
     stored_at: Mapped[datetime | None]
-    storage_key: Mapped[str | None]
+    storage_key: Mapped[str | None] = mapped_column(index=True)
     thumbnail_key: Mapped[str | None]
     rendition_key: Mapped[str | None]
     inspected_at: Mapped[datetime | None]

@@ -79,6 +79,8 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/payments/<uuid:payment_id>/void"): SUPERVISOR,
     ("GET", "/payments/discrepancies"): DESK | AUDITOR,
     ("POST", "/visitability"): DESK | AUDITOR,
+    ("GET", "/storage"): AUDITOR | ADMIN,
+    ("GET", "/storage/rot"): AUDITOR | ADMIN,
     ("GET", "/log/checkpoint"): SIGNED_IN,
     ("GET", "/log/consistency"): SIGNED_IN,
     ("GET", "/log/proof"): SUPERVISOR | AUDITOR,

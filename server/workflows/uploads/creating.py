@@ -148,7 +148,8 @@ def _expire_stale(session: Session, wanted: WantedUpload, actor: Actor, now: dat
     stale = sa.update(Upload).where(
         *_same_promise(wanted, actor), Upload.state == "open", Upload.expires_at <= now
     )
-    session.execute(stale.values(state="expired"))
+    for upload_id in session.scalars(stale.values(state="expired").returning(Upload.id)).all():
+        enqueue("discard_segments", upload_id=str(upload_id))
 
 
 def _same_promise(wanted: WantedUpload, actor: Actor) -> tuple[sa.ColumnElement[bool], ...]:

@@ -2,20 +2,29 @@
 
 The digest is verified on what the store holds. Then one transaction completes the upload, records the
 evidence and enqueues its inspection; until it commits, the offset still lacks the last bytes, so a crash
-anywhere only makes the phone send those again.
+anywhere only makes the phone send those again. An object that nothing names yet may be collected as an orphan
+at any moment: the commit makes sure that it was not, else the segments are assembled again.
 """
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from server.database import db, release_connection, transaction
 from server.errors import Conflict, Gone
 from server.jobs import enqueue
-from server.media.store import Assembled, MediaStore, Segment, SegmentMissing
+from server.media.store import Assembled, MediaStore, Segment, SegmentMissing, StoreUnavailable
 from server.models.evidence import Evidence, Upload, UploadSegment
+from server.models.storage import count_collections, may_be_named
 from server.workflows.uploads.grant import Grant
+
+_TRIES: Final = 3
+
+
+class _Collected(Exception):
+    """What was assembled may have been collected before anything could name it: assemble it again."""
 
 
 def finish(grant: Grant, uncounted: list[Segment], *, store: MediaStore, now: datetime) -> Grant:
@@ -24,19 +33,26 @@ def finish(grant: Grant, uncounted: list[Segment], *, store: MediaStore, now: da
     Safe to repeat after a crash anywhere: until the commit the offset still lacks the last bytes.
     """
     segments, expected = [*_counted_segments(grant), *uncounted], _expected_digest(grant)
-    release_connection()
-    try:
-        found = store.assemble(str(grant.id), segments, expected=expected)
-    except SegmentMissing as lost:
-        give_up(grant)
-        raise lost_here() from lost
-    if _record(grant, found, now=now):
-        return replace(grant, offset=found.size_bytes, state="complete")
-    raise Conflict(
-        "digest-mismatch",
-        "These bytes are not the file that was promised. They were set aside; create the upload again.",
-        actual_sha256=found.sha256.hex(),
-    )
+    for _ in range(_TRIES):
+        collections = count_collections(db.session())
+        release_connection()
+        try:
+            found = store.assemble(str(grant.id), segments, expected=expected)
+        except SegmentMissing as lost:
+            give_up(grant)
+            raise lost_here() from lost
+        try:
+            is_right = _record(grant, found, collections=collections, now=now)
+        except _Collected:
+            continue
+        if is_right:
+            return replace(grant, offset=found.size_bytes, state="complete")
+        raise Conflict(
+            "digest-mismatch",
+            "These bytes are not the file that was promised. They were set aside; create the upload again.",
+            actual_sha256=found.sha256.hex(),
+        )
+    raise StoreUnavailable("The same bytes are just being cleared away; try again.")
 
 
 def taken_over() -> Conflict:
@@ -71,15 +87,18 @@ def give_up(grant: Grant) -> None:
         session.execute(
             sa.update(Upload).where(Upload.id == grant.id, Upload.state == "open").values(state="expired")
         )
+        enqueue("discard_segments", upload_id=str(grant.id))
 
 
-def _record(grant: Grant, found: Assembled, *, now: datetime) -> bool:
+def _record(grant: Grant, found: Assembled, *, collections: int, now: datetime) -> bool:
     """Complete the upload and its evidence; False when the bytes are not the promised ones.
 
     Not fenced: bytes that were verified are right, whoever sent them last. Locks evidence before upload, as
     creation does.
     """
     with transaction() as session:
+        if not may_be_named(session, found.key, since=collections):
+            raise _Collected
         evidence = session.get_one(Evidence, grant.evidence_id, with_for_update=True, populate_existing=True)
         upload = session.get_one(Upload, grant.id, with_for_update=True, populate_existing=True)
         if upload.state == "complete":
