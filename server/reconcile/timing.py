@@ -110,7 +110,8 @@ def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The recordings together are shorter than the stay the account claims (B23, C14).
 
-    Rounded times are honest: what counts is the shorter of the claimed and the measured stay.
+    Rounded times are honest: what counts is the shorter of the claimed and the measured stay; where no clock
+    that can be trusted measured it, the claim less what rounding may add.
     """
     sounds = [one for one in facts.evidence if one.is_here and one.sound is not None]
     if facts.account is None or not sounds:
@@ -119,7 +120,9 @@ def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         return
     arrived, left = claimed_stay(dict(facts.account.claims))
     claimed = (left - arrived).total_seconds()
-    if facts.departure is not None:
+    if facts.departure is None or not (facts.arrival.is_trusted and facts.departure.is_trusted):
+        claimed -= limits.time.total_seconds()
+    else:
         claimed = min(claimed, (facts.departure.latest - facts.arrival.earliest).total_seconds())
     recorded = sum(one.sound.duration_seconds for one in sounds if one.sound)
     if recorded < claimed * limits.recorded_share:

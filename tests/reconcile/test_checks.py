@@ -176,6 +176,11 @@ FABRICATIONS = [
     ("claims-to-come-earlier", "stay-differs", with_account(arrived_at=TEN - minutes(45))),
     ("claims-to-stay-longer", "stay-differs", with_account(left_at=TEN + minutes(90))),
     ("short-recording", "recording-too-short", with_evidence(a_photo(), a_recording(seconds=60, speech=20))),
+    (
+        "short-recording-without-a-check-out",
+        "recording-too-short",
+        {**with_evidence(a_photo(), a_recording(seconds=60, speech=20)), "departure": None},
+    ),
     ("silence", "nobody-speaks", with_evidence(a_photo(), a_recording(speech=0.4))),
     ("elsewhere", "check-in-elsewhere", {"check_in": AWAY}),
     ("mock", "mock-location", {"check_in": replace(NOISE, mock=True)}),
@@ -238,6 +243,14 @@ def test_a_fabrication_is_found(check: str, changes: dict[str, Any]) -> None:
 
 
 HONEST_NOISE = [
+    (
+        "rounded-times-where-no-clock-measured-the-stay",
+        {
+            **with_evidence(a_photo(), a_recording()),
+            **with_account(left_at=TEN + minutes(28)),
+            "departure": None,
+        },
+    ),
     # About 300 m east of HOME by a fix between towers: one in a hundred of them is so far off.
     ("coarse-fix", {"check_in": Place(HOME.lat, HOME.lon + 0.00351, accuracy_m=120)}),
     (
