@@ -19,7 +19,7 @@ from server.reconcile.narrative.clauses import negations, plain
 
 NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
 RECORDINGS: Final = ("audio", "video")
-UNDERSTOOD: Final = 0.85  # of the speech in a recording; below, what was not heard may have been said
+UNDERSTOOD: Final = 0.7  # of the speech in a recording; below, what was not heard may have been said
 # An engine's slip is most often another character of the same sound.
 _SOUNDS: Final = (
     "录路陆鹿露", "音因阴银印引", "像象向相", "影映应", "委伪为位围", "托拖脱", "受授收", "权全", "行航型",

@@ -105,8 +105,8 @@ def test_what_the_recording_does_not_bear_out_is_found_with_the_second(
 
 def test_what_nobody_understood_may_have_been_said() -> None:
     words = ("您什么时候方便还一下呢，我们可以等您几天。", "没什么别的事情，你慢慢说，不着急不着急。")
-    half_heard = a_recording(speech=18 / 0.8, transcript=a_transcript(*words))
-    all_heard = a_recording(speech=18 / 0.9, transcript=a_transcript(*words))
+    half_heard = a_recording(speech=18 / 0.65, transcript=a_transcript(*words))
+    all_heard = a_recording(speech=18 / 0.75, transcript=a_transcript(*words))
     found = [
         {one.check for one in reconcile(replace(HONEST, evidence=(BADGE, a_photo(), one)), Limits()).findings}
         for one in (half_heard, all_heard)
