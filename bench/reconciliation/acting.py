@@ -28,6 +28,7 @@ from server.workflows.inspection.inspecting import keep_inspection
 from server.workflows.inspection.transcribing import keep_transcript
 from sync.client import Report
 from sync.phone import Phone, claims_of
+from sync.protocol import Clock as ClockReading
 from sync.protocol import uuid7
 from sync.wire import write_clock
 from tests.phones import office
@@ -53,8 +54,9 @@ class Play:
         self.catch_up(script.arrives - BEFORE)
         crew = self.stage.crews[script.crew]
         self.stage.clock.turn(script.arrives - BEFORE)
+        before = _read_before(crew, script)
         self._greet_the_morning(crew, script)
-        _Visit(self, crew, script).play(photos, recordings)
+        _Visit(self, crew, script, before).play(photos, recordings)
         self.keep_up(most_waiting=40)
 
     def _greet_the_morning(self, crew: Crew, script: Script) -> None:
@@ -108,6 +110,17 @@ class Play:
         keep_transcript(name, heard, key=key, engine="bench", failed=None, now=now)
 
 
+def _read_before(crew: Crew, script: Script) -> dict[datetime, ClockReading]:
+    """Read the clock for what was captured before the phone last heard from the office."""
+    readings: dict[datetime, ClockReading] = {}
+    crew.watch.skew = script.skew
+    for photo in script.photos:
+        if photo.at < script.arrives - BEFORE:
+            crew.at = photo.at
+            readings[photo.at] = crew.phone.read_clock()
+    return readings
+
+
 def _speaks(words: Words, speech: list[tuple[float, float]]) -> bool:
     return any(start < words.end and words.start < until for start, until in speech)
 
@@ -119,6 +132,7 @@ class _Visit:
     play_: Play
     crew: Crew
     script: Script
+    before: dict[datetime, ClockReading]
     visit_id: UUID = field(default_factory=uuid7)
     leaves: datetime = datetime.min
 
@@ -128,6 +142,7 @@ class _Visit:
         self.leaves = script.arrives + (script.stays or recorded(recordings) * LINGER)
         crew.at = script.arrives
         self._check_in()
+        crew.watch.skew += script.clock_set_by
         for one, file in zip(script.photos, photos, strict=True):
             self._capture(file, begins=one.at, ends=one.at, fate=one.fate, position=script.check_in)
         taken = [one for one in script.sounds for _ in range(1 if one.call_after is None else 2)]
@@ -136,7 +151,8 @@ class _Visit:
             ends = begins + timedelta(seconds=file.seconds)
             self._capture(file, begins=begins, ends=ends, fate=sound.fate, position=None)
         crew.at = max(crew.at, self.leaves)
-        crew.phone.end_visit(self.visit_id, position=_position(script.check_out))
+        if script.has_check_out:
+            crew.phone.end_visit(self.visit_id, position=_position(script.check_out))
         send = self._send_all if not script.sends_after else self._push
         if not script.has_account:
             self._at(self.leaves + timedelta(minutes=10), send)
@@ -174,9 +190,9 @@ class _Visit:
     def _capture(self, file: File, *, begins: datetime, ends: datetime, fate: Fate, position: Any) -> None:
         crew, phone = self.crew, self.crew.phone
         crew.at = begins
-        begin = phone.read_clock()
+        begin = self.before.get(begins) or phone.read_clock()
         crew.at = ends
-        end = phone.read_clock()
+        end = self.before.get(ends) or phone.read_clock()
         told = _position(position) if file.kind == "photo" else None
         if fate == "never_sent":
             self._promise_only(file, write_clock(begin), write_clock(end))

@@ -26,6 +26,7 @@ SCENES: Final[dict[Scene, int]] = {
     "nobody": 26,
 }
 ENDS: Final = frozenset({"recording", "outcome", "promise", "advice", "mood", "discreet", "letter", "detail"})
+LONG_TALKS: Final = 0.12
 WRONG_CLOCKS: Final = 0.05
 RUN_ON: Final = 0.06  # of the longer accounts among those the reader is built against, one in 18
 TYPICAL_SLIPS: Final = {"承诺": "承若", "账": "帐", "款": "歀", "答应": "答映", "离开": "离幵"}
@@ -243,6 +244,10 @@ def _talk(chance: random.Random, script: Script) -> None:
     if script.met_debtor:
         texts = [say(words.GREETINGS), say(words.IS_DEBTOR), say(words.ASKS), say(words.EXPLAINS)]
         texts += [_last_word(chance, script), say(words.ADVISES), say(words.NOISE_WORDS)]
+        if chance.random() < LONG_TALKS:
+            more = [text for _ in range(8) for text in (say(words.ADVISES), say(words.NOISE_WORDS))]
+            both: tuple[Speaker, ...] = ("lead", "other")
+            speakers, texts = speakers + both * 8, texts + more
     elif script.scene == "third_party":
         speakers = ("lead", "other", "lead", "other")
         texts = [say(words.GREETINGS_THIRD), say(words.SAYS_AWAY)]

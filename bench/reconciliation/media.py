@@ -1,13 +1,13 @@
 """What do the photos and recordings of a script hold, and what would an engine of speech hear?
 
-Runs in processes of its own, because drawing, speaking and encoding are most of the work. Same script,
-same files: a copy of another visit's recording is made again from that visit's script and then cut,
-hissed over, encoded anew.
+Runs in processes of its own, because drawing, speaking and encoding are most of the work. Same script, same
+pictures; the synthesiser never says a sentence twice alike, so a copy of another visit's recording is made
+from that very file.
 """
 
 import random
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from io import BytesIO
@@ -17,7 +17,7 @@ from typing import Any, Final
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from bench.reconciliation import wording as words
 from bench.reconciliation.script import Line, Photo, Script, Sound
@@ -53,9 +53,11 @@ class File:
     heard: tuple[Words, ...] = ()
 
 
-def make_files(script: Script) -> tuple[list[File], list[File]]:
-    """Make the photos and the recordings of a script."""
+def make_files(script: Script, lent: File | None = None) -> tuple[list[File], list[File]]:
+    """Make the photos and the recordings of a script; `lent` is the recording it presents again, if any."""
     photos = [File(one.kind, one.purpose, "image/jpeg", photograph(one)) for one in script.photos]
+    if lent is not None:
+        return photos, [again(lent, script.sounds[0])]
     return photos, [file for one in script.sounds for file in record(one)]
 
 
@@ -76,8 +78,10 @@ def photograph(photo: Photo) -> bytes:
         "taken_at": photo.exif_at,
         "position": None if place is None else (place.lat, place.lon),
         "accuracy_m": None if place is None else place.accuracy_m,
+        "software": photo.software,
+        "model": photo.model,
     }
-    if not photo.is_copied:
+    if not (photo.is_copied or photo.is_dark):
         return make_photo(seed=photo.doorway, size=SIZE, quality=photo.quality, **tags)
     original = Image.open(BytesIO(make_photo(seed=photo.doorway, size=SIZE, quality=85)))
     width, height = original.size
@@ -85,7 +89,10 @@ def photograph(photo: Photo) -> bytes:
     box = (int(width * cut), int(height * cut), int(width * (1 - cut)), int(height * (1 - cut)))
     exif = Image.open(BytesIO(make_photo(seed=0, size=(64, 48), **tags))).info["exif"]
     file = BytesIO()
-    original.crop(box).resize((420, 315)).save(file, "JPEG", quality=photo.quality, exif=exif)
+    shown = original.crop(box).resize((420, 315))
+    if photo.is_dark:
+        shown = ImageEnhance.Brightness(original).enhance(0.08)
+    shown.save(file, "JPEG", quality=photo.quality, exif=exif)
     return file.getvalue()
 
 
@@ -122,8 +129,20 @@ def record(sound: Sound) -> list[File]:
     ]
 
 
+def again(lent: File, sound: Sound) -> File:
+    """Present another visit's recording, as it is or decoded, cut, hissed over and encoded anew."""
+    if sound.is_untouched:
+        return lent
+    samples = _decode(lent.content)
+    first, last = (int(part * len(samples)) for part in sound.cut)
+    hiss = np.random.default_rng(sound.voices).normal(0, sound.hiss, last - first).astype(np.float32)
+    moved = [replace(one, start=one.start - first / RATE, end=one.end - first / RATE) for one in lent.heard]
+    heard = [one for one in moved if one.start >= 0 and one.end * RATE <= last - first]
+    return _file(sound, samples[first:last] + hiss, heard, after=0.0)
+
+
 def _file(sound: Sound, samples: Samples, heard: list[Words], *, after: float) -> File:
-    content = _encode(samples, container=sound.container)
+    content = _encode(samples, container=sound.container, made_at=sound.made_at)
     seconds = len(samples) / RATE
     return File("audio", "recording", MIME[sound.container], content, after, seconds, tuple(heard))
 
@@ -190,11 +209,23 @@ def _loudspeaker() -> Samples:
     return np.interp(np.arange(count) * rate / RATE, np.arange(len(spoken)), spoken).astype(np.float32)
 
 
-def _encode(samples: Samples, *, container: str) -> bytes:
+def _decode(content: bytes) -> Samples:
+    """Return the sound of a file at 16 kHz."""
+    resampler = av.AudioResampler("s16", "mono", RATE)
+    with av.open(BytesIO(content), "r") as file:
+        frames = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
+    frames += resampler.resample(None)
+    whole = np.concatenate([frame.to_ndarray().ravel() for frame in frames])
+    return whole.astype(np.float32) / np.float32(32768)
+
+
+def _encode(samples: Samples, *, container: str, made_at: datetime | None) -> bytes:
     layout, codec, rate, bit_rate = _CODECS[container]
     sound = samples if rate == RATE else samples[: len(samples) // 2 * 2].reshape(-1, 2).mean(axis=1)
     file = BytesIO()
     with av.open(file, "w", format=layout) as output:
+        if made_at is not None:
+            output.metadata["creation_time"] = made_at.astimezone(UTC).isoformat()
         stream: Any = output.add_stream(codec, rate=rate)
         stream.layout = "mono"
         stream.bit_rate = bit_rate

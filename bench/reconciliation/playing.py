@@ -2,9 +2,10 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
@@ -57,14 +58,25 @@ def _with_files(
     scripts: Sequence[Script], pool: Executor
 ) -> Iterator[tuple[Script, tuple[list[File], list[File]]]]:
     """Give out each script with its files, which are made a little ahead."""
-    waiting = deque((one, pool.submit(make_files, one)) for one in scripts[:AHEAD])
-    for following in [*scripts[AHEAD:], *([None] * AHEAD)]:
-        if not waiting:
-            return
-        script, files = waiting.popleft()
-        if following is not None:
-            waiting.append((following, pool.submit(make_files, following)))
-        yield script, files.result()
+    lenders = {one.lent_by for script in scripts for one in script.sounds}
+    lent: dict[int | None, Future[Any]] = {}
+    waiting: deque[tuple[Script, Future[Any]]] = deque()
+    for script in scripts:
+        lender = next((one.lent_by for one in script.sounds if one.lent_by is not None), None)
+        borrowed = None if lender is None else lent[lender].result()[1][0]
+        files = pool.submit(make_files, script, borrowed)
+        if script.number in lenders:
+            lent[script.number] = files
+        waiting.append((script, files))
+        if len(waiting) > AHEAD:
+            yield _first(waiting)
+    while waiting:
+        yield _first(waiting)
+
+
+def _first(waiting: deque[tuple[Script, Future[Any]]]) -> tuple[Script, tuple[list[File], list[File]]]:
+    script, files = waiting.popleft()
+    return script, files.result()
 
 
 def judge(stage: Stage, scripts: Sequence[Script]) -> dict[int, list[Found]]:

@@ -13,6 +13,7 @@ Fate = Literal["sent", "never_sent", "swapped", "cut"]
 Speaker = Literal["lead", "mate", "other"]
 MET_DEBTOR: tuple[Scene, ...] = ("promise", "refused", "disputed")
 LEAD, MATE, STRANGER = 0, 1, 2
+LONG_TALK = 12  # lines; shorter recordings hold too few landmarks to be known again once encoded anew
 
 
 @dataclass
@@ -47,6 +48,9 @@ class Photo:
     quality: int = 80
     crop: float = 0.0
     is_copied: bool = False
+    is_dark: bool = False
+    software: str | None = None
+    model: str = "2312DRA50C"
     fate: Fate = "sent"
 
 
@@ -61,7 +65,11 @@ class Line:
 
 @dataclass
 class Sound:
-    """One recording: who says what over which noise. `voices` seeds voices, pauses and noise."""
+    """One recording: who says what over which noise. `voices` seeds voices, pauses and noise.
+
+    `lent_by` numbers the visit whose recording is presented again: untouched, or cut, hissed over and encoded
+    anew.
+    """
 
     voices: int
     lines: list[Line]
@@ -75,6 +83,9 @@ class Sound:
     hiss: float = 0.0
     loop: float = 0.0
     call_after: float | None = None
+    made_at: datetime | None = None
+    lent_by: int | None = None
+    is_untouched: bool = False
     fate: Fate = "sent"
 
 
@@ -131,6 +142,8 @@ class Script:
     is_rebooted: bool = False
     hold: Literal["", "known", "unknown"] = ""
     is_cloned: bool = False
+    has_check_out: bool = True
+    clock_set_by: timedelta = timedelta(0)
     has_account: bool = True
     spares: str = ""
     noise: list[str] = field(default_factory=list)

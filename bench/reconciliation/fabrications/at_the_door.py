@@ -1,13 +1,12 @@
 """What is made up of time, place, people and files? Lies that a phone's records give away."""
 
-import copy
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bench.reconciliation.fabrications.registry import DEBTOR, fabrication
-from bench.reconciliation.script import LEAD, MATE, STRANGER, Photo, Point, Script, Sound
+from bench.reconciliation.script import LEAD, LONG_TALK, MATE, STRANGER, Photo, Point, Script
 
 
 def _photo(script: Script, purpose: str) -> Photo:
@@ -64,7 +63,7 @@ def cloned(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
 @fabrication("photo of another hour", must=["captured-outside-visit"], touches=["door file"])
 def another_hour(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
     door = _photo(script, "door")
-    door.at -= timedelta(minutes=chance.uniform(25, 60))
+    door.at -= timedelta(minutes=chance.uniform(22, 45))
     if door.exif_at is not None:
         door.exif_at = door.at + script.skew
 
@@ -95,7 +94,7 @@ def short_recording(script: Script, chance: random.Random, _: Sequence[Script]) 
 @fabrication(
     "checked in from elsewhere",
     must=["check-in-elsewhere"],
-    may=["photo-elsewhere"],
+    may=["photo-elsewhere", "impossible-travel"],
     touches=["place"],
 )
 def elsewhere(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
@@ -213,17 +212,20 @@ def _lender(script: Script, earlier: Sequence[Script], chance: random.Random, *,
     fit = [
         one
         for one in earlier
-        if one.is_honest and one.day < script.day and not one.is_rebooted and not script.is_rebooted
-        and one.scene == script.scene and (needs != "sound" or one.sounds[0].call_after is None)
-    ]  # fmt: skip
-    return chance.choice(fit) if fit else None
+        if one.is_honest and one.day < script.day and one.scene == script.scene and not one.is_rebooted
+    ]
+    if needs == "sound":
+        fit = [
+            one for one in fit if one.sounds[0].call_after is None and len(one.sounds[0].lines) > LONG_TALK
+        ]
+    return chance.choice(fit) if fit and not script.is_rebooted else None
 
 
 @fabrication(
     "the same photo file again",
     must=["same-file"],
     may=["photo-time-differs", "photo-elsewhere"],
-    touches=["door file"],
+    touches=["door file", "place"],
 )
 def same_file(script: Script, chance: random.Random, earlier: Sequence[Script]) -> bool:
     lender = _lender(script, earlier, chance, needs="photo")
@@ -248,7 +250,7 @@ def same_picture(script: Script, chance: random.Random, earlier: Sequence[Script
 @fabrication(
     "another visit's recording",
     must=["same-recording"],
-    may=["promise-not-heard"],
+    may=["promise-not-heard", "announcement-not-heard", "role-not-heard"],
     scenes=DEBTOR,
     touches=["talk", "stay"],
 )
@@ -256,12 +258,17 @@ def same_recording(script: Script, chance: random.Random, earlier: Sequence[Scri
     lender = _lender(script, earlier, chance, needs="sound")
     if lender is None:
         return False
-    old: Sound = copy.deepcopy(lender.sounds[0])
-    old.at = script.arrives
-    old.container = chance.choice([one for one in ("amr", "m4a", "webm") if one != old.container])
-    old.cut = chance.choice(((0.0, 1.0), (0.1, 1.0), (0.0, 0.9), (0.12, 0.95)))
-    old.hiss = chance.choice((0.0, 0.002, 0.005))
-    script.sounds = [old]
+    old = lender.sounds[0]
+    script.sounds = [
+        replace(
+            old,
+            at=script.arrives,
+            lent_by=lender.number,
+            container=chance.choice([one for one in ("amr", "m4a", "webm") if one != old.container]),
+            cut=chance.choice(((0.0, 1.0), (0.1, 1.0), (0.0, 0.9), (0.12, 0.95))),
+            hiss=chance.choice((0.0, 0.002, 0.005)),
+        )
+    ]
     return True
 
 
@@ -274,8 +281,7 @@ def same_recording(script: Script, chance: random.Random, earlier: Sequence[Scri
 )
 def same_sound_file(script: Script, chance: random.Random, earlier: Sequence[Script]) -> bool:
     lender = _lender(script, earlier, chance, needs="sound")
-    if lender is None or lender.sounds[0].container != "amr":
+    if lender is None:
         return False
-    script.sounds = [copy.deepcopy(lender.sounds[0])]
-    script.sounds[0].at = script.arrives
+    script.sounds = [replace(lender.sounds[0], at=script.arrives, lent_by=lender.number, is_untouched=True)]
     return True
