@@ -19,7 +19,8 @@ PYTEST_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-RXDB := tests/rxdb/node_modules/.installed
+NPM := tests/rxdb tests/clients
+NPM_INSTALLED := $(NPM:%=%/node_modules/.installed)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -33,7 +34,7 @@ help: ## Say what can be made
 demo: $(INSTALLED) ## Run the product and the sample agency's day; DEMO_FLAGS=--exit ends after the story
 	@python -m server.cli demo $(DEMO_FLAGS)
 
-test: lint $(RXDB) ## Run every check and every test
+test: lint $(NPM_INSTALLED) ## Run every check and every test
 	@echo "== pytest"
 	@python -m pytest -n $(TEST_WORKERS) $(PYTEST_FLAGS)
 
@@ -62,8 +63,8 @@ clean: ## Remove the virtual environment and caches; data in var/ stay
 	rm -rf $(VENV) .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(RXDB): $(INSTALLED) tests/rxdb/package-lock.json
-	@python -m tests.rxdb.installing
+$(NPM_INSTALLED): %/node_modules/.installed: $(INSTALLED) %/package-lock.json
+	@python -m tests.node $*
 	@touch $@
 
 $(INSTALLED): requirements.txt

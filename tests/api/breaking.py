@@ -22,11 +22,19 @@ class CutRequest:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """Pass this many bytes towards the server, then none for a while, as in a lift; then reset both sides."""
+
+    after: int
+    seconds: float = 0.2
+
+
+@dataclass(frozen=True)
 class LoseAnswer:
     """Let the request through, wait for the first bytes of the answer, and throw them away."""
 
 
-Fault = CutRequest | LoseAnswer
+Fault = CutRequest | LoseAnswer | Stall
 
 
 class BreakingProxy:
@@ -68,7 +76,7 @@ class BreakingProxy:
 
     def _pass_on(self, client: socket.socket, server: socket.socket, fault: Fault | None) -> Ending | None:
         """Carry bytes both ways until a side ends (None) or the fault is due (how to break)."""
-        left = fault.after if isinstance(fault, CutRequest) else None
+        left = None if fault is None or isinstance(fault, LoseAnswer) else fault.after
         while True:
             readable, _, _ = select.select([client, server], [], [])
             if server in readable:
@@ -84,6 +92,9 @@ class BreakingProxy:
                     return None
                 server.sendall(piece)
                 left = None if left is None else left - len(piece)
+                if left == 0 and isinstance(fault, Stall):
+                    select.select([server], [], [], fault.seconds)
+                    return "rst"
                 if left == 0 and isinstance(fault, CutRequest):
                     return fault.ending
 

@@ -30,10 +30,11 @@ from sync.phone import Phone
 from sync.protocol import uuid7
 from tests.api.breaking import BreakingProxy, CutRequest, LoseAnswer, breaking_proxy
 from tests.builders import a_visitor
+from tests.node import NODE, install
 from tests.office import Door, Office, a_body, a_door
 from tests.phones import Watch, a_phone
-from tests.rxdb.installing import HERE, NODE, install
 
+HERE: Final = Path(__file__).parent
 DAYS: Final = ("2026-11-24", "2026-11-25", "2026-11-26", "2026-11-27")
 PAGE: Final = 3
 STEPS: Final = 12
@@ -41,7 +42,7 @@ STEPS: Final = 12
 
 @pytest.fixture(scope="session", autouse=True)
 def rxdb_is_here() -> None:
-    install()
+    install(HERE)
 
 
 class Replica:
