@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from server.database import transaction
 from server.jobs import task
-from server.media.store import ObjectLocked
 from server.models.evidence import Evidence
 from server.models.retention import ErasedObject
 from server.storage import current_store
+from server.workflows.storage.collecting import remove_unnamed
 
 PAGE: Final = 200
 
@@ -49,25 +49,23 @@ def _there(now: datetime) -> list[str]:
 
 
 def _remove(key: str, *, now: datetime) -> bool:
-    """Remove one object unless somebody else's evidence is the same bytes; False when the store refuses."""
-    with transaction() as session:
-        if _is_shared(session, key):
-            _note(session, key, "shared", now=now)
-            return True
-    try:
-        current_store().remove(key)
-    except ObjectLocked:
-        state = "refused"
+    """Remove one object unless somebody else's evidence is the same bytes; False when the store refuses.
+
+    Evidence leaves as the collector has it leave: a phone may be sending the same bytes at this moment.
+    """
+    if key.startswith("evidence/"):
+        is_gone = key in remove_unnamed(current_store(), [key], now=now)
     else:
-        state = "removed"
+        current_store().remove(key)
+        is_gone = True
     with transaction() as session:
+        state = "removed" if is_gone else "shared" if _is_shared(session, key) else "refused"
         _note(session, key, state, now=now)
-    return state == "removed"
+    return state != "refused"
 
 
 def _is_shared(session: Session, key: str) -> bool:
-    named = sa.or_(Evidence.storage_key == key, Evidence.thumbnail_key == key, Evidence.rendition_key == key)
-    return bool(session.scalar(sa.select(sa.exists().where(named))))
+    return bool(session.scalar(sa.select(sa.exists().where(Evidence.storage_key == key))))
 
 
 def _note(session: Session, key: str, state: str, *, now: datetime) -> None:

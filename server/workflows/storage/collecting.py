@@ -74,9 +74,9 @@ def collect_folder(*, now: datetime, folder: str) -> None:
     """Remove what is old and unnamed in one folder of the store."""
     store, removed = current_store(), 0
     if folder == "evidence":
-        removed += _take_over(store, now=now)
+        removed += len(_take_over(store, now=now))
     for page in _pages(_old(store.walk(folder), before=now - SAFE_AGE)):
-        removed += _REMOVERS.get(folder, _remove_derived)(store, page, now=now)
+        removed += len(_REMOVERS.get(folder, _remove_derived)(store, page, now=now))
     if removed:
         log.info("storage.collected", folder=folder, objects=removed)
 
@@ -115,13 +115,16 @@ def _unnamed(session: Session, folder: str, keys: Sequence[str]) -> list[str]:
     return list(session.scalars(sa.text(_UNNAMED[folder]), {"keys": list(keys)}))
 
 
-def remove_unnamed(store: MediaStore, keys: Sequence[str], *, now: datetime) -> int:
-    """Doom those that nothing names, remove them, and say that it is over."""
+def remove_unnamed(store: MediaStore, keys: Sequence[str], *, now: datetime) -> list[str]:
+    """Remove those objects of evidence that nothing names; return them, without those under a lock.
+
+    The one way in which evidence leaves the store: doom them, remove them, say that it is over.
+    """
     with transaction() as session:
         collect_alone(session)
         doomed = _unnamed(session, "evidence", keys)
         if not doomed:
-            return 0
+            return []
         session.execute(
             insert(DoomedObject)
             .values([{"key": key, "doomed_at": now} for key in doomed])
@@ -130,34 +133,36 @@ def remove_unnamed(store: MediaStore, keys: Sequence[str], *, now: datetime) -> 
     return _carry_out(store, doomed, now=now)
 
 
-def _carry_out(store: MediaStore, doomed: Sequence[str], *, now: datetime) -> int:
+def _carry_out(store: MediaStore, doomed: Sequence[str], *, now: datetime) -> list[str]:
     """Remove doomed objects. Whoever takes too long leaves the rest to a later night: see `_take_over`."""
-    began, gone = time.monotonic(), []
+    began, removed, tried = time.monotonic(), [], []
     for key in doomed:
         if time.monotonic() - began > GIVE_UP_SECONDS:
             break
+        tried.append(key)
         try:
             store.remove(key)
         except ObjectLocked as locked:
             log.info("storage.locked", key=key, until=locked.facts["locked_until"])
-        gone.append(key)
+        else:
+            removed.append(key)
     with transaction() as session:
         collect_alone(session)
-        session.execute(sa.delete(DoomedObject).where(DoomedObject.key.in_(gone)))
-        session.execute(sa.delete(KeptObject).where(KeptObject.key.in_(gone)))
-        session.add(Collection(at=now, objects=len(gone)))
-    return len(gone)
+        session.execute(sa.delete(DoomedObject).where(DoomedObject.key.in_(tried)))
+        session.execute(sa.delete(KeptObject).where(KeptObject.key.in_(removed)))
+        session.add(Collection(at=now, objects=len(removed)))
+    return removed
 
 
-def _take_over(store: MediaStore, *, now: datetime) -> int:
+def _take_over(store: MediaStore, *, now: datetime) -> list[str]:
     """Finish what a collector that died had begun. As long as it stood, nothing could come to name it."""
     left = sa.select(DoomedObject.key).where(DoomedObject.doomed_at < now - TAKE_OVER_AFTER)
     doomed = db.session.scalars(left).all()
     release_connection()
-    return _carry_out(store, doomed, now=now) if doomed else 0
+    return _carry_out(store, doomed, now=now) if doomed else []
 
 
-def _remove_staged(store: MediaStore, keys: Sequence[str], *, now: datetime) -> int:
+def _remove_staged(store: MediaStore, keys: Sequence[str], *, now: datetime) -> list[UUID]:
     """Remove the bytes of uploads that have ended, however they ended, or that were never committed."""
     del now
     ids = {UUID(key.partition("/")[2][:36]) for key in keys}
@@ -168,17 +173,17 @@ def _remove_staged(store: MediaStore, keys: Sequence[str], *, now: datetime) -> 
         store.discard(str(upload_id), [])
     with transaction() as session:
         session.execute(sa.delete(UploadSegment).where(UploadSegment.upload_id.in_(over)))
-    return len(over)
+    return list(over)
 
 
-def _remove_derived(store: MediaStore, keys: Sequence[str], *, now: datetime) -> int:
+def _remove_derived(store: MediaStore, keys: Sequence[str], *, now: datetime) -> list[str]:
     """Remove what was made of evidence, or set aside, and whose row is gone. It is written anew when put."""
     del now
     unnamed = _unnamed(db.session(), keys[0].partition("/")[0], keys)
     release_connection()
     for key in unnamed:
         store.remove(key)
-    return len(unnamed)
+    return unnamed
 
 
 _REMOVERS: Final = {"evidence": remove_unnamed, "uploads": _remove_staged}
