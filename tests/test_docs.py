@@ -56,7 +56,8 @@ def test_every_endpoint_named_exists(app: Flask, document: str) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    read = "".join((CHECKOUT / f"server/{name}.py").read_text() for name in ("config", "keysets", "gunicorn_conf"))
+    names = ("config", "keysets", "gunicorn_conf")
+    read = "".join((CHECKOUT / f"server/{name}.py").read_text() for name in names)
     settings = set(re.findall(r"""["']([A-Z][A-Z_]{3,})["']""", read))
     levels = {"INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL"}
     others = levels | {"AWS_DEFAULT_REGION", "PROMETHEUS_MULTIPROC_DIR"}
