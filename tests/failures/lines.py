@@ -144,6 +144,7 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
         "tests/ledger/test_alterations.py::test_a_row_that_was_slipped_in_past_the_log_is_named",
     ),
     "content erased": (
-        "tests/ledger/test_alterations.py::test_what_a_person_had_erased_stays_proven_and_is_no_alteration",
+        "tests/privacy/test_retention.py::test_nothing_is_left_of_a_person_and_everything_else_stays_proven",
+        "tests/ledger/test_alterations.py::test_a_record_that_is_gone_without_an_erasure_is_named",
     ),
 }
