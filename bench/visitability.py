@@ -73,8 +73,6 @@ def judge_alone(answer: Answer) -> None:
 def measure(cases: int) -> dict[str, Any]:
     """Time the answer, its limit and its alternative on the same tables."""
     a_crowd(cases, seed=7, now=NOW)
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("ANALYZE"))
     answers = list(which_cases(day=DAY, now=NOW, pack=PACK))
     sample = random.Random(7).sample(answers, min(SAMPLE, len(answers)))
     alone = seconds(lambda: [judge_alone(answer) for answer in sample])
