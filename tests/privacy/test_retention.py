@@ -16,7 +16,8 @@ from flask import Flask
 from server.authority import Actor, Role
 from server.database import db, transaction
 from server.ledger.bundle import verify
-from server.media.store import ObjectMissing
+from server.media.disk import DiskStore
+from server.media.store import ObjectLocked, ObjectMissing
 from server.models.cases import Client, Debtor
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
@@ -298,6 +299,35 @@ def test_bytes_that_somebody_else_has_too_stay_until_theirs_go(
 
     assert shared == {"shared"}
     assert states() == {"removed"}
+
+
+def test_what_the_store_keeps_under_a_lock_is_tried_again_until_it_lets_go(
+    app: Flask, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = current_store()
+    monkeypatch.setitem(app.extensions, "media_store", Locking(Path(app.extensions["config"].media_store)))
+    erase_due(now=later())
+    remove_objects(now=later())
+    locked, there = states(), objects()
+    monkeypatch.setitem(app.extensions, "media_store", store)
+
+    remove_objects(now=later(days=1))
+
+    assert locked == {"refused"}
+    assert {key.partition("/")[0] for key in there} >= {"evidence"}
+    assert states() == {"removed"}
+
+
+class Locking(DiskStore):
+    """A folder as a bucket whose every object is locked."""
+
+    def remove(self, key: str) -> None:
+        raise ObjectLocked(key, until=None)
+
+
+def objects() -> list[str]:
+    """What was erased and should leave the store."""
+    return list(db.session.scalars(sa.select(ErasedObject.key)))
 
 
 def test_phones_let_go_of_what_is_still_in_their_feed(told: Told) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 from server.database import db
 from server.media.disk import DiskStore
 from server.media.s3 import S3Store
-from server.media.store import MediaStore
+from server.media.store import MediaStore, ObjectMissing
 from server.models.evidence import Evidence
 from server.models.storage import Rot
 from sync.protocol import uuid7
@@ -90,8 +90,7 @@ def has(store: MediaStore, key: str) -> bool:
     """Whether an object lies there, whole."""
     try:
         return key == f"evidence/{store.digest(key).sha256.hex()}"
-    except Exception as fault:
-        assert "object-missing" in str(fault)
+    except ObjectMissing:
         return False
 
 

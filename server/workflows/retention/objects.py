@@ -4,15 +4,17 @@ After the commit, by a job that may run any number of times. Bytes that another 
 stay, and are looked at again every night; so are those that the store keeps under a lock.
 """
 
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.orm import Session
 
 from server.database import transaction
 from server.jobs import task
+from server.media.store import MediaStore, ObjectLocked
 from server.models.evidence import Evidence
 from server.models.retention import ErasedObject
 from server.storage import current_store
@@ -28,8 +30,7 @@ def remove_objects(*, now: datetime) -> None:
     """Try everything that is still there, once."""
     refused = 0
     while keys := _there(now):
-        for key in keys:
-            refused += not _remove(key, now=now)
+        refused += _remove(current_store(), keys, now=now)
     if refused:
         log.warning("retention.objects_locked", objects=refused)
 
@@ -48,26 +49,26 @@ def _there(now: datetime) -> list[str]:
         return list(session.scalars(query))
 
 
-def _remove(key: str, *, now: datetime) -> bool:
-    """Remove one object unless somebody else's evidence is the same bytes; False when the store refuses.
+def _remove(store: MediaStore, keys: Sequence[str], *, now: datetime) -> int:
+    """Remove what nobody else's evidence has too; return how many the store refused to let go.
 
     Evidence leaves as the collector has it leave: a phone may be sending the same bytes at this moment.
     """
-    if key.startswith("evidence/"):
-        is_gone = key in remove_unnamed(current_store(), [key], now=now)
-    else:
-        current_store().remove(key)
-        is_gone = True
+    evidence = [key for key in keys if key.startswith("evidence/")]
+    gone = {*remove_unnamed(store, evidence, now=now), *_removed(store, set(keys) - set(evidence))}
     with transaction() as session:
-        state = "removed" if is_gone else "shared" if _is_shared(session, key) else "refused"
-        _note(session, key, state, now=now)
-    return state != "refused"
+        named = sa.select(Evidence.storage_key).where(Evidence.storage_key.in_(evidence))
+        shared = set(session.scalars(named)) - gone
+        refused = set(keys) - gone - shared
+        for state, those in (("removed", gone), ("shared", shared), ("refused", refused)):
+            there = sa.and_(ErasedObject.key.in_(those), ErasedObject.state != "removed")
+            session.execute(sa.update(ErasedObject).where(there).values(state=state, tried_at=now))
+    return len(refused)
 
 
-def _is_shared(session: Session, key: str) -> bool:
-    return bool(session.scalar(sa.select(sa.exists().where(Evidence.storage_key == key))))
-
-
-def _note(session: Session, key: str, state: str, *, now: datetime) -> None:
-    there = sa.and_(ErasedObject.key == key, ErasedObject.state != "removed")
-    session.execute(sa.update(ErasedObject).where(there).values(state=state, tried_at=now))
+def _removed(store: MediaStore, derived: Iterable[str]) -> Iterator[str]:
+    """Remove what was made of evidence; yield what the store let go."""
+    for key in derived:
+        with contextlib.suppress(ObjectLocked):
+            store.remove(key)
+            yield key
