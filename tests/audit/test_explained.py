@@ -1,8 +1,6 @@
 """An auditor reads why findings changed: what set the judgement going, what had come, what it changed."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,22 +18,9 @@ from server.models.visits import Visit
 from server.workflows.reconciliation import reconcile_due, reconcile_visit
 from sync.phone import Phone
 from tests.audit.test_reconciliation import a_fabricated_visit, judge
-from tests.builders import Cast, a_case, a_person, a_visitor, an_address, an_assignment, now
-from tests.phones import a_phone
+from tests.builders import Cast, a_case, a_person, an_address, an_assignment, now
 
 OVERDUE = timedelta(hours=30)
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A client's words are entered as its overlays are, and judge that client's visits from then on."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -17,23 +15,10 @@ from server.models.people import Staff
 from server.models.visits import Account
 from sync.phone import Phone
 from tests.audit.test_reconciliation import a_fabricated_visit, judge
-from tests.builders import Cast, Person, a_case, a_person, a_visitor, an_address, an_assignment, now
-from tests.phones import a_phone
+from tests.builders import Cast, Person, a_case, a_person, an_address, an_assignment, now
 from tests.reconcile.test_added_words import HEAD, a_table
 
 WORDS = HEAD + a_table()
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A month is judged again: the difference is shown first, and kept in steps that survive a kill."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,21 +26,8 @@ from server.workflows.reconciliation import months, reconcile_visit
 from server.workflows.standing_packs import local_zone
 from sync.phone import Phone
 from tests.audit.test_reconciliation import a_fabricated_visit, judge
-from tests.builders import Cast, a_case, a_person, a_visitor, an_address, an_assignment, now
+from tests.builders import Cast, a_case, a_person, an_address, an_assignment, now
 from tests.conftest import SECRETS
-from tests.phones import a_phone
-
-
-@pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

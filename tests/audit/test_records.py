@@ -1,6 +1,5 @@
 """What phones, files and payments of a visit are gathered for the checks, on the real tables."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -29,20 +28,8 @@ OVERDUE = timedelta(hours=30)
 
 
 @pytest.fixture
-def visitor(app: Flask) -> Staff:
-    return a_visitor()
-
-
-@pytest.fixture
 def mate(app: Flask) -> Staff:
     return a_visitor()
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture
