@@ -24,6 +24,8 @@ NPM_INSTALLED := $(NPM:%=%/node_modules/.installed)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The product and its tests start hundreds of processes; each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint bench nightly crash serve clean
 .DEFAULT_GOAL := help

@@ -9,6 +9,8 @@ from typing import Final
 
 import click
 
+from server.garbage import collect_seldom, start_uncollected
+
 COMMANDS: Final = {
     "db": "server.commands.database:db",
     "wait": "server.commands.schema:wait",
@@ -44,7 +46,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
+        start_uncollected()
         command = getattr(importlib.import_module(module), name)
+        collect_seldom()
         assert isinstance(command, click.Command)
         return command
 

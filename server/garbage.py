@@ -12,8 +12,16 @@ YOUNG: Final = 50_000
 """New objects before the youngest are looked at; Python's default is 700."""
 
 
+def start_uncollected() -> None:
+    """Let start-up make its 300,000 objects unwatched, for nearly all stay: a fifth of its time.
+
+    `collect_seldom` ends it.
+    """
+    gc.disable()
+
+
 def collect_seldom() -> None:
     """Take what start-up made out of the collector's sight and let it look more seldom at the rest."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 20)
+    gc.enable()

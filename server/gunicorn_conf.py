@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from server.garbage import collect_seldom
+from server.garbage import collect_seldom, start_uncollected
 
 bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
@@ -25,6 +25,11 @@ errorlog = "-"
 loglevel = "warning"
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 proc_name = "fieldvisit-web"
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Import the application unwatched."""
+    start_uncollected()
 
 
 def post_worker_init(_worker: Any) -> None:
