@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from server.ledger.bundle_records import TEXTS, faults_of, lines_of
 from sync.checkpoint import Checkpoint, CheckpointFault, open_checkpoint
 from sync.envelope import KeyFault, PublicKey, digest, pae
 from sync.merkle import is_included, leaf_hash
@@ -27,21 +28,6 @@ from sync.wire import Reader, WireFault, parse, read_envelope
 
 BUNDLE: Final = "application/vnd.fieldvisit.bundle+json"
 MANIFEST: Final = "manifest.json"
-TEXTS: Final[Mapping[str, str]] = {
-    "decisions.json": "decision",
-    "findings.json": "finding",
-    "looks.json": "access",
-    "audits.json": "audit",
-    "comments.json": "comment",
-    "second_looks.json": "second_look",
-    "hearings.json": "hearing",
-    "replies.json": "reply",
-    "breaches.json": "breach",
-    "breach_endings.json": "breach_ending",
-    "erasures.json": "erasure",
-}
-"""Parts that hold rows as the exact text whose digest was logged, and the kind of their leaves. Bundles made
-before there was one of them simply do not have it."""
 MOST_JSON_BYTES: Final = 256 * 1024 * 1024
 PIECE_BYTES: Final = 256 * 1024
 
@@ -109,7 +95,7 @@ class _Verifier:
         self._evidence(promised)
         self._permit(key)
         for part, kind in TEXTS.items():
-            self._texts(part, kind)
+            self._texts(part, kind, key)
         return self.report
 
     # The whole.
@@ -336,16 +322,17 @@ class _Verifier:
         if not is_ours:
             self.report.says("permit.json", "the server's signature does not verify")
 
-    def _texts(self, part: str, kind: str) -> None:
+    def _texts(self, part: str, kind: str, server: PublicKey) -> None:
         """Hold what was decided, and who looked, against what was logged; undecided findings are not."""
         for row in self._rows(part):
             self.report.checked[f"{kind} records"] += 1
             if row.value.get("text") is None:
                 continue
-            lines = (*(row.value.get("under") or ()), row.text("id"))
-            sha256 = hashlib.sha256(row.text("text").encode()).hexdigest()
-            if not self._is_logged(kind, *lines, sha256):
-                self.report.says(f"{kind} {row.text('id')}", "is not what was logged")
+            name = f"{kind} {row.value.get('id')}"
+            for what in faults_of(part, row, server=server):
+                self.report.says(name, what)
+            if not self._is_logged(kind, *lines_of(row)):
+                self.report.says(name, "is not what was logged")
 
 
 def sentences(report: Report) -> Iterator[str]:

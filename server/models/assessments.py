@@ -20,6 +20,11 @@ REPORT_KINDS = ("friday", "client", "assessment")
 REPORT_FORMATS = ("html", "xlsx", "pdf", "csv")
 
 
+def _named_in_the_log() -> Mapped[UUID]:
+    """An id beside a key of several columns: leaves are about one."""
+    return mapped_column(default=uuid7, server_default=sa.func.gen_random_uuid(), unique=True)
+
+
 def _by_its_first_day() -> sa.CheckConstraint:
     return sa.CheckConstraint("EXTRACT(day FROM month) = 1", name="month_by_its_first_day")
 
@@ -88,6 +93,7 @@ class ProvenFraud(Model):
     committed_on: Mapped[date]
     finding_ids: Mapped[list[UUID]]
     words: Mapped[str] = mapped_column(Encrypted("proven_frauds.words"))
+    words_commitment: Mapped[bytes | None]
     recorded_by: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     recorded_at: Mapped[datetime]
 
@@ -107,6 +113,7 @@ class ClosedMonth(Model):
 
     month: Mapped[date] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[UUID] = _named_in_the_log()
     closed_at: Mapped[datetime]
     closed_by: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     reason: Mapped[str] = mapped_column(server_default="")
@@ -148,6 +155,7 @@ class MonthReply(Model):
     staff_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     at: Mapped[datetime]
     text: Mapped[str] = mapped_column(Encrypted("month_replies.text"))
+    text_commitment: Mapped[bytes | None]
 
 
 class ProposalDecision(Model):
@@ -164,6 +172,7 @@ class ProposalDecision(Model):
     month: Mapped[date] = mapped_column(primary_key=True)
     staff_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"), primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = _named_in_the_log()
     decision: Mapped[str]
     amount_fen: Mapped[int | None]
     reason: Mapped[str]

@@ -47,7 +47,10 @@ class Correction(Model):
 
 
 class DeskDecision(Model):
-    """One decision about one thing at the desk. `number` counts the decisions about it, from 1."""
+    """One decision about one thing at the desk. `number` counts the decisions about it, from 1.
+
+    `reason_commitment` holds the encrypted reason to the log; null once erased, and before 0020.
+    """
 
     __tablename__ = "desk_decisions"
     __table_args__ = (
@@ -67,6 +70,7 @@ class DeskDecision(Model):
     number: Mapped[int]
     decision: Mapped[str]
     reason: Mapped[str] = mapped_column(Encrypted("desk_decisions.reason"))
+    reason_commitment: Mapped[bytes | None]
     decided_by: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     decided_at: Mapped[datetime]
     outcome: Mapped[str]

@@ -16,27 +16,24 @@ from typing import IO, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from server.authority import Actor
 from server.database import release_connection, snapshot, transaction
 from server.errors import NotFound
-from server.ledger.bundle import BUNDLE, MANIFEST, TEXTS
+from server.ledger.bundle import BUNDLE, MANIFEST
+from server.ledger.bundle_records import TEXTS
 from server.media.store import MediaStore
 from server.models.access import AccessEntry
-from server.models.breaches import Breach
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
-from server.models.findings import Finding, Hearing
 from server.models.people import Device
-from server.models.retention import ErasedThing
 from server.models.visits import Item, Visit
 from server.rules.json_form import stamp
 from server.signing import current_signer
+from server.workflows.bundle_records import Parts, erased_by, records_of
 from server.workflows.transparency.proofs import prove_subjects, to_json
 from server.workflows.transparency.shelf import origin_of
-
-Parts = dict[str, Any]
 
 
 def write_bundle(
@@ -109,20 +106,11 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
     ).all()
     assignment = session.get(Assignment, visit.assignment_id) if visit.assignment_id else None
     decision_ids = [assignment.decision_id] if assignment else []
-    found = session.scalars(sa.select(Finding.id).where(Finding.visit_id == visit_id))
-    about = [visit_id, *(one.id for one in evidence), *found]
     parts: Parts = {
         "items.json": [_item(item) for item in items],
         "devices.json": _devices(session, {item.device_id for item in items}),
         "evidence.json": [_evidence(one) for one in evidence],
-        "decisions.json": _texts(session, "decisions", "id", decision_ids),
-        "findings.json": _findings(session, visit_id),
-        "looks.json": _texts(session, "access_log", "entity_id", about),
-        "audits.json": _texts(session, "audits", "visit_id", [visit_id]),
-        "erasures.json": _texts(
-            session, "erasures", "debtor_id", [visit.debtor_id] if visit.debtor_id else []
-        ),
-        **_what_followed(session, visit_id),
+        **records_of(session, visit, evidence=[one.id for one in evidence], decisions=decision_ids),
     }
     if assignment is not None and assignment.permit:
         parts["permit.json"] = assignment.permit
@@ -130,28 +118,6 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
     subjects = [*(item.item_id for item in items), *(one.id for one in evidence), *map(UUID, named)]
     media = {_file(one): one.storage_key for one in evidence if one.storage_key is not None}
     return parts, subjects, media
-
-
-def _what_followed(session: Session, visit_id: UUID) -> Parts:
-    """Return what was said about the visit's findings, and the breaches opened from them."""
-    found = session.scalars(sa.select(Finding.id).where(Finding.visit_id == visit_id)).all()
-    told = sa.select(sa.func.unnest(Hearing.people)).where(Hearing.finding_id.in_(found))
-    of_theirs = sa.select(Breach.id).where(Breach.staff_id.in_(told), Breach.finding_ids.overlap(list(found)))
-    breaches = session.scalars(of_theirs).all()
-    ids = list(found)
-    return {
-        "comments.json": _texts(session, "finding_comments", "finding_id", ids),
-        "second_looks.json": _texts(session, "second_looks", "finding_id", ids),
-        "hearings.json": _texts(session, "hearings", "finding_id", ids),
-        "replies.json": _texts(session, "finding_replies", "finding_id", ids),
-        "breaches.json": _texts(session, "breaches", "id", list(breaches)),
-        "breach_endings.json": _texts(session, "breach_endings", "breach_id", list(breaches)),
-    }
-
-
-def erased_by(subject: sa.ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> sa.ColumnElement[bool]:
-    """Say that an erasure took what the log held about a thing."""
-    return sa.exists().where(ErasedThing.subject_id == subject)
 
 
 def _item(item: Item) -> dict[str, Any]:
@@ -201,36 +167,3 @@ def _evidence(one: Evidence) -> dict[str, Any]:
         "inspection": one.inspection,
         "file": None if one.storage_key is None else _file(one),
     }
-
-
-def _texts(session: Session, table: str, column: str, ids: list[UUID]) -> list[dict[str, Any]]:
-    """Return rows as the exact text whose digest was logged."""
-    query = f"""
-        SELECT id, log_text(one) AS text FROM {table} AS one WHERE {column} = ANY(:ids)
-           AND NOT EXISTS (SELECT FROM erased_things WHERE subject_id = one.id) ORDER BY id
-    """
-    return [{"id": str(row.id), "text": row.text} for row in session.execute(sa.text(query), {"ids": ids})]
-
-
-def _findings(session: Session, visit_id: UUID) -> list[dict[str, Any]]:
-    """Return the visit's findings; those nobody decided yet carry no text that could be held to the log."""
-    is_logged = sa.and_(Finding.state.in_(["confirmed", "dismissed"]), sa.not_(erased_by(Finding.id)))
-    decided = sa.case((is_logged, sa.literal_column("log_text(findings)")))
-    rows = session.execute(
-        sa.select(Finding, decided.label("text")).where(Finding.visit_id == visit_id).order_by(Finding.id)
-    )
-    return [
-        {
-            "id": str(row.Finding.id),
-            "under": [str(visit_id)],
-            "check": row.Finding.check,
-            "rule": row.Finding.rule,
-            "severity": row.Finding.severity,
-            "claim": row.Finding.claim,
-            "observation": row.Finding.observation,
-            "citation": row.Finding.citation,
-            "state": row.Finding.state,
-            "text": row.text,
-        }
-        for row in rows
-    ]

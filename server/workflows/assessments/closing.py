@@ -5,8 +5,6 @@ one digest. What becomes known later changes nothing until somebody closes the m
 and with a reason.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Final
@@ -17,6 +15,7 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Invalid
+from server.ledger.month_seal import MonthSeal
 from server.models.assessments import ClosedMonth, MonthInput
 from server.reports.facts import PersonMonth
 from server.reports.tariff import Tariff, tariff
@@ -57,7 +56,7 @@ def close(day: date, *, reason: str, actor: Actor, now: datetime) -> ClosedMonth
         )
         session.add(closed)
         session.flush()
-        seal = Seal(closed.tariff)
+        seal = MonthSeal(closed.tariff)
         for rows in _in_chunks(_rows(session, month, closed.revision, seal)):
             session.execute(sa.insert(MonthInput), rows)
         if last is not None and last.sha256 == seal.digest():
@@ -66,7 +65,7 @@ def close(day: date, *, reason: str, actor: Actor, now: datetime) -> ClosedMonth
     return closed
 
 
-def _rows(session: Session, month: Month, revision: int, seal: "Seal") -> Iterator[dict[str, Any]]:
+def _rows(session: Session, month: Month, revision: int, seal: MonthSeal) -> Iterator[dict[str, Any]]:
     for person in load_people(session, month, tariff()):
         kept = to_json(person)
         seal.add(kept)
@@ -88,27 +87,6 @@ def _in_chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]
             chunk = []
     if chunk:
         yield chunk
-
-
-class Seal:
-    """The digest over a month's tariff and the facts of its people, in the order of their ids."""
-
-    def __init__(self, kept_tariff: dict[str, Any]) -> None:
-        self._digest = hashlib.sha256(_canonical(kept_tariff))
-        self.people = 0
-
-    def add(self, kept: dict[str, Any]) -> None:
-        """Add the next person's facts."""
-        self._digest.update(b"\n" + _canonical(kept))
-        self.people += 1
-
-    def digest(self) -> bytes:
-        """Return the digest of everything added so far."""
-        return self._digest.digest()
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def standing(session: Session, month: date) -> ClosedMonth | None:

@@ -4,6 +4,7 @@ A wage is only for the limit of wage law. A fraud is proven by confirmed finding
 signed, and recorded by an auditor who had no part in them (E6, C7).
 """
 
+import os
 from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from server.authority import Actor
 from server.database import transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from server.ledger.commitment import SALT_BYTES, commit
 from server.models.assessments import MonthReply, ProvenFraud, Wage
 from server.models.findings import Finding
 from server.models.people import Staff
@@ -69,6 +71,7 @@ def record_fraud(
             committed_on=local_day(min(row.arrived_earliest for row in rows), local_zone()),
             finding_ids=wanted,
             words=words,
+            words_commitment=commit(words, salt=os.urandom(SALT_BYTES)),
             recorded_by=actor.staff_id,
             recorded_at=now,
         )
@@ -97,6 +100,12 @@ def reply(day: date, *, text: str, actor: Actor, now: datetime) -> MonthReply:
     with transaction() as session:
         if standing(session, month) is None:
             raise NotFound("assessment-unknown", "Nothing is proposed for this person and month.")
-        said = MonthReply(month=month, staff_id=actor.staff_id, at=now, text=text)
+        said = MonthReply(
+            month=month,
+            staff_id=actor.staff_id,
+            at=now,
+            text=text,
+            text_commitment=commit(text, salt=os.urandom(SALT_BYTES)),
+        )
         session.add(said)
     return said

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from server.database import db
 from server.errors import NotFound
+from server.ledger.month_seal import MonthSeal
 from server.models.assessments import ClosedMonth, MonthInput, MonthReply, ProposalDecision
 from server.models.people import Staff
 from server.reports.assessment import Assessment, assess
@@ -23,7 +24,7 @@ from server.rules.catalogue import quotation_of
 from server.rules.json_form import from_json, to_json
 from server.workflows import missed_clocks
 from server.workflows.assessment_facts import Month, load_people, load_some, month_of
-from server.workflows.assessments.closing import Seal, kept_people, kept_tariff, standing
+from server.workflows.assessments.closing import kept_people, kept_tariff, standing
 from server.workflows.standing_packs import local_zone
 
 
@@ -79,7 +80,7 @@ def summary(day: date) -> Summary:
     """Return a month's sums per branch, and what stands behind them."""
     month = month_of(day, local_zone())
     closed = standing(db.session(), month.first)
-    now_known = Seal(to_json(tariff()))
+    now_known = MonthSeal(to_json(tariff()))
     live: dict[str, BranchSum] = {}
     for person in load_people(db.session(), month, tariff()):
         now_known.add(to_json(person))
@@ -88,7 +89,7 @@ def summary(day: date) -> Summary:
         unattributed = missed_clocks.unattributed(db.session(), month)
         looked = missed_clocks.days_looked(db.session(), month)
         return Summary(month.first, None, _ordered(live), unattributed, looked, True, False, None)
-    kept = Seal(closed.tariff)
+    kept = MonthSeal(closed.tariff)
     sums: dict[str, BranchSum] = {}
     for stored, person in kept_people(closed):
         kept.add(stored)

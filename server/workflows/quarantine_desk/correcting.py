@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import db
 from server.errors import Conflict, Fault, Invalid
+from server.ledger.bundle_records import CORRECTION
 from server.models.people import Device, Staff
 from server.models.quarantine import Correction, DeskDecision
 from server.models.visits import Item
@@ -37,7 +38,6 @@ from sync.envelope import digest
 from sync.protocol import ITEM_TYPES, uuid7
 from sync.wire import WireFault, read_item, write_instant
 
-CORRECTION: Final = "application/vnd.fieldvisit.correction+json"
 CORRECTED: Final = "office_corrected"
 # Flags of a record that says again what stands already: as a correction it would say nothing.
 SAID_ALREADY: Final = (

@@ -4,6 +4,7 @@ A supervisor who had no part in it. `seen` is how many decisions the supervisor 
 twice is one decision, and two supervisors do not decide over each other.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid
+from server.ledger.commitment import SALT_BYTES, commit
 from server.models.people import Device
 from server.models.quarantine import DeskDecision
 from server.models.visits import Item, RawSubmission, Visit
@@ -108,6 +110,7 @@ def rule(ref: Ref, ruling: Ruling, carry: Carry, *, actor: Actor, now: datetime)
         require_uninvolved(session, found, actor)
         _require_open(ref, found)
         became = carry(session, found)
+        reason = ruling.reason.strip()
         decision = DeskDecision(
             id=uuid7(),
             kind=ref.kind,
@@ -116,7 +119,8 @@ def rule(ref: Ref, ruling: Ruling, carry: Carry, *, actor: Actor, now: datetime)
             sha256=ref.sha256,
             number=ruling.seen + 1,
             decision=ruling.decision,
-            reason=ruling.reason.strip(),
+            reason=reason,
+            reason_commitment=commit(reason, salt=os.urandom(SALT_BYTES)),
             decided_by=actor.staff_id,
             decided_at=now,
             outcome=became.outcome,

@@ -64,7 +64,7 @@ BLANKS: Final[Mapping[str, tuple[str, str]]] = {
     "items": ("payload = '', signatures = '[]', problem = NULL", "item_id = ANY(:items)"),
     "conflicting_items": ("payload = '', signatures = '[]'", "item_id = ANY(:items)"),
     "corrections": ("payload = '', signatures = '[]'", "item_id = ANY(:items)"),
-    "desk_decisions": ("problem = NULL", OWNED["desk_decisions"]),
+    "desk_decisions": ("problem = NULL, reason_commitment = NULL", OWNED["desk_decisions"]),
     "evidence": (
         "state = 'erased', position = NULL, inspection = NULL, storage_key = NULL, thumbnail_key = NULL,"
         " rendition_key = NULL",
@@ -88,6 +88,9 @@ LEAVES: Final[Mapping[str, str]] = {
     "conflict": "items",
     "evidence": "evidence",
     "finding": "findings",
+    "raised": "findings",
+    "desk_decision": "desk_decisions",
+    "correction": "corrections",
     "comment": "comments",
     "reply": "replies",
     "second_look": "second_looks",
@@ -130,6 +133,8 @@ _IDS: Final[Mapping[str, str]] = {
          UNION SELECT raised_by_item FROM holds WHERE debtor_id = :debtor
          UNION SELECT raised_by_item FROM learned_contacts WHERE case_id = ANY(:cases)
     """,
+    "desk_decisions": "SELECT id FROM desk_decisions WHERE item_id = ANY(:items)",
+    "corrections": "SELECT id FROM corrections WHERE item_id = ANY(:items)",
     "comments": "SELECT id FROM finding_comments WHERE finding_id = ANY(:findings)",
     "replies": "SELECT id FROM finding_replies WHERE finding_id = ANY(:findings)",
     "second_looks": "SELECT id FROM second_looks WHERE finding_id = ANY(:findings)",

@@ -7,7 +7,6 @@ held against the log too.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,40 +17,13 @@ from server.ledger.tiles import Cached, Place, TreeBroken, grow, root
 from server.models.transparency import LogCheckpoint
 from server.models.visits import FieldReport
 from server.signing import current_signer
+from server.workflows.transparency.acts import acts
+from server.workflows.transparency.logged import DIGESTED, LOGGED, Alteration, Logged
 from server.workflows.transparency.shelf import Shelf, origin_of
 from sync.checkpoint import CheckpointFault, open_checkpoint
 from sync.merkle import leaf_hash
 
 BATCH: Final = 10_000
-ROWS: Final[dict[str, tuple[str, str, str]]] = {
-    "items": ("item", "item_id", "true"),
-    "conflicting_items": ("conflict", "item_id", "true"),
-    "raw_submissions": ("raw", "id", "true"),
-    "evidence": ("evidence", "id", "one.state = 'verified'"),
-    "decisions": ("decision", "id", "true"),
-    "findings": ("finding", "id", "one.state IN ('confirmed', 'dismissed')"),
-    "access_log": ("access", "id", "true"),
-    "audit_plans": ("plan", "id", "true"),
-    "audits": ("audit", "id", "true"),
-    "finding_comments": ("comment", "id", "true"),
-    "second_looks": ("second_look", "id", "true"),
-    "hearings": ("hearing", "id", "true"),
-    "finding_replies": ("reply", "id", "true"),
-    "breaches": ("breach", "id", "true"),
-    "breach_endings": ("breach_ending", "id", "true"),
-    "erasures": ("erasure", "id", "true"),
-}
-"""Logged table -> kind of its leaves, column of its id, and which of its rows are logged."""
-DIGESTED: Final = ("items", "conflicting_items")
-"""Tables whose `sha256` is over DSSE's pre-authentication encoding of the exact bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alteration:
-    """One thing that is not as it was logged."""
-
-    what: str
-    where: str
 
 
 def alterations() -> Iterator[Alteration]:
@@ -60,12 +32,14 @@ def alterations() -> Iterator[Alteration]:
         yield from _heads(session)
         yield from _tree(session)
         yield from _leaves(session)
-        for table in ROWS:
-            yield from _rows(session, table)
-        for table in DIGESTED:
-            yield from _bytes(session, table)
+        for logged in LOGGED:
+            yield from _rows(session, logged)
+        yield from _twice(session)
+        for digested in DIGESTED:
+            yield from _bytes(session, *digested)
         yield from _raw_bytes(session)
         yield from _erasures(session)
+        yield from acts(session)
         yield from _witnessed(session)
 
 
@@ -144,33 +118,48 @@ def _leaves(session: Session) -> Iterator[Alteration]:
         yield Alteration("the leaf's record was altered", f"{row.kind} {row.subject_id}")
 
 
-def _rows(session: Session, table: str) -> Iterator[Alteration]:
+def _rows(session: Session, logged: Logged) -> Iterator[Alteration]:
     """Hold each logged row against its leaf; find rows without a leaf, and leaves without a row."""
-    kind, key, logged = ROWS[table]
+    kind, table, key = logged.kind, logged.table, logged.key
     altered = f"""
         SELECT one.{key} AS id, bool_or(leaf.id IS NOT NULL) AS has_leaf
           FROM {table} AS one
           LEFT JOIN log_leaves AS leaf ON leaf.subject_id = one.{key} AND leaf.kind = '{kind}'
-         WHERE {logged}
-         GROUP BY one.{key}, log_record(one)
+         WHERE {logged.rows}
+         GROUP BY one.{key}, {logged.record}
         HAVING NOT coalesce(bool_or(leaf.id IS NOT NULL
-                                    AND coalesce(leaf.record = log_record(one), true)), false)
+                                    AND coalesce(leaf.record = {logged.record}, true)), false)
     """
     for row in session.execute(sa.text(altered)):
         what = "the row is not what was logged" if row.has_leaf else "the row was slipped in: no leaf"
         yield Alteration(what, f"{kind} {row.id}")
     deleted = f"""
-        SELECT leaf.subject_id AS id FROM log_leaves AS leaf
+        SELECT leaf.subject_id AS id, EXISTS (
+                   SELECT FROM {table} AS one WHERE one.{key} = leaf.subject_id) AS is_there
+          FROM log_leaves AS leaf
          WHERE leaf.kind = '{kind}' AND leaf.record IS NOT NULL
-           AND NOT EXISTS (SELECT FROM {table} AS one WHERE one.{key} = leaf.subject_id) ORDER BY leaf.id
+           AND NOT EXISTS (SELECT FROM {table} AS one
+                            WHERE one.{key} = leaf.subject_id AND {logged.rows if logged.once else "true"})
+         ORDER BY leaf.id
     """
     for row in session.execute(sa.text(deleted)):
-        yield Alteration("the row was deleted", f"{kind} {row.id}")
+        what = "the row was put back to before" if row.is_there else "the row was deleted"
+        yield Alteration(what, f"{kind} {row.id}")
 
 
-def _bytes(session: Session, table: str) -> Iterator[Alteration]:
-    """Hold each item's bytes against its digest, over DSSE's pre-authentication encoding."""
-    kind, key, _ = ROWS[table]
+def _twice(session: Session) -> Iterator[Alteration]:
+    """Name what was logged again although it happens once: decided, written or closed past the product."""
+    query = """
+        SELECT kind, subject_id FROM log_leaves WHERE kind = ANY(:kinds)
+         GROUP BY kind, subject_id HAVING count(*) > 1 ORDER BY min(id)
+    """
+    kinds = [logged.kind for logged in LOGGED if logged.once]
+    for row in session.execute(sa.text(query), {"kinds": kinds}):
+        yield Alteration("it was logged again", f"{row.kind} {row.subject_id}")
+
+
+def _bytes(session: Session, kind: str, table: str, key: str, signer: str) -> Iterator[Alteration]:
+    """Hold each record's bytes against its digest, over DSSE's pre-authentication encoding."""
     query = f"""
         SELECT {key} AS id FROM {table}
          WHERE NOT EXISTS (SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = {table}.{key})
@@ -178,7 +167,7 @@ def _bytes(session: Session, table: str) -> Iterator[Alteration]:
                                                   ' ', octet_length(payload), ' '), 'UTF8') || payload)
     """
     for row in session.execute(sa.text(query)):
-        yield Alteration("the bytes are not those the phone signed", f"{kind} {row.id}")
+        yield Alteration(f"the bytes are not those {signer} signed", f"{kind} {row.id}")
 
 
 def _erasures(session: Session) -> Iterator[Alteration]:

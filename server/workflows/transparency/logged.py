@@ -1,0 +1,65 @@
+"""What has leaves in the log: which rows of which tables, and what is logged of each?"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """One thing that is not as it was logged."""
+
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What has leaves of a kind: a table, which of its rows, and what is logged of one (`record` in SQL).
+
+    `once`: such a thing happens once; a second leaf about it is somebody's who did it again past the product.
+    """
+
+    kind: str
+    table: str
+    key: str = "id"
+    rows: str = "true"
+    record: str = "log_record(one)"
+    once: bool = True
+
+
+_DECIDED: Final = "one.state IN ('confirmed', 'dismissed')"
+LOGGED: Final = (
+    Logged("item", "items", key="item_id", once=False),
+    Logged("conflict", "conflicting_items", key="item_id", once=False),
+    Logged("raw", "raw_submissions", once=False),
+    Logged("evidence", "evidence", rows="one.state = 'verified'", once=False),
+    Logged("decision", "decisions"),
+    Logged("finding", "findings", rows=_DECIDED),
+    Logged("weight", "findings", rows=_DECIDED, record="log_weight(one)"),
+    Logged("raised", "findings", rows="one.raised_by IS NOT NULL", record="log_raised(one)"),
+    Logged("access", "access_log"),
+    Logged("plan", "audit_plans"),
+    Logged("audit", "audits"),
+    Logged("comment", "finding_comments"),
+    Logged("second_look", "second_looks"),
+    Logged("hearing", "hearings"),
+    Logged("reply", "finding_replies"),
+    Logged("breach", "breaches"),
+    Logged("breach_ending", "breach_endings"),
+    Logged("erasure", "erasures"),
+    Logged("desk_decision", "desk_decisions"),
+    Logged("correction", "corrections"),
+    Logged("run", "reconciliation_runs"),
+    Logged("month", "closed_months"),
+    Logged("proposal", "proposal_decisions"),
+    Logged("fraud", "proven_frauds"),
+    Logged("month_reply", "month_replies"),
+    Logged("report", "report_files"),
+    Logged("hand_in", "report_hand_ins"),
+)
+DIGESTED: Final = (
+    ("item", "items", "item_id", "the phone"),
+    ("conflict", "conflicting_items", "item_id", "the phone"),
+    ("correction", "corrections", "id", "the office"),
+)
+"""Kind, table, its id, and who signed. `sha256` is over DSSE's pre-authentication encoding of the bytes."""
