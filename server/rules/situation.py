@@ -42,26 +42,63 @@ class Visits(NamedTuple):
 NO_VISITS: Final = Visits()
 
 
-def by_day(visits: Visits, zone: ZoneInfo) -> Visits:
-    """Return visits as they count where the hour does not: a begun plan once, all at noon, nobody's ids.
+class Wish(NamedTuple):
+    """A visit that the debtor asked for. Its place among the wishes of a `Had`, from 1 on, names it."""
 
-    The wishes keep their order and are numbered from 1, so that the one which an answer names can be found.
+    channel: str
+    asked_on: date
+    visit_on: date | None
+    is_used: bool
+
+
+class Had(NamedTuple):
+    """Visits as the rules count them: when each was or will be, in order, and the wishes in theirs.
+
+    A begun plan counts once. Nobody's ids are in it, so that like debtors had the same.
     """
-    begun = {arrival.assignment_id for arrival in visits.arrivals}
+
+    at: tuple[datetime, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+
+    def as_visits(self, zone: ZoneInfo) -> Visits:
+        """Return some debtor's visits that count as these."""
+        return Visits(
+            reservations=tuple(Reservation(SOMEBODY, at) for at in self.at),
+            requests=tuple(
+                VisitRequest(
+                    UUID(int=number),
+                    wish.channel,
+                    _noon(wish.asked_on, zone),
+                    wish.visit_on,
+                    SOMEBODY if wish.is_used else None,
+                )
+                for number, wish in enumerate(self.wishes, start=1)
+            ),
+        )
+
+
+def by_day(visits: Visits, zone: ZoneInfo) -> Had:
+    """Return visits as they count where the hour does not: an arrival on its first day, all at noon."""
     days = [local_day(arrival.at.earliest, zone) for arrival in visits.arrivals]
-    days += [local_day(plan.start, zone) for plan in visits.reservations if plan.assignment_id not in begun]
-    return Visits(
-        reservations=tuple(Reservation(SOMEBODY, _noon(day, zone)) for day in sorted(days)),
-        requests=tuple(
-            VisitRequest(
-                UUID(int=number),
-                one.channel,
-                _noon(local_day(one.at, zone), zone),
-                one.visit_on,
-                one.used_by and SOMEBODY,
-            )
-            for number, one in enumerate(visits.requests, start=1)
-        ),
+    days += [local_day(start, zone) for start in _not_begun(visits)]
+    return Had(tuple(_noon(day, zone) for day in sorted(days)), _wishes(visits, zone))
+
+
+def by_hour(visits: Visits, zone: ZoneInfo) -> Had:
+    """Return visits as they count where the hour does, too: an arrival at its latest."""
+    at = [arrival.at.latest for arrival in visits.arrivals] + _not_begun(visits)
+    return Had(tuple(sorted(at)), _wishes(visits, zone))
+
+
+def _not_begun(visits: Visits) -> list[datetime]:
+    begun = {arrival.assignment_id for arrival in visits.arrivals}
+    return [plan.start for plan in visits.reservations if plan.assignment_id not in begun]
+
+
+def _wishes(visits: Visits, zone: ZoneInfo) -> tuple[Wish, ...]:
+    return tuple(
+        Wish(one.channel, local_day(one.at, zone), one.visit_on, one.used_by is not None)
+        for one in visits.requests
     )
 
 
@@ -78,6 +115,9 @@ class Place(NamedTuple):
     is_near_sensitive: bool = False
 
 
+Limits = tuple[tuple[str, ...], int | None]
+
+
 class Situation(NamedTuple):
     """A case as the rules see it, without who it is: one member for each subject of the rules.
 
@@ -91,7 +131,7 @@ class Situation(NamedTuple):
     stopped: tuple[str, tuple[str, ...]]
     place: Place | None
     tried: tuple[int, date | None]
-    limits: tuple[tuple[str, ...], int | None]
+    limits: Limits
     visits: Visits
 
 

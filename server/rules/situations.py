@@ -1,24 +1,24 @@
 """How are a hundred thousand cases judged without judging each of them?
 
 Most cases are in the same situation as thousands of others. Each subject of the rules judges each distinct
-value of what it looks at once; cases of which every subject says the same share one conclusion. Where time
-alone would end what blocks, the engine judges with checks that remember what they said of the same value. Of
-a debtor who is not in hardship only the days of visits and wishes count, so that many are alike. No rule
-is repeated here: the answers are those of judging one by one (`on_day`), without the facts of a single case.
+value of what it looks at once; cases of which every subject says the same share one conclusion, unless time
+alone would end what blocks: then it is looked for with clocks that remember. Of a debtor's visits only the
+days count, and the hours only to hardship, so that many are alike. No rule is repeated here: the answers are
+those of judging one by one (`on_day`), without the facts of a single case.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import ModuleType
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from server.rules.calendar import Calendar
 from server.rules.check import Check
 from server.rules.checks import address, balance, budget, days, ground, hardship, holds, review, window
-from server.rules.engine import Spoken, conclude, judge_by, judge_case
+from server.rules.engine import Spoken, conclude, judge_case
 from server.rules.evidence import REQUEST_ONLY, REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.local_time import at_local, local_day
@@ -29,13 +29,17 @@ from server.rules.situation import (
     NOTHING_SPECIAL,
     SOME_ADDRESS,
     SOME_CASE,
+    Had,
+    Limits,
     Situation,
     by_day,
+    by_hour,
     facts_of,
 )
 from server.rules.verdict import Reason, Verdict
 
 Status = Literal["may", "approval", "blocked"]
+Checks = tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +131,33 @@ def _budget_left(day: date, facts: CaseFacts, pack: RulePack) -> int:
 class _Said:
     """What one subject says of one value. `number` is the same for values of which it says the same.
 
-    `checks` are its checks bound to the value. `is_stuck`: it blocks, and time alone does not end it.
+    `facts` hold the value. `is_stuck`: it blocks, and time alone does not end it. `spoken` remembers what it
+    said at each start and with each evidence; what else a visit could be is the same for all of a day.
     """
 
     number: int
-    checks: tuple[Check, ...]
-    spoken: Spoken
+    checks: Checks
+    facts: CaseFacts
     blocks: bool
     is_stuck: bool
+    spoken: dict[Hashable, Spoken]
+
+    def of(self, wanted: WantedVisit, pack: RulePack) -> Spoken:
+        """Say it of this visit."""
+        key = (wanted.window_start, wanted.evidence_entry_id)
+        spoken = self.spoken.get(key)
+        if spoken is None:
+            spoken = self.spoken[key] = _speak(self.checks, wanted, self.facts, pack)
+        return spoken
 
 
-_Planned = tuple[_Said, _Said, int, UUID | None]
+class _Planned(NamedTuple):
+    """What budget and calendar week say of a debtor's days, what is left, and which wish is the evidence."""
+
+    budget: _Said
+    week: _Said
+    left: int
+    entry: UUID | None
 
 
 class DayJudge:
@@ -155,96 +175,102 @@ class DayJudge:
         self._planned: dict[Hashable, _Planned] = {}
         self._answers: dict[Hashable, DayAnswer] = {}
         self._nothing = self._facts(NOTHING_SPECIAL)
-        self._of_the_day = [self._ask(subject, self._nothing) for subject in (window, days)]
+        self._of_the_day = [self._ask(checks, self._nothing) for checks in (window.CHECKS, days.CHECKS)]
+        self._of_no_hour = self._ask(hardship.BY_HOUR, self._nothing)
 
     def judge(self, situation: Situation) -> DayAnswer:
         """Return the answer for a case in this situation; its reasons carry no facts of a single case."""
-        if situation.visits is NO_VISITS or situation.limits[0]:
-            return self._answer(situation)
-        answer = self._answer(situation._replace(visits=by_day(situation.visits, self._pack.zone)))
-        if answer.evidence_entry_id is None:
+        visits = situation.visits
+        if visits is NO_VISITS:
+            return self._answer(situation, self._plan(situation.limits, Had()), self._of_no_hour)
+        planned = self._plan(situation.limits, by_day(visits, self._pack.zone))
+        answer = self._answer(situation, planned, self._rolling(situation))
+        if planned.entry is None:
             return answer
-        wish = situation.visits.requests[answer.evidence_entry_id.int - 1]
-        return replace(answer, evidence_entry_id=wish.entry_id)
+        return replace(answer, evidence_entry_id=visits.requests[planned.entry.int - 1].entry_id)
 
-    def _answer(self, situation: Situation) -> DayAnswer:
-        of_budget, of_hardship, budget_left, entry = self._ask_about_visits(situation)
+    def _answer(self, situation: Situation, planned: _Planned, rolling: _Said) -> DayAnswer:
         stopped = self._say(holds, "stopped", situation.stopped)
         place = self._say(address, "place", situation.place)
         looked_at = self._say(review, "looked_at", situation.looked_at)
         money = self._say(balance, "money", situation.money)
         tried = self._say(ground, "tried", situation.tried)
         key = (
-            stopped.number, place.number, of_budget.number, of_hardship.number,
-            looked_at.number, money.number, tried.number, budget_left,
+            stopped.number, place.number, planned.budget.number, rolling.number, planned.week.number,
+            looked_at.number, money.number, tried.number, planned.left,
         )  # fmt: skip
-        if entry is None and (known := self._answers.get(key)) is not None:
+        if planned.entry is None and (known := self._answers.get(key)) is not None:
             return known
-        said = (stopped, place, *self._of_the_day, of_budget, of_hardship, looked_at, money, tried)
-        if entry is not None or _ends_by_itself(said):
-            return self._judge(said, budget_left, entry)
-        answer = self._answers[key] = self._sum_up(said, budget_left)
+        said = (
+            stopped, place, *self._of_the_day, planned.budget, rolling, planned.week, looked_at, money, tried
+        )  # fmt: skip
+        answer = self._judge(said, planned)
+        if planned.entry is None and not _ends_by_itself(said):
+            self._answers[key] = answer
         return answer
+
+    def _judge(self, said: Sequence[_Said], planned: _Planned) -> DayAnswer:
+        """Conclude from what every subject says, at the day's first instant and where that leads."""
+
+        def judge(wanted: WantedVisit) -> Verdict:
+            spoken = [one for subject in said for one in subject.of(wanted, self._pack)]
+            return conclude(spoken, wanted, self._nothing, self._pack)
+
+        wanted = self._wanted
+        if planned.entry is not None:
+            wanted = replace(wanted, evidence_entry_id=planned.entry)
+        return _answer(wanted, judge, self._pack, budget_left=planned.left)
 
     def _say(self, subject: ModuleType, member: str, value: Hashable) -> _Said:
         """Return what a subject says of its member of the situation, the others being nothing special."""
         said = self._said[member].get(value)
         if said is None:
             facts = self._facts(NOTHING_SPECIAL._replace(**{member: value}))
-            said = self._said[member][value] = self._ask(subject, facts)
+            said = self._said[member][value] = self._ask(subject.CHECKS, facts)
         return said
 
-    def _ask_about_visits(self, situation: Situation) -> _Planned:
-        """Return what budget and hardship say, what is left of the budget, and the evidence there is."""
-        key = (situation.limits, situation.visits)
-        planned = self._planned.get(key)
+    def _plan(self, limits: Limits, had: Had) -> _Planned:
+        """Return what there is to say of a debtor's days."""
+        planned = self._planned.get((limits, had))
         if planned is None:
-            planned = self._planned[key] = self._plan(situation)
+            facts = self._facts_of(limits, had)
+            planned = self._planned[limits, had] = _Planned(
+                budget=self._ask(budget.CHECKS, facts),
+                week=self._ask(hardship.BY_DAY, facts),
+                left=_budget_left(self._day, facts, self._pack),
+                entry=_evidence(self._day, facts, self._pack),
+            )
         return planned
 
-    def _plan(self, situation: Situation) -> _Planned:
-        facts = self._facts(NOTHING_SPECIAL._replace(limits=situation.limits, visits=situation.visits))
-        return (
-            self._ask(budget, facts),
-            self._ask(hardship, facts),
-            _budget_left(self._day, facts, self._pack),
-            _evidence(self._day, facts, self._pack),
-        )
+    def _rolling(self, situation: Situation) -> _Said:
+        """Return what hardship says of a debtor's hours; nothing of who is not in hardship."""
+        limits = situation.limits
+        if not limits[0]:
+            return self._of_no_hour
+        had = by_hour(situation.visits, self._pack.zone)
+        said = self._said["rolling"].get((limits, had))
+        if said is None:
+            facts = self._facts_of(limits, had)
+            said = self._said["rolling"][limits, had] = self._ask(hardship.BY_HOUR, facts)
+        return said
 
-    def _ask(self, subject: ModuleType, facts: CaseFacts) -> _Said:
-        checks = tuple(_bound(check, facts, self._pack) for check in subject.CHECKS)
-        spoken = tuple((check, tuple(check.judge(self._wanted, facts, self._pack))) for check in checks)
+    def _ask(self, checks: Checks, facts: CaseFacts) -> _Said:
+        bound = tuple(_remembering(check, facts, self._pack) for check in checks)
+        spoken = _speak(bound, self._wanted, facts, self._pack)
         words = [(one.rule, one.slug, one.severity, one.allowed_from) for _, said in spoken for one in said]
         blocking = [check for check, said in spoken if any(one.severity == "block" for one in said)]
         return _Said(
-            number=self._numbers.setdefault((subject, *words), len(self._numbers)),
-            checks=checks,
-            spoken=spoken,
+            number=self._numbers.setdefault((checks, *words), len(self._numbers)),
+            checks=bound,
+            facts=facts,
             blocks=bool(blocking),
             is_stuck=any(check.next_start is None for check in blocking),
+            spoken={(self._wanted.window_start, None): spoken},
         )
 
-    def _sum_up(self, said: Sequence[_Said], budget_left: int) -> DayAnswer:
-        """Conclude from what every subject said; for what time alone does not change."""
-        spoken = [one for subject in said for one in subject.spoken]
-        verdict = conclude(spoken, self._wanted, self._nothing, self._pack)
-        return DayAnswer(
-            status=_status(verdict),
-            first_start=None if verdict.blocking else self._wanted.window_start,
-            allowed_from=verdict.allowed_from,
-            reasons=verdict.reasons,
-            budget_left=budget_left,
-        )
-
-    def _judge(self, said: Sequence[_Said], budget_left: int, entry: UUID | None) -> DayAnswer:
-        """Judge in full, by checks that remember what they said of the same value at the same time."""
-        checks = [check for subject in said for check in subject.checks]
-        return _answer(
-            replace(self._wanted, evidence_entry_id=entry),
-            lambda wanted: judge_by(checks, wanted, self._nothing, self._pack),
-            self._pack,
-            budget_left=budget_left,
-        )
+    def _facts_of(self, limits: Limits, had: Had) -> CaseFacts:
+        visits = had.as_visits(self._pack.zone)
+        return self._facts(NOTHING_SPECIAL._replace(limits=limits, visits=visits))
 
     def _facts(self, situation: Situation) -> CaseFacts:
         return facts_of(situation, now=self._now, calendar=self._calendar)
@@ -255,34 +281,33 @@ def _ends_by_itself(said: Sequence[_Said]) -> bool:
     return any(one.blocks for one in said) and not any(one.is_stuck for one in said)
 
 
-def _bound(check: Check, facts: CaseFacts, pack: RulePack) -> Check:
-    """Bind a check to what it looks at; what it is asked again it does not work out again.
+def _speak(checks: Checks, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Spoken:
+    """Ask checks; their reasons are told without the facts of a single case."""
+    return tuple(
+        (
+            check,
+            tuple(
+                Reason(one.rule, one.slug, one.severity, one.quotation, {}, one.allowed_from)
+                for one in check.judge(wanted, facts, pack)
+            ),
+        )
+        for check in checks
+    )
 
-    What else it could be told of a visit is the same for all visits of a day: nobody's, and as long.
-    """
-    said: dict[Hashable, tuple[Reason, ...]] = {}
-    starts: dict[Hashable, datetime | None] = {}
+
+def _remembering(check: Check, facts: CaseFacts, pack: RulePack) -> Check:
+    """Bind a check's clock to these facts; the next start it has found it does not look for again."""
     next_start = check.next_start
-
-    def judge(wanted: WantedVisit, _facts: CaseFacts, _pack: RulePack) -> Iterator[Reason]:
-        key = (wanted.window_start, wanted.evidence_entry_id)
-        if key not in said:
-            said[key] = _without_facts(check.judge(wanted, facts, pack))
-        return iter(said[key])
+    if next_start is None:
+        return check
+    starts: dict[Hashable, datetime | None] = {}
 
     def start_after(
         start: datetime, wanted: WantedVisit, _facts: CaseFacts, _pack: RulePack
     ) -> datetime | None:
-        assert next_start is not None
         key = (start, wanted.evidence_entry_id)
         if key not in starts:
             starts[key] = next_start(start, wanted, facts, pack)
         return starts[key]
 
-    return Check(check.rules, judge, None if next_start is None else start_after)
-
-
-def _without_facts(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    return tuple(
-        Reason(one.rule, one.slug, one.severity, one.quotation, {}, one.allowed_from) for one in reasons
-    )
+    return Check(check.rules, check.judge, start_after)

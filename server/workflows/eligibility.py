@@ -21,7 +21,7 @@ from server.rules.pack import RulePack
 from server.rules.situations import DayAnswer, DayJudge, Status
 from server.rules.verdict import Reason
 from server.workflows.case_facts import LOOK_BACK, load_calendar, load_members
-from server.workflows.eligibility_pages import Asked, Row, pages, situation
+from server.workflows.eligibility_pages import Asked, Row, Situations, pages
 
 ONE_HOUR: Final = timedelta(hours=1)
 
@@ -79,9 +79,10 @@ def which_cases(
         client_id=client_id,
         after=after,
     )
+    situations = Situations()
     for page in pages(db.engine, asked):
         for row in page.rows:
-            yield _answer(row, judges.get(row.client_id, judge).judge(situation(row, page)))
+            yield _answer(row, judges.get(row.client_id, judge).judge(situations.of(row, page)))
 
 
 def who(*, day: date, now: datetime, pack: RulePack) -> tuple[VisitorDay, ...]:
@@ -105,7 +106,7 @@ def _answer(row: Row, said: DayAnswer) -> Answer:
         address_id=row.address_id,
         latitude=row.latitude,
         longitude=row.longitude,
-        is_hardship=bool(row.hardship),
+        is_hardship=row.is_hardship,
         status=said.status,
         first_start=said.first_start,
         allowed_from=said.allowed_from,

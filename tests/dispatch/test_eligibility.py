@@ -16,6 +16,7 @@ from server.models.people import Absence, Qualification
 from server.rules import pack as packs
 from server.rules.local_time import at_local
 from server.rules.situations import DayAnswer, day_visit, on_day
+from server.workflows import eligibility_pages
 from server.workflows.calendar import publish_year
 from server.workflows.case_facts import load_case_facts
 from server.workflows.dispatch import assign
@@ -206,6 +207,27 @@ def test_the_number_of_statements_does_not_grow_with_the_cases(office: Office):
         counted.append(statements)
 
     assert counted[0] == counted[1] < 10
+
+
+def test_every_page_is_planned_for_its_own_cases(office: Office, monkeypatch: pytest.MonkeyPatch):
+    """PostgreSQL would try one plan for all after ten pages, and it is many times slower."""
+    monkeypatch.setattr(eligibility_pages, "PAGE", 2)
+    monkeypatch.setattr(eligibility_pages, "FIRST_PAGE", 2)
+    a_crowd(60, seed=3, now=NOW)
+    planned: list[tuple[int, int]] = []
+
+    def look(connection: sa.Connection) -> None:
+        of_pages = "FROM pg_prepared_statements WHERE position('json_build_array' IN statement) > 0"
+        row = connection.exec_driver_sql(f"SELECT sum(custom_plans), sum(generic_plans) {of_pages}").one()
+        planned.append((row[0], row[1]))
+
+    event.listen(db.engine, "rollback", look)
+    list(which_cases(day=TOMORROW, now=NOW, pack=HOUSE))
+    event.remove(db.engine, "rollback", look)
+
+    ((own, for_all),) = [each for each in planned if each != (None, None)]
+    assert own > 20
+    assert for_all == 0
 
 
 def test_who_can_go_and_when_each_is_free(office: Office, app: Flask):

@@ -184,8 +184,8 @@ def _was_asked_for(actual: ActualVisit, facts: CaseFacts) -> bool:
     )
 
 
-CHECKS = (
-    Check(("A9",), within_weekly_cap, next_start_under_cap),
-    Check(("A9",), within_calendar_week, next_week_with_room),
-)
+# Of the debtor's visits the first needs the hour, the second only the day (`situations`).
+BY_HOUR = (Check(("A9",), within_weekly_cap, next_start_under_cap),)
+BY_DAY = (Check(("A9",), within_calendar_week, next_week_with_room),)
+CHECKS = BY_HOUR + BY_DAY
 AFTERWARDS = (CheckAfterwards(("A9",), kept_weekly_cap), CheckAfterwards(("A9",), kept_calendar_week))
