@@ -1,0 +1,87 @@
+"""Measure uploads, print them beside their peers, write bench/results/upload.json.
+
+    python -m bench.upload [--rounds 3] [--parts one photos many large cuts] [--folder var/bench-upload]
+
+Starts a durable embedded PostgreSQL and the product's own web processes on the disk store, the reference
+server (npm `@tus/server`, installed from its lock) and a bare sink. Nobody inspects meanwhile: there is no
+worker.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.upload import cuts, memory, rates
+from bench.upload.rates import CLIENTS, Measured
+from bench.upload.servers import Server, all_three
+
+RESULTS = Path(__file__).parent.parent / "results" / "upload.json"
+PARTS = ("one", "photos", "many", "large", "cuts")
+CUTS = 24
+SEED = 20261126
+ROOM_BYTES = 6_000_000_000
+
+
+def measure(
+    servers: tuple[Server, Server, Server], folder: Path, *, parts: Sequence[str], rounds: int
+) -> dict[str, Measured]:
+    """Measure what was asked for, in turns."""
+    product, peer, _ = servers
+    steps: dict[str, dict[str, Callable[[], Measured]]] = {
+        "one": {"200 MB x 1": lambda: rates.one_file(servers, folder, rounds=rounds)},
+        "photos": {
+            f"1.5 MB x 500, {clients} client(s)": lambda clients=clients: rates.photos(
+                servers, folder, rounds=rounds, clients=clients
+            )
+            for clients in CLIENTS
+        },
+        "many": {"30 MB x 16 at once": lambda: memory.many((product, peer))},
+        "large": {"2 GB x 1": lambda: memory.large((product, peer))},
+        "cuts": {"sent again after a cut": lambda: cuts.cuts((product, peer), each=CUTS, seed=SEED)},
+    }
+    return {title: step() for part in parts for title, step in steps[part].items()}
+
+
+def show(found: dict[str, Measured]) -> None:
+    """Print a table for each thing that was measured."""
+    for title, rows in found.items():
+        print(f"\n{title}")
+        for who, told in rows.items():
+            print(f"  {who:<30}" + "  ".join(f"{what} {value:g}" for what, value in told.items()))
+
+
+def main() -> None:
+    """Measure, print, write the results of the parts that ran."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments.add_argument("--folder", type=Path, default=Path("var/bench-upload"))
+    chosen = arguments.parse_args()
+    folder: Path = chosen.folder.absolute()
+    folder.mkdir(parents=True)
+    try:
+        if shutil.disk_usage(folder).free < ROOM_BYTES:
+            raise SystemExit(f"{folder} needs {ROOM_BYTES // 10**9} GB of room")
+        with all_three(folder) as servers:
+            found = measure(servers, folder, parts=chosen.parts, rounds=chosen.rounds)
+    finally:
+        shutil.rmtree(folder)
+    show(found)
+    RESULTS.parent.mkdir(exist_ok=True)
+    before = json.loads(RESULTS.read_text()).get("found", {}) if RESULTS.exists() else {}
+    about = {
+        "measured_at": datetime.now(UTC).isoformat(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "rounds": chosen.rounds,
+    }
+    RESULTS.write_text(json.dumps({**about, "found": {**before, **found}}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
