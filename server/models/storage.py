@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from server.database import Model, one_of
+from server.driver import run
 from sync.protocol import uuid7
 
 ROT_KINDS = ("altered", "missing", "unreadable")
@@ -74,22 +75,23 @@ class Collection(Model):
     objects: Mapped[int]
 
 
-def count_collections(session: Session) -> int:
-    """Return the number of the last removal that is over; ask before bytes are put or found in the store."""
-    return session.scalar(sa.select(sa.func.max(Collection.id))) or 0
-
-
 def may_be_named(session: Session, key: str, *, since: int) -> bool:
     """Whether an object that was seen in the store is still there, and stays until this transaction ends.
 
-    `since` is what `count_collections` said before it was seen. False means: it is being removed, or others
-    were meanwhile; look again.
+    `since` is the newest id of `collections` (0 if there is none) from before it was seen. False means: it is
+    being removed, or others were meanwhile; look again.
     """
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(COLLECTING)))
-    is_doomed = sa.exists().where(DoomedObject.key == key)
-    newest = sa.select(sa.func.max(Collection.id)).scalar_subquery()
-    doomed, number = session.execute(sa.select(is_doomed, newest)).one()
-    return not doomed and (number or 0) == since
+    run(session, _HOLD_COLLECTING_OFF, {"number": COLLECTING})
+    (now,) = run(session, _WHAT_IS_COLLECTED, {"key": key})
+    return not now.doomed and now.newest == since
+
+
+# Two statements: what was collected while the first one waited is seen by the second alone.
+_HOLD_COLLECTING_OFF: Final = "SELECT pg_advisory_xact_lock_shared(%(number)s)"
+_WHAT_IS_COLLECTED: Final = """
+    SELECT EXISTS (SELECT FROM doomed_objects WHERE key = %(key)s) AS doomed,
+           (SELECT coalesce(max(id), 0) FROM collections) AS newest
+"""
 
 
 def collect_alone(session: Session) -> None:

@@ -4,22 +4,24 @@ Creation is idempotent on (device, evidence, digest, length), so a lost answer l
 Every HEAD and PATCH takes a new fence: whoever resumed last may write.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
 from server.database import transaction
+from server.driver import run
 from server.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from server.jobs import enqueue, task
 from server.models.evidence import Evidence, Upload
 from server.models.people import Device
-from server.workflows.uploads.grant import LIFETIME, MAX_BYTES, Grant, WantedUpload
+from server.workflows.uploads.grant import GRANTED, LIFETIME, MAX_BYTES, Grant, WantedUpload
 from sync.protocol import uuid7
 
 MISMATCHES_ALLOWED = 2
@@ -35,16 +37,12 @@ def create(wanted: WantedUpload, *, actor: Actor, now: datetime) -> Grant:
         raise TooLarge("upload-too-large", f"One file may have {MAX_BYTES} bytes.", limit_bytes=MAX_BYTES)
     with transaction() as session:
         _expect_evidence(session, wanted, actor)
-        _refuse_third_mismatch(session, wanted, actor)
-        _expire_stale(session, wanted, actor, now)
-        session.execute(insert(Upload).values(_row(wanted, actor, now)).on_conflict_do_nothing())
-        upload = session.scalars(
-            sa.select(Upload)
-            .where(*_same_promise(wanted, actor), Upload.state.in_(("open", "complete")))
-            .with_for_update()
-        ).one()
-        upload.fence += 1
-        return Grant.of(upload)
+        told = _told(wanted, actor, now)
+        earlier = run(session, _EARLIER, told)
+        _refuse_third_mismatch(earlier)
+        if any(one.state == "open" for one in earlier):
+            _expire_stale(session, wanted, actor, now)
+        return Grant.of(run(session, _START_OR_FIND, told)[0])
 
 
 def resume(upload_id: UUID, *, actor: Actor, now: datetime) -> Grant:
@@ -53,19 +51,13 @@ def resume(upload_id: UUID, *, actor: Actor, now: datetime) -> Grant:
     Raises NotFound (also for another phone's upload) and Gone.
     """
     with transaction() as session:
-        upload = session.scalars(
-            sa.update(Upload)
-            .where(Upload.id == upload_id, Upload.device_id == actor.device_id)
-            .values(fence=Upload.fence + 1)
-            .returning(Upload)
-            .execution_options(populate_existing=True)
-        ).one_or_none()
+        asked = {"id": upload_id, "device_id": actor.device_id, "now": now}
+        upload = next(iter(run(session, _TAKE_OVER, asked)), None)
         if upload is None:
             raise NotFound("upload-unknown", "There is no such upload of this phone. Create it again.")
-        if upload.state == "open" and upload.expires_at <= now:
-            upload.state = "expired"
-            enqueue("discard_segments", upload_id=str(upload_id))
         grant = Grant.of(upload)
+        if grant.state == "expired":
+            enqueue("discard_segments", upload_id=str(upload_id))
     grant.refuse_gone()
     return grant
 
@@ -117,27 +109,19 @@ def expire_uploads(*, now: datetime) -> None:
 
 
 def _expect_evidence(session: Session, wanted: WantedUpload, actor: Actor) -> None:
-    """Make or find the evidence this upload is for, and refuse what can only fail."""
-    made = insert(Evidence).values(id=wanted.evidence_id, device_id=actor.device_id, state="uploading")
-    session.execute(made.on_conflict_do_nothing())
-    evidence = session.get_one(Evidence, wanted.evidence_id, with_for_update=True, populate_existing=True)
+    """Make or find the evidence this upload is for, locked, and refuse what can only fail."""
+    asked = {"id": wanted.evidence_id, "device_id": actor.device_id}
+    (evidence,) = run(session, _EXPECT, asked)
     if evidence.device_id != actor.device_id:
         owner = session.scalar(sa.select(Device.staff_id).where(Device.id == evidence.device_id))
         if owner != actor.staff_id:
             raise Forbidden("evidence-of-another", "This evidence was promised by somebody else's phone.")
     if evidence.sha256 is not None and wanted.sha256 not in (None, evidence.sha256):
         raise Invalid("digest-not-promised", "The promise names another SHA-256 for it; send that file.")
-    if evidence.state in ("expected", "missing", "mismatched"):
-        evidence.state = "uploading"
 
 
-def _refuse_third_mismatch(session: Session, wanted: WantedUpload, actor: Actor) -> None:
-    failed = session.scalar(
-        sa.select(sa.func.count())
-        .select_from(Upload)
-        .where(*_same_promise(wanted, actor), Upload.state == "mismatched")
-    )
-    if failed is not None and failed >= MISMATCHES_ALLOWED:
+def _refuse_third_mismatch(earlier: Sequence[Any]) -> None:
+    if sum(one.state == "mismatched" for one in earlier) >= MISMATCHES_ALLOWED:
         raise Invalid(
             "digest-mismatch-again",
             "This file arrived twice with another SHA-256 than promised: it changed on the phone. Report it.",
@@ -161,7 +145,8 @@ def _same_promise(wanted: WantedUpload, actor: Actor) -> tuple[sa.ColumnElement[
     )
 
 
-def _row(wanted: WantedUpload, actor: Actor, now: datetime) -> dict[str, object]:
+def _told(wanted: WantedUpload, actor: Actor, now: datetime) -> dict[str, Any]:
+    """What a creation says, as the statements below name it."""
     return {
         "id": uuid7(),
         "device_id": actor.device_id,
@@ -171,9 +156,38 @@ def _row(wanted: WantedUpload, actor: Actor, now: datetime) -> dict[str, object]
         "filename": wanted.filename,
         "mime": wanted.mime,
         "raw_metadata": wanted.raw_metadata,
-        "upload_offset": 0,
-        "fence": 0,
-        "state": "open",
-        "created_at": now,
+        "now": now,
         "expires_at": now + LIFETIME,
     }
+
+
+# A phone creates an upload for every photo and takes it over for every piece: each step is one statement. The
+# evidence's row stays locked until the commit, so creations for one file come one after the other.
+_EXPECT: Final = """
+    INSERT INTO evidence AS kept (id, device_id, state) VALUES (%(id)s, %(device_id)s, 'uploading')
+    ON CONFLICT (id) DO UPDATE SET state = CASE
+        WHEN kept.state IN ('expected', 'missing', 'mismatched') THEN 'uploading' ELSE kept.state END
+    RETURNING device_id, sha256
+"""
+_EARLIER: Final = """
+    SELECT state FROM uploads
+    WHERE device_id = %(device_id)s AND evidence_id = %(evidence_id)s
+      AND sha256 IS NOT DISTINCT FROM %(sha256)s AND length IS NOT DISTINCT FROM %(length)s
+      AND (state = 'mismatched' OR state = 'open' AND expires_at <= %(now)s)
+"""
+_START_OR_FIND: Final = f"""
+    INSERT INTO uploads (id, device_id, evidence_id, sha256, length, filename, mime, raw_metadata,
+                         upload_offset, fence, state, created_at, expires_at)
+    VALUES (%(id)s, %(device_id)s, %(evidence_id)s, %(sha256)s, %(length)s, %(filename)s, %(mime)s,
+            %(raw_metadata)s, 0, 1, 'open', %(now)s, %(expires_at)s)
+    ON CONFLICT (device_id, evidence_id, coalesce(sha256, ''::bytea), coalesce(length, -1))
+        WHERE state IN ('open', 'checking', 'complete')
+        DO UPDATE SET fence = uploads.fence + 1
+    RETURNING {GRANTED}
+"""
+_TAKE_OVER: Final = f"""
+    UPDATE uploads SET fence = fence + 1, state = CASE
+        WHEN state = 'open' AND expires_at <= %(now)s THEN 'expired' ELSE state END
+    WHERE id = %(id)s AND device_id = %(device_id)s
+    RETURNING {GRANTED}
+"""

@@ -6,19 +6,21 @@ anywhere only makes the phone send those again. An object that nothing names yet
 at any moment: the commit makes sure that it was not, else the segments are assembled again.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from server.database import db, release_connection, transaction
+from server.database import db, transaction
+from server.driver import look_up, run
 from server.errors import Conflict, Gone
 from server.jobs import enqueue
 from server.media.store import Assembled, MediaStore, Segment, SegmentMissing, StoreUnavailable
-from server.models.evidence import Evidence, Upload, UploadSegment
-from server.models.storage import count_collections, may_be_named
-from server.workflows.uploads.grant import Grant
+from server.models.evidence import Upload
+from server.models.storage import may_be_named
+from server.workflows.uploads.grant import GRANTED, Grant
 
 _TRIES: Final = 3
 
@@ -32,17 +34,16 @@ def finish(grant: Grant, uncounted: list[Segment], *, store: MediaStore, now: da
 
     Safe to repeat after a crash anywhere: until the commit the offset still lacks the last bytes.
     """
-    segments, expected = [*_counted_segments(grant), *uncounted], _expected_digest(grant)
     for _ in range(_TRIES):
-        collections = count_collections(db.session())
-        release_connection()
+        standing = _standing(grant)
         try:
-            found = store.assemble(str(grant.id), segments, expected=expected)
+            segments = [*standing.segments, *uncounted]
+            found = store.assemble(str(grant.id), segments, expected=standing.expected)
         except SegmentMissing as lost:
             give_up(grant)
             raise lost_here() from lost
         try:
-            is_right = _record(grant, found, collections=collections, now=now)
+            is_right = _record(grant, found, collections=standing.collections, now=now)
         except _Collected:
             continue
         if is_right:
@@ -65,20 +66,37 @@ def lost_here() -> Gone:
     return Gone("upload-lost", "A part of this upload was lost here. Create the upload again.")
 
 
-def _counted_segments(grant: Grant) -> list[Segment]:
-    """Return the segments that count, in order; only for the newest request."""
-    if db.session.scalar(sa.select(Upload.fence).where(Upload.id == grant.id)) != grant.fence:
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What counts already of an upload, the digest its bytes must have (if any is known), and since when."""
+
+    segments: list[Segment]
+    expected: bytes | None
+    collections: int
+
+
+_STANDING: Final = """
+    SELECT upload.fence, coalesce(evidence.sha256, upload.sha256) AS expected, kept.*,
+           (SELECT coalesce(max(id), 0) FROM collections) AS collections
+    FROM uploads upload
+    LEFT JOIN evidence ON evidence.id = upload.evidence_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(start ORDER BY start) AS starts, array_agg(size_bytes ORDER BY start) AS sizes,
+               array_agg(key ORDER BY start) AS keys
+        FROM upload_segments WHERE upload_id = upload.id
+    ) AS kept
+    WHERE upload.id = %(id)s
+"""
+
+
+def _standing(grant: Grant) -> _Standing:
+    """Ask in one statement, in no transaction; only the newest request is answered."""
+    row = next(iter(look_up(db.engine, _STANDING, {"id": grant.id})), None)
+    if row is None or row.fence != grant.fence:
         raise taken_over()
-    rows = db.session.scalars(
-        sa.select(UploadSegment).where(UploadSegment.upload_id == grant.id).order_by(UploadSegment.start)
-    )
-    return [Segment(start=row.start, size_bytes=row.size_bytes, key=row.key) for row in rows]
-
-
-def _expected_digest(grant: Grant) -> bytes | None:
-    """The promise's digest if it is here, else what the upload announced, else None."""
-    promised = db.session.scalar(sa.select(Evidence.sha256).where(Evidence.id == grant.evidence_id))
-    return promised or grant.sha256
+    kept = zip(row.starts or (), row.sizes or (), row.keys or (), strict=True)
+    segments = [Segment(start=start, size_bytes=size, key=key) for start, size, key in kept]
+    return _Standing(segments, row.expected, row.collections)
 
 
 def give_up(grant: Grant) -> None:
@@ -99,38 +117,56 @@ def _record(grant: Grant, found: Assembled, *, collections: int, now: datetime) 
     with transaction() as session:
         if not may_be_named(session, found.key, since=collections):
             raise _Collected
-        evidence = session.get_one(Evidence, grant.evidence_id, with_for_update=True, populate_existing=True)
-        upload = session.get_one(Upload, grant.id, with_for_update=True, populate_existing=True)
+        (evidence,) = run(session, _LOCK_EVIDENCE, {"id": grant.evidence_id})
+        (upload,) = run(session, _LOCK_UPLOAD, {"id": grant.id})
         if upload.state == "complete":
             return True
         Grant.of(upload).refuse_gone()
         enqueue("discard_segments", upload_id=str(grant.id))
-        if not found.matches or evidence.sha256 not in (None, found.sha256):
-            upload.state = "mismatched"
-            _record_mismatch(evidence)
-            return False
-        upload.state = "complete"
-        upload.length = upload.upload_offset = found.size_bytes
-        _record_evidence(evidence, upload, found, now=now)
-        return True
+        is_right = found.matches and evidence.sha256 in (None, found.sha256)
+        if not is_right:
+            run(session, _MARK_MISMATCHED, {"id": grant.id})
+            _record_mismatch(session, evidence)
+        else:
+            run(session, _COMPLETE, {"id": grant.id, "size": found.size_bytes})
+            _record_evidence(session, evidence, found, mime=upload.mime, now=now)
+        return is_right
 
 
-def _record_mismatch(evidence: Evidence) -> None:
+_LOCK_EVIDENCE: Final = "SELECT id, visit_id, state, sha256 FROM evidence WHERE id = %(id)s FOR UPDATE"
+_LOCK_UPLOAD: Final = f"SELECT mime, {GRANTED} FROM uploads WHERE id = %(id)s FOR UPDATE"
+_MARK_MISMATCHED: Final = "UPDATE uploads SET state = 'mismatched' WHERE id = %(id)s"
+_COMPLETE: Final = """
+    UPDATE uploads SET state = 'complete', length = %(size)s, upload_offset = %(size)s WHERE id = %(id)s
+"""
+_SPOIL: Final = "UPDATE evidence SET state = 'mismatched' WHERE id = %(id)s"
+_STORE: Final = """
+    UPDATE evidence SET state = %(state)s, storage_key = %(key)s, stored_at = %(now)s, size_bytes = %(size)s,
+        mime = coalesce(nullif(mime, ''), %(mime)s)
+    WHERE id = %(id)s
+"""
+
+
+def _record_mismatch(session: Session, evidence: Any) -> None:
     """A wrong file never takes the place of a right one that came before."""
     if evidence.state in ("stored", "verified"):
         return
-    evidence.state = "mismatched"
+    run(session, _SPOIL, {"id": evidence.id})
     if evidence.visit_id is not None:
         visit_id = str(evidence.visit_id)
         enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 
 
-def _record_evidence(evidence: Evidence, upload: Upload, found: Assembled, *, now: datetime) -> None:
+def _record_evidence(session: Session, evidence: Any, found: Assembled, *, mime: str, now: datetime) -> None:
     if evidence.state in ("stored", "verified"):
         return
-    evidence.state = "stored" if evidence.sha256 is None else "verified"
-    evidence.storage_key = found.key
-    evidence.stored_at = now
-    evidence.size_bytes = found.size_bytes
-    evidence.mime = evidence.mime or upload.mime
+    stored = {
+        "id": evidence.id,
+        "state": "stored" if evidence.sha256 is None else "verified",
+        "key": found.key,
+        "now": now,
+        "size": found.size_bytes,
+        "mime": mime,
+    }
+    run(session, _STORE, stored)
     enqueue("inspect_evidence", evidence_id=str(evidence.id))

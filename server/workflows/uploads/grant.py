@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from server.errors import Gone
-from server.models.evidence import Upload
 
 SEGMENT_BYTES = 1024 * 1024
 MAX_BYTES = 2 * 1024**3
 LIFETIME = timedelta(days=7)
+GRANTED = "id, evidence_id, sha256, length, upload_offset, fence, state, expires_at, raw_metadata"
+"""The columns of `uploads` that a Grant is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Grant:
         return self.state == "complete"
 
     @classmethod
-    def of(cls, upload: Upload) -> "Grant":
-        """Copy a row, so that nothing of it is read outside its transaction."""
+    def of(cls, upload: Any) -> "Grant":
+        """Copy a row of `uploads` (GRANTED), so that nothing of it is read outside its transaction."""
         return cls(
             id=upload.id,
             evidence_id=upload.evidence_id,

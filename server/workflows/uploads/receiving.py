@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
-
-import sqlalchemy as sa
+from typing import Final, Protocol
 
 from server.database import transaction
+from server.driver import run
 from server.errors import ChecksumMismatch, TooLarge
 from server.media.store import MediaStore, Segment, SegmentMissing
 from server.workflows.uploads.finishing import finish, give_up, lost_here, taken_over
@@ -125,18 +124,16 @@ class _Intake:
             self.uncounted = []
 
 
-_ADVANCE = sa.text(
-    """
+_ADVANCE: Final = """
     WITH moved AS (
-        UPDATE uploads SET upload_offset = upload_offset + :size
-        WHERE id = :id AND fence = :fence AND upload_offset = :start AND state = 'open'
+        UPDATE uploads SET upload_offset = upload_offset + %(size)s
+        WHERE id = %(id)s AND fence = %(fence)s AND upload_offset = %(start)s AND state = 'open'
         RETURNING id
     )
     INSERT INTO upload_segments (upload_id, start, size_bytes, key)
-    SELECT id, :start, :size, :key FROM moved RETURNING start
-    """
-)
-_RELAXED = sa.text("SET LOCAL synchronous_commit TO off")
+    SELECT id, %(start)s, %(size)s, %(key)s FROM moved RETURNING start
+"""
+_RELAXED: Final = "SET LOCAL synchronous_commit TO off"
 
 
 def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None:
@@ -147,19 +144,16 @@ def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None
     """
     with transaction() as session:
         if not is_durable:
-            session.execute(_RELAXED)
+            run(session, _RELAXED, {})
         for segment in segments:
-            moved = session.execute(
-                _ADVANCE,
-                {
-                    "id": grant.id,
-                    "fence": grant.fence,
-                    "start": segment.start,
-                    "size": segment.size_bytes,
-                    "key": segment.key,
-                },
-            ).first()
-            if moved is None:
+            move = {
+                "id": grant.id,
+                "fence": grant.fence,
+                "start": segment.start,
+                "size": segment.size_bytes,
+                "key": segment.key,
+            }
+            if not run(session, _ADVANCE, move):
                 raise taken_over()
 
 
