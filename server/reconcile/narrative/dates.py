@@ -6,8 +6,9 @@ looks back. A day without its month is the next one to come; a day without its y
 
 import calendar
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim
@@ -15,7 +16,7 @@ from server.reconcile.narrative.clauses import Clause, index_at
 from server.reconcile.narrative.numerals import read_whole
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
-_N = r"[零〇一二两三四五六七八九十\d]{1,3}"
+_N = r"[零〇一二两三四五六七八九十廿\d]{1,3}"
 _MONTH = rf"元|{_N}"
 _WHICH = "下个?|次|本|这个?|当|上个?"
 _PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
@@ -26,15 +27,17 @@ _FORMS: Final = (
     r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
     rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号)",
     rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末)|(?P<bare_end>月底|月末)",
-    rf"(?P<near>{pattern(WORDS['days'])})",
+    rf"(?<![今明])(?P<near>{pattern(WORDS['days'])})",
     rf"(?P<days>{_N}|半个?月)(?P<unit>天|个?(?:周|星期|礼拜))?之?以?(?P<in>内|后)",
-    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天])(?!至|到|-)",
+    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天])"
+    r"(?!(?:至|到|-)(?:下?个?(?:周|星期|礼拜))?[一二三四五六日天])",
     r"(?P<year_end>年底|年末)",
     r"(?P<new_year>元旦)",
     rf"(?<![第\d月])(?P<day>{_N})(?:号|日)" + _PLACE,
 )
 _DATE: Final = re.compile("|".join(_FORMS))
 _LOOKS_BACK: Final = finder("past")
+_THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
 
 
 def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Claim, ...], frozenset[int]]:
@@ -51,7 +54,15 @@ def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Cla
         found = _resolve(match, day, is_past=_LOOKS_BACK.search(clauses[place].text) is not None)
         if found is not None:
             claims.append(Claim("date", found.isoformat(), *match.span()))
-    return tuple(claims), frozenset(places)
+    return tuple(_said_once(text, claims)), frozenset(places)
+
+
+def _said_once(text: str, claims: Sequence[Claim]) -> Iterator[Claim]:
+    """Leave out what the next day only says more exactly: 这个月底，也就是30号."""
+    for one, following in pairwise((*claims, None)):
+        assert one is not None
+        if following is None or not _THAT_IS.fullmatch(text, one.end, following.start):
+            yield one
 
 
 def _resolve(match: re.Match[str], day: date, *, is_past: bool) -> date | None:

@@ -38,6 +38,7 @@ MYRIAD: Final = 10_000
 
 def read_number(text: str) -> Decimal | None:
     """Return the number a numeral means; None when it means no single one."""
+    text = text.replace("廿", "二十").replace("卅", "三十")
     if len(text) > 1 and all(char in DIGITS for char in text):
         return Decimal("".join(str(DIGITS[char]) for char in text))
     total = section = Decimal(0)

@@ -19,8 +19,13 @@ _PHONE: Final = finder("absent", "telephone")
 _UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})$")
 _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
 _OWNERS: Final = pattern(WORDS["third_party"]["possessors"])
-_MET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['third_party']['met_before'])})(?:{_OWNERS})?$")
-_NOT_MET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['third_party']['unmet_before'])})(?:{_OWNERS})?$")
+_ONE: Final = "(?:一?[个位家户名对])?"
+_MET_BEFORE: Final = re.compile(
+    f"(?:{pattern(WORDS['third_party']['met_before'])}|(?<![未没不难])见)(?:{_OWNERS})?{_ONE}$"
+)
+_NOT_MET_BEFORE: Final = re.compile(
+    f"(?:{pattern(WORDS['third_party']['unmet_before'])})(?:{_OWNERS})?{_ONE}$"
+)
 _ACTS: Final = re.compile(f".{{0,3}}?(?:{pattern(WORDS['third_party']['acts'])})")
 _AWAY: Final = re.compile(pattern([*WORDS["absent"]["words"], *WORDS["absent"]["places"]]))
 _ALWAYS_THE_DEBTOR: Final = re.compile("见")

@@ -18,6 +18,8 @@ from server.rules.added_words import AddedWords
 STANCES: Final = frozenset({"dispute", "debt", "outcome"})
 _WISHED: Final = re.compile("要求|请求|请其|让其|希望|准备|打算|以便|用于|无法|未能")
 _HANDED_TO: Final = re.compile(r"(?:交给|交由|递给|转交给?|托给?|交予|交到|递到|交与)(?P<who>[^，。；]{0,8})")
+_THEM: Final = re.compile("[他她其](?:转交|代转|代为转交|代交)")
+_TOOK: Final = re.compile("[接收拿]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
             continue
         turns = negations(before)
         value = family.value if turns == 0 else family.negated if turns == 1 else None
+        if value == "handed_to_debtor" and one.voice == "other" and _TOOK.match(match.group()):
+            value = "handed_to_third_party"
         if value is not None:
             yield Claim(family.kind, value, start + match.start(), start + match.end())
 
@@ -90,7 +94,9 @@ def handed_in(clauses: Sequence[Voiced], persons: Sequence[Claim]) -> Iterator[C
         text, start = one.clause.text, one.clause.start
         for match in _HANDED_TO.finditer(text):
             who = range(start + match.start("who"), start + match.end("who"))
-            is_named = any(person.start in who for person in named)
+            is_named = any(person.start in who for person in named) or (
+                one.voice == "other" and bool(named) and _THEM.match(match["who"])
+            )
             if (
                 is_named
                 and not negations(text[: match.start()])

@@ -20,6 +20,7 @@ _HIDDEN: Final = finder("promise", "not_paying")
 _PAYS: Final = finder("promise", "pays")
 _CUES: Final = finder("promise", "cues")
 _PAST: Final = finder("past")
+_RECEIPT: Final = re.compile("(?:之?以?前)?(?:到账|到帐|到位|入账|入帐)")
 NOTHING: Final = "-"
 FRAGMENTS: Final = 3  # how many short clauses before a promise may hold its sum
 
@@ -145,4 +146,17 @@ def _date(
         there = [one for one in _within(clauses[near], values, "date", used) if one.value >= day.isoformat()]
         if there and not _PAST.search(clauses[near].clause.text):
             return there[-1]
+    return _day_of_receipt(clauses[place + 1 : place + 2], values, used, day)
+
+
+def _day_of_receipt(
+    following: Sequence[Voiced], values: Sequence[Claim], used: set[Claim], day: date
+) -> Claim | None:
+    """Return the day of the next clause when all it says is that the money will be there: 下周六到账."""
+    for one in following:
+        for value in _within(one, values, "date", used):
+            rest = one.clause.text[value.end - one.clause.start :]
+            is_all = value.start - one.clause.start == len(one.clause.text) - len(one.clause.text.lstrip())
+            if is_all and _RECEIPT.fullmatch(rest) and value.value >= day.isoformat():
+                return value
     return None

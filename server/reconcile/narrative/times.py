@@ -13,12 +13,12 @@ from server.reconcile.narrative.clauses import Clause, around, index_at
 from server.reconcile.narrative.numerals import read_whole
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
-_CN = r"[零〇一二两三四五六七八九十\d]"
+_CN = r"[零〇一二两三四五六七八九十廿\d]"
 _PART = pattern(word for words in WORDS["dayparts"].values() for word in words)
 _COLON = r"(?P<ch>\d{1,2})[:：](?P<cm>\d{2})(?![\d:：])"
 _MINUTE = (
     rf"半|一刻|三刻|整|钟|过?[零〇]?{_CN}{{1,3}}分|过{_CN}{{1,3}}分?|[零〇]{_CN}分?"
-    r"|[一二三四五]?十[一二三四五六七八九]?分?|\d{2}分?"
+    r"|(?:[一二三四五]?十|廿)[一二三四五六七八九]?分?|\d{2}分?"
 )
 _SHORT = rf"差(?P<short>一刻|{_CN}{{1,2}}分)"
 _SPOKEN = rf"(?P<h>{_CN}{{1,3}})(?:点|时(?!间|候|常))(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
