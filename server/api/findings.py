@@ -85,10 +85,19 @@ class SecondLookSchema(ma.Schema):
 
 
 class HearingSchema(ma.Schema):
-    """The right of reply: whom the finding was told, and until when a reply is waited for."""
+    """The right of reply: whose it is, and until when a reply is waited for of those who were never told."""
 
     people = ma.fields.List(ma.fields.UUID())
     opened_at = ma.fields.AwareDateTime()
+    due_at = ma.fields.AwareDateTime()
+
+
+class TellingSchema(ma.Schema):
+    """When a person's phone was given the finding, and until when they may reply; their last one counts."""
+
+    staff_id = ma.fields.UUID()
+    device_id = ma.fields.UUID()
+    told_at = ma.fields.AwareDateTime()
     due_at = ma.fields.AwareDateTime()
 
 
@@ -111,6 +120,7 @@ class FindingFileSchema(ma.Schema):
     comments = ma.fields.List(ma.fields.Nested(FindingCommentSchema))
     second_look = ma.fields.Nested(SecondLookSchema, allow_none=True)
     hearing = ma.fields.Nested(HearingSchema, allow_none=True)
+    tellings = ma.fields.List(ma.fields.Nested(TellingSchema))
     replies = ma.fields.List(ma.fields.Nested(FindingReplySchema))
     breaches = ma.fields.List(ma.fields.UUID())
 
@@ -150,15 +160,16 @@ def decide(body: dict[str, Any], finding_id: UUID) -> Finding:
 def one(finding_id: UUID) -> dict[str, Any]:
     """Return a finding with comments, second look, right of reply, replies and breaches. It is logged."""
     finding, comments, look = deciding.history_of(finding_id)
-    hearing, replies = hearings.hearing_of(finding_id)
+    heard = hearings.hearing_of(finding_id)
     opened = [shown.breach.id for shown in breaches.breaches_of(finding_id)]
     audit.log_finding_read(finding_id, actor=current_actor(), now=current_time())
     return {
         "finding": finding,
         "comments": comments,
         "second_look": look,
-        "hearing": hearing,
-        "replies": replies,
+        "hearing": heard.hearing,
+        "tellings": heard.tellings,
+        "replies": heard.replies,
         "breaches": opened,
     }
 

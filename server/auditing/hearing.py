@@ -20,6 +20,7 @@ class Terms:
 
     working_days: int
     calendar_days: int
+    never_told: timedelta
     on_phone_after_due: timedelta
 
 
@@ -30,16 +31,23 @@ def current_terms() -> Terms:
     return Terms(
         working_days=told["reply"]["working_days"],
         calendar_days=told["reply"]["calendar_days"],
+        never_told=timedelta(days=told["never_told"]["calendar_days"]),
         on_phone_after_due=timedelta(days=told["phone"]["days_after_due"]),
     )
 
 
-def reply_due(opened_at: datetime, *, calendar: Calendar, zone: ZoneInfo, terms: Terms) -> datetime:
-    """Return the end of the last day of the right of reply, the day it was opened not counted."""
-    today = local_day(opened_at, zone)
+def reply_due(told_at: datetime, *, calendar: Calendar, zone: ZoneInfo, terms: Terms) -> datetime:
+    """Return the end of the last day of the right of reply, the day on which it was told not counted."""
+    today = local_day(told_at, zone)
     last = calendar.working_day_after(today, terms.working_days)
     if last is None:
         last = today + timedelta(days=terms.calendar_days)
+    return at_local(last + timedelta(days=1), time.min, zone)
+
+
+def hearing_ends(opened_at: datetime, *, zone: ZoneInfo, terms: Terms) -> datetime:
+    """Return the end of the last day on which somebody who was never told is waited for."""
+    last = local_day(opened_at, zone) + terms.never_told
     return at_local(last + timedelta(days=1), time.min, zone)
 
 

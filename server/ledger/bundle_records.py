@@ -23,6 +23,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "comments.json": "comment",
     "second_looks.json": "second_look",
     "hearings.json": "hearing",
+    "tellings.json": "telling",
     "replies.json": "reply",
     "breaches.json": "breach",
     "breach_endings.json": "breach_ending",

@@ -94,7 +94,10 @@ class SecondLook(Model):
 
 
 class Hearing(Model):
-    """The right of reply to one finding: whom it was told, and until when a reply is waited for."""
+    """The right of reply to one finding: whose it is, and until when a reply is waited for at the latest.
+
+    Whoever was told before that has a deadline of their own (`HearingTelling`; `reply_until` in SQL).
+    """
 
     __tablename__ = "hearings"
     __table_args__ = (
@@ -109,6 +112,27 @@ class Hearing(Model):
     opened_at: Mapped[datetime]
     due_at: Mapped[datetime]
     on_phones: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+
+
+class HearingTelling(Model):
+    """That a person's phone was given a finding, and until when they may reply since. Append-only.
+
+    `feed_seq` is the finding's number in their feed: whether the phone got that far tells whether it arrived.
+    """
+
+    __tablename__ = "hearing_tellings"
+    __table_args__ = (
+        sa.CheckConstraint("told_at < due_at", name="leaves_time"),
+        sa.Index("ix_hearing_tellings_finding", "finding_id", "staff_id", "told_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    finding_id: Mapped[UUID] = mapped_column(sa.ForeignKey("findings.id"))
+    staff_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    feed_seq: Mapped[int]
+    told_at: Mapped[datetime]
+    due_at: Mapped[datetime]
 
 
 class FindingReply(Model):

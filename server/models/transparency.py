@@ -17,7 +17,7 @@ LOGGED = (
     *("item", "conflict", "raw", "evidence", "decision", "finding", "access", "erasure"),
     *("plan", "audit", "comment", "second_look", "hearing", "reply", "breach", "breach_ending"),
     *("desk_decision", "correction", "raised", "weight", "run"),
-    *("month", "proposal", "fraud", "month_reply", "report", "hand_in"),
+    *("month", "proposal", "fraud", "month_reply", "report", "hand_in", "telling"),
 )
 """Kinds of leaves. `raised`: what an auditor raised; `weight`: how heavy a finding was that was decided."""
 

@@ -40,6 +40,7 @@ def records_of(
         "comments.json": _texts(session, "finding_comments", "finding_id", found),
         "second_looks.json": _texts(session, "second_looks", "finding_id", found),
         "hearings.json": _texts(session, "hearings", "finding_id", found),
+        "tellings.json": _texts(session, "hearing_tellings", "finding_id", found),
         "replies.json": _texts(session, "finding_replies", "finding_id", found),
         "erasures.json": _texts(session, "erasures", "debtor_id", [one for one in [visit.debtor_id] if one]),
         **_at_the_desk(session, visit.id),

@@ -10,13 +10,15 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from server.auditing.hearing import Terms, current_terms, reply_due, was_heard
+from server.auditing.hearing import Terms, current_terms, hearing_ends, reply_due, was_heard
+from server.authority import Actor, Role
 from server.database import db, transaction
-from server.models.findings import FindingReply, Hearing
+from server.models.findings import FindingReply, Hearing, HearingTelling
 from server.models.people import Staff
 from server.models.visits import Item
 from server.rules.calendar import Calendar
-from server.workflows.auditing.hearings import clear_hearings
+from server.workflows.auditing.hearings import clear_hearings, tell_phones
+from server.workflows.exchange.pulling import pull
 from sync.phone import Phone
 from sync.protocol import uuid7
 from tests.auditing.builders import a_judged_visit, decide, look_again, the_finding
@@ -143,7 +145,7 @@ def test_long_after_the_deadline_the_phone_forgets_it(
     finding = the_finding(a_judged_visit(visitor, SERIOUS))
     decide(auditor, finding)
     sync(app, phone)
-    due_at = db.session.scalars(sa.select(Hearing.due_at)).one()
+    due_at = db.session.scalars(sa.select(Hearing.due_at)).one()  # long after the visitor's own
     on_phone = current_terms().on_phone_after_due
 
     clear_hearings(now=due_at + on_phone - timedelta(seconds=1))
@@ -172,9 +174,87 @@ def test_the_deadline_counts_working_days(opened: datetime, due: datetime) -> No
     first = datetime(2026, 10, 1, tzinfo=CHINA).date()
     golden_week = {first + timedelta(days=n): "国庆节" for n in range(8)}
     calendar = Calendar(published=frozenset({2026}), holidays=golden_week, makeup=frozenset())
-    terms = Terms(working_days=3, calendar_days=7, on_phone_after_due=timedelta(days=30))
+    terms = Terms(3, 7, never_told=timedelta(days=14), on_phone_after_due=timedelta(days=30))
 
     assert reply_due(opened, calendar=calendar, zone=CHINA, terms=terms) == due
+
+
+def test_a_hearing_ends_for_whoever_was_never_told() -> None:
+    opened = datetime(2026, 11, 23, 15, 59, tzinfo=UTC)  # 23:59 in China
+    minute, day = timedelta(minutes=1), timedelta(days=1)
+
+    ends = hearing_ends(opened, zone=CHINA, terms=current_terms())
+
+    assert ends == datetime(2026, 12, 8, tzinfo=CHINA)
+    assert hearing_ends(opened + minute, zone=CHINA, terms=current_terms()) == ends + day
+
+
+def tellings() -> list[HearingTelling]:
+    db.session.rollback()
+    return list(db.session.scalars(sa.select(HearingTelling).order_by(HearingTelling.told_at)))
+
+
+def open_breach(auditor: Person, visitor: Staff, finding: UUID) -> Any:
+    body = {"staff_id": str(visitor.id), "finding_ids": [str(finding)]}
+    return auditor.post("/api/v1/breaches", json=body)
+
+
+def test_the_time_to_reply_begins_when_the_phone_is_given_the_finding_not_when_the_office_decided(
+    app: Flask, phone: Phone, visitor: Staff, auditor: Person
+) -> None:
+    finding = the_finding(a_judged_visit(visitor, SERIOUS))
+    decide(auditor, finding)
+    with transaction() as session:
+        session.execute(sa.update(Hearing).values(opened_at=now() - timedelta(days=6)))
+
+    sync(app, phone)
+    refused = open_breach(auditor, visitor, finding)
+
+    (telling,) = tellings()
+    file = auditor.get(f"/api/v1/findings/{finding}").get_json()
+    assert telling.told_at > now() - timedelta(minutes=5)
+    assert telling.due_at >= telling.told_at + timedelta(days=3)
+    assert datetime.fromisoformat(phone.findings()[0]["reply_due_at"]) == telling.due_at
+    assert [one["staff_id"] for one in file["tellings"]] == [str(visitor.id)]
+    assert telling.due_at.isoformat() in refused.get_json()["errors"][0]["detail"]
+
+
+def test_whoever_was_told_late_keeps_their_time_past_the_end_of_the_hearing(
+    app: Flask, phone: Phone, visitor: Staff, auditor: Person
+) -> None:
+    finding = the_finding(a_judged_visit(visitor, SERIOUS))
+    decide(auditor, finding)
+    sync(app, phone)
+    told_at = tellings()[0].told_at
+    for ends, status in ((told_at, 422), (told_at - timedelta(microseconds=1), 201)):
+        with transaction() as session:
+            session.execute(sa.update(Hearing).values(opened_at=ends - timedelta(days=14), due_at=ends))
+
+        assert open_breach(auditor, visitor, finding).status_code == status
+
+
+def test_a_page_that_was_lost_is_told_again_and_one_that_arrived_is_not(
+    app: Flask, phone: Phone, visitor: Staff, auditor: Person
+) -> None:
+    finding = the_finding(a_judged_visit(visitor, SERIOUS))
+    decide(auditor, finding)
+    actor = Actor(staff_id=visitor.id, roles=frozenset({Role.VISITOR}), device_id=phone.device_id)
+    begun = now()
+
+    def given(cursor: str | None, hours: int) -> tuple[str, list[str]]:
+        page = pull(cursor=cursor, limit=100, log_size=None, actor=actor, now=begun + timedelta(hours=hours))
+        bodies = [one["body"] for one in page["changes"] if one["kind"] == "finding"]
+        return page["cursor"], [one["reply_due_at"] for one in bodies]
+
+    given(None, 0)
+    cursor, lost = given(None, 100)  # the answer never came: the phone asks from where it was
+    with transaction() as session:
+        tell_phones(session, finding)
+    _, again = given(cursor, 200)
+
+    assert [one.told_at for one in tellings()] == [begun, begun + timedelta(hours=100)]
+    assert datetime.fromisoformat(lost[0]) == tellings()[-1].due_at
+    assert again == lost
 
 
 def test_somebody_was_heard_who_replied_or_whose_time_ran_out() -> None:

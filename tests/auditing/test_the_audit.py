@@ -21,7 +21,14 @@ from server.models.access import AccessEntry
 from server.models.breaches import Breach, BreachEnding
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
-from server.models.findings import Finding, FindingComment, FindingReply, Hearing, SecondLook
+from server.models.findings import (
+    Finding,
+    FindingComment,
+    FindingReply,
+    Hearing,
+    HearingTelling,
+    SecondLook,
+)
 from server.models.people import Staff
 from server.signing import PERMIT, current_signer
 from server.workflows.inspection.inspecting import inspect_evidence
@@ -153,7 +160,7 @@ def test_the_whole_audit_of_a_visit_ends_in_a_bundle_that_verifies_and_names_wha
     sound = verify(path)
 
     assert sound.faults == []
-    for kind in ("audit", "comment", "second_look", "hearing", "reply", "breach", "breach_ending"):
+    for kind in ("audit", "comment", "second_look", "hearing", "telling", "reply", "breach", "breach_ending"):
         assert sound.checked[f"{kind} records"] == 1, kind
     with zipfile.ZipFile(path) as archive:
         looks = [json.loads(row["text"])["action"] for row in json.loads(archive.read("looks.json"))]
@@ -169,6 +176,7 @@ def test_the_whole_audit_of_a_visit_ends_in_a_bundle_that_verifies_and_names_wha
         ("breach_endings.json", "breach_ending", "cause"),
         ("audits.json", "audit", "outcome"),
         ("hearings.json", "hearing", "due_at"),
+        ("tellings.json", "telling", "told_at"),
     ):
         told = rewritten(path, part, lambda text, member=member: text.update({member: "another"}))
         assert [fault.what for fault in told.faults if fault.part.startswith(f"{kind} ")] == [
@@ -182,6 +190,7 @@ def test_the_whole_audit_of_a_visit_ends_in_a_bundle_that_verifies_and_names_wha
         (FindingReply, {"text": "I never went"}, "reply"),
         (FindingComment, {"text": "x"}, "comment"),
         (Hearing, {"due_at": now() + timedelta(days=400)}, "hearing"),
+        (HearingTelling, {"due_at": now() + timedelta(days=400)}, "telling"),
         (Breach, {"summary": "x"}, "breach"),
         (BreachEnding, {"cause": "x"}, "breach_ending"),
     ):

@@ -90,10 +90,13 @@ def _findings(session: Session, wanted: Wanted, *, now: datetime) -> list[Findin
     replied = sa.exists().where(
         FindingReply.finding_id == Finding.id, FindingReply.staff_id == wanted.staff_id
     )
+    until = sa.func.reply_until(Finding.id, Hearing.due_at, wanted.staff_id)
     rows = {
         row.Finding.id: row
         for row in session.execute(
-            sa.select(Finding, Hearing, replied.label("has_reply"), BreachFinding.breach_id)
+            sa.select(
+                Finding, Hearing, replied.label("has_reply"), BreachFinding.breach_id, until.label("until")
+            )
             .outerjoin(Hearing, Hearing.finding_id == Finding.id)
             .outerjoin(
                 BreachFinding,
@@ -121,8 +124,8 @@ def _why_not(row: Any, staff_id: UUID, *, now: datetime) -> str | None:
         return "It does not stand: only a confirmed finding makes a breach."
     if staff_id not in row.Hearing.people:
         return "This person was not at the visit."
-    if not was_heard(has_reply=row.has_reply, due_at=row.Hearing.due_at, now=now):
-        return f"The right of reply ends at {row.Hearing.due_at.isoformat()}; wait for it or for a reply."
+    if not was_heard(has_reply=row.has_reply, due_at=row.until, now=now):
+        return f"The right of reply ends at {row.until.isoformat()}; wait for it or for a reply."
     if row.breach_id is not None:
         return "A breach of this person holds it already."
     return None

@@ -1,10 +1,12 @@
 """Is the visitor heard before a finding counts?
 
 A finding that stands is told to the visit's people: it goes to their phones at the next sync, says why and
-until when they may reply, and their signed replies are attached. After the deadline it counts without one.
+until when they may reply, and their signed replies are attached. After that it counts without one. The time
+of each begins when their phone is given it (`exchange.tellings`); a hearing ends for whoever never was.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,14 +14,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.auditing.hearing import current_terms, reply_due
+from server.auditing.hearing import current_terms, hearing_ends
 from server.database import db, transaction
 from server.jobs import task
 from server.models.feed import publish, staff_scope
-from server.models.findings import Finding, FindingReply, Hearing
+from server.models.findings import Finding, FindingReply, Hearing, HearingTelling
 from server.models.visits import Visit
-from server.rules.local_time import local_day
-from server.workflows.case_facts import load_calendar
 from server.workflows.standing_packs import local_zone
 from sync.protocol import uuid7
 
@@ -30,15 +30,12 @@ AT_ONCE: Final = 500
 def open_hearing(session: Session, finding: Finding, *, now: datetime) -> Hearing:
     """Tell the visit's people of a finding that stands, and give them time to reply."""
     visit = session.get_one(Visit, finding.visit_id)
-    zone = local_zone()
-    year = local_day(now, zone).year
-    calendar = load_calendar(year, year + 1)
     hearing = Hearing(
         id=uuid7(),
         finding_id=finding.id,
         people=sorted({visit.staff_id, *visit.team}),
         opened_at=now,
-        due_at=reply_due(now, calendar=calendar, zone=zone, terms=current_terms()),
+        due_at=hearing_ends(now, zone=local_zone(), terms=current_terms()),
     )
     session.add(hearing)
     _publish(hearing, op_is_put=True)
@@ -77,12 +74,26 @@ def clear_hearings(*, now: datetime) -> None:
             return
 
 
-def hearing_of(finding_id: UUID) -> tuple[Hearing | None, Sequence[FindingReply]]:
-    """Return the right of reply to a finding, and the replies in the order they came."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The right of reply to a finding, when whose phone was given it, and what was replied, in order."""
+
+    hearing: Hearing | None
+    tellings: Sequence[HearingTelling]
+    replies: Sequence[FindingReply]
+
+
+def hearing_of(finding_id: UUID) -> Heard:
+    """Return how people were heard about a finding."""
     hearing = db.session.scalar(sa.select(Hearing).where(Hearing.finding_id == finding_id))
+    tellings = db.session.scalars(
+        sa.select(HearingTelling)
+        .where(HearingTelling.finding_id == finding_id)
+        .order_by(HearingTelling.told_at, HearingTelling.id)
+    ).all()
     replies = db.session.scalars(
         sa.select(FindingReply)
         .where(FindingReply.finding_id == finding_id)
         .order_by(FindingReply.received_at, FindingReply.id)
     ).all()
-    return hearing, replies
+    return Heard(hearing, tellings, replies)

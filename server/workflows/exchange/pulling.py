@@ -24,6 +24,7 @@ from server.models.feed import EVERYONE, hex_digest, publish, staff_scope
 from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.carried import BODIES, Body
+from server.workflows.exchange.tellings import tell
 from server.workflows.transparency.watched import grown_since
 from sync.feed import Cursor, Head, StaleCursor, advance, continue_from, read_cursor, write_cursor
 from sync.protocol import uuid7
@@ -56,6 +57,13 @@ def pull(
         page, has_more = rows[:limit], len(rows) > limit
         bodies = _bodies(session, page)
         log = None if has_more else grown_since(session, log_size)
+    given = {
+        row.entity_id: (row.seq, bodies[row.kind, row.entity_id])
+        for row in page
+        if row.kind == "finding" and row.op == "put" and (row.kind, row.entity_id) in bodies
+    }
+    if given:
+        tell(given, after=after.get(own, 0), actor=actor, now=now)
     lost = [row for row in page if row.op == "put" and (row.kind, row.entity_id) not in bodies]
     _note(bodies, lost, actor=actor, now=now)
     reached = _reached(page, after, standing.heads, has_more=has_more)

@@ -17,6 +17,7 @@ from server.models.feed import publish, staff_scope
 from server.models.findings import FindingReply, Hearing
 from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Arrived
+from server.workflows.exchange.tellings import dues_of
 from sync.bodies import FindingReplied
 from sync.protocol import uuid7
 
@@ -29,6 +30,8 @@ def attach_replies(session: Session, items: Sequence[Arrived], now: datetime) ->
     wanted = {body.finding_id for _, body in bodies}
     query = sa.select(Hearing).where(Hearing.finding_id.in_(wanted))
     hearings = {hearing.finding_id: hearing for hearing in session.scalars(query)}
+    people = {arrived.sender.staff_id for arrived, _ in bodies}
+    until = {person: dues_of(session, list(hearings), staff_id=person) for person in people}
     for arrived, body in bodies:
         hearing = hearings.get(body.finding_id)
         is_theirs = hearing is not None and arrived.sender.staff_id in hearing.people
@@ -36,7 +39,7 @@ def attach_replies(session: Session, items: Sequence[Arrived], now: datetime) ->
             detail = "No finding with this id was told to this phone's visitor; only they may reply to one."
             raise CannotApply("finding-unknown", detail)
         written_at = arrived.when.latest if arrived.when.is_trusted else arrived.row.received_at
-        in_time = written_at <= hearing.due_at
+        in_time = written_at <= until[arrived.sender.staff_id][body.finding_id]
         if not in_time:
             arrived.flag(LATE)
         row = {

@@ -43,6 +43,7 @@ LOGGED: Final = (
     Logged("comment", "finding_comments"),
     Logged("second_look", "second_looks"),
     Logged("hearing", "hearings"),
+    Logged("telling", "hearing_tellings"),
     Logged("reply", "finding_replies"),
     Logged("breach", "breaches"),
     Logged("breach_ending", "breach_endings"),
