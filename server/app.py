@@ -5,17 +5,15 @@ opens no connection, and starts no thread. Web, worker, command line and tests a
 """
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
-from flask_migrate import Migrate
 from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from server import api, blind, jobs, logs, metrics, models, pii
+from server import api, blind, logs, metrics, models, pii
 from server.api import health, problems
 from server.api.transport import Api
 from server.clock import Clock
@@ -72,13 +70,6 @@ def create_app(config: Config) -> Flask:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
     db.init_app(app)
-    Migrate(
-        app,
-        db,
-        directory=str(Path(__file__).parent / "migrations"),
-        compare_type=True,
-        include_object=jobs.is_ours,
-    )
     logs.init_app(app, level=config.log_level)
     metrics.init_app(app)
     app.before_request(_open_request)

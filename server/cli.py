@@ -13,11 +13,11 @@ from server.garbage import collect_seldom, start_uncollected
 
 COMMANDS: Final = {
     "db": "server.commands.database:db",
-    "wait": "server.commands.schema:wait",
+    "wait": "server.commands.waiting:wait",
     "migrate": "server.commands.schema:migrate",
     "release": "server.commands.schema:release",
-    "web": "server.commands.serving:web",
-    "worker": "server.commands.serving:worker",
+    "web": "server.commands.web:web",
+    "worker": "server.commands.worker:worker",
     "create-admin": "server.commands.create_admin:create_admin",
     "make-secrets": "server.commands.settings:print_secrets",
     "check-config": "server.commands.settings:check_config",

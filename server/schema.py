@@ -15,6 +15,7 @@ import psycopg
 from alembic.script import ScriptDirectory
 from flask import Flask
 
+from server.database import db
 from server.readiness import POLL_SECONDS, NotReady, libpq_url
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -22,10 +23,14 @@ ONE_AT_A_TIME: Final = 0x66_76_6D_69
 """The key of the advisory lock."""
 
 
-def upgrade(app: Flask) -> None:
-    """Apply every migration that is missing from the app's database."""
+def upgrade(app: Flask, *, revision: str = "head") -> None:
+    """Apply every migration that is missing from the app's database, up to a revision.
+
+    Alembic is made known to the app only here: those who serve never load it.
+    """
+    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
     with _alone(app.extensions["config"].libpq_url), app.app_context():
-        flask_migrate.upgrade(directory=str(MIGRATIONS))
+        flask_migrate.upgrade(revision=revision)
 
 
 def wait_for_schema(url: str, *, timeout_seconds: float) -> None:

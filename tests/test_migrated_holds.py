@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import flask_migrate
 import sqlalchemy as sa
 from flask import Flask
 
@@ -10,7 +9,7 @@ from server.app import create_app
 from server.config import Config
 from server.database import db
 from server.models.cases import Hold
-from server.schema import MIGRATIONS, upgrade
+from server.schema import upgrade
 from tests import cluster
 from tests.conftest import SECRETS
 
@@ -30,10 +29,9 @@ CAST = """
 
 def an_older_database(app: Flask) -> None:
     """The schema before casework, with a released hold and an open one."""
-    with app.app_context():
-        flask_migrate.upgrade(directory=str(MIGRATIONS), revision="0003")
-        with db.engine.begin() as connection:
-            connection.execute(sa.text(CAST))
+    upgrade(app, revision="0003")
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text(CAST))
 
 
 def test_the_words_on_holds_are_encrypted_and_none_is_lost(tmp_path: Path, worker_id: str) -> None:

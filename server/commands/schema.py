@@ -1,4 +1,4 @@
-"""`fieldvisit migrate` and `release` bring the schema up to date; `wait` waits until somebody has."""
+"""`fieldvisit migrate` and `release` bring the schema up to date."""
 
 import os
 
@@ -7,8 +7,8 @@ import click
 from server.app import create_app
 from server.commands.database import wait_for_stop
 from server.config import BadConfig
-from server.readiness import NotReady, load_config, wait_for_database
-from server.schema import upgrade, wait_for_schema
+from server.readiness import NotReady, load_config
+from server.schema import upgrade
 from server.workflows.calendar import seed_calendar
 from server.workflows.provisional import foresee
 from server.workflows.rekeying import fill_indexes
@@ -39,16 +39,3 @@ def release(context: click.Context) -> None:
     context.invoke(migrate, timeout_seconds=60.0)
     if os.environ.get("HONCHO_PROCESS_NAME"):
         wait_for_stop()
-
-
-@click.command()
-@click.option("--migrated", is_flag=True, help="Also wait until the schema is up to date.")
-@click.option("--timeout", "timeout_seconds", default=60.0, show_default=True)
-def wait(migrated: bool, timeout_seconds: float) -> None:
-    """Wait until the database answers."""
-    try:
-        url = wait_for_database(os.environ, timeout_seconds=timeout_seconds)
-        if migrated:
-            wait_for_schema(url, timeout_seconds=timeout_seconds)
-    except NotReady as fault:
-        raise click.ClickException(str(fault)) from None

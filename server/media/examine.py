@@ -19,13 +19,12 @@ from PIL import Image, UnidentifiedImageError
 
 from server.media.audio import examine_sound
 from server.media.images import examine_image
-from server.media.inspection import Inspection
+from server.media.inspection import DISPLAY, LANDMARKS, THUMBNAIL, Inspection
 from server.media.sniffing import IMAGES, SNIFF_BYTES, is_mislabelled, sniff
 
 MEMORY_BYTES = 2 * 1024**3
 CPU_SECONDS = 600
 OUTPUT_BYTES = 16 * 1024**2
-THUMBNAIL, DISPLAY, LANDMARKS = "thumbnail.jpg", "display.jpg", "landmarks"
 _UNREADABLE = (
     OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError, KeyError, TypeError, AttributeError,
     ArithmeticError, struct.error, zlib.error,

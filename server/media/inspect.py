@@ -13,8 +13,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from server.media.examine import DISPLAY, LANDMARKS, THUMBNAIL
-from server.media.inspection import Inspection
+from server.media.inspection import DISPLAY, LANDMARKS, THUMBNAIL, Inspection
 from server.media.landmarks import Landmarks
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,21 @@
+"""`fieldvisit worker`: run jobs, once the schema is there."""
+
+import os
+
+import click
+
+from server.app import create_app
+from server.commands.waiting import wait_to_serve
+from server.garbage import collect_seldom
+from server.jobs import run_worker
+from server.readiness import load_config
+
+
+@click.command()
+@click.option("--concurrency", default=4, show_default=True, help="Jobs at the same time.")
+def worker(concurrency: int) -> None:
+    """Run jobs until stopped; what has begun is finished first."""
+    wait_to_serve()
+    app = create_app(load_config(os.environ))
+    collect_seldom()
+    run_worker(app, concurrency=concurrency)
