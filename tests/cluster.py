@@ -33,13 +33,14 @@ EMPTY_EVERYTHING = """
     DECLARE one record;
     BEGIN
         SET LOCAL session_replication_role = replica;
-        FOR one IN SELECT quote_ident(tablename) AS name FROM pg_tables
-                    WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        FOR one IN SELECT oid::regclass AS name FROM pg_class
+                    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                      AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0 LOOP
             EXECUTE 'DELETE FROM ' || one.name;
         END LOOP;
-        FOR one IN SELECT quote_ident(sequencename)::regclass AS name, start_value FROM pg_sequences
-                    WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
-            PERFORM setval(one.name, one.start_value, false);
+        FOR one IN SELECT seqrelid, seqstart FROM pg_sequence
+                    WHERE pg_sequence_last_value(seqrelid) IS NOT NULL LOOP
+            PERFORM setval(one.seqrelid, one.seqstart, false);
         END LOOP;
     END $$
 """
@@ -160,8 +161,8 @@ def _migrate(url: str, *, var: Path) -> None:
 def empty_tables(engine: sa.Engine) -> None:
     """Empty every table and begin every sequence anew, in one round trip.
 
-    As a replica does: without triggers and foreign keys, row by row. TRUNCATE makes a new file for every
-    table and index it meets, which cost more than most tests.
+    As a replica does: without triggers and foreign keys, row by row, where there may be rows. TRUNCATE makes
+    a new file for every table and index it meets, which cost more than most tests.
     """
     with engine.begin() as connection:
         connection.exec_driver_sql(EMPTY_EVERYTHING)
