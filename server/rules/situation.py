@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from server.rules.calendar import Calendar
 from server.rules.facts import (
     AddressFact,
-    Arrival,
     CaseFact,
     CaseFacts,
     ContactFact,
@@ -21,7 +20,7 @@ from server.rules.facts import (
     Reservation,
     VisitRequest,
 )
-from server.rules.local_time import at_local, local_day
+from server.rules.local_time import at_local
 
 SOME_CASE: Final = UUID(int=1)
 SOME_ADDRESS: Final = UUID(int=2)
@@ -29,17 +28,6 @@ SOMEBODY: Final = UUID(int=3)
 LONG_AGO: Final = date(2000, 1, 1)
 MOST_CALL_DAYS: Final = 8
 """More than any pack asks for. On how many days a case was called is what counts (A15), not on which."""
-
-
-class Visits(NamedTuple):
-    """The debtor's visits: what budget and hardship look at. The same for most debtors: none."""
-
-    reservations: tuple[Reservation, ...] = ()
-    arrivals: tuple[Arrival, ...] = ()
-    requests: tuple[VisitRequest, ...] = ()
-
-
-NO_VISITS: Final = Visits()
 
 
 class Wish(NamedTuple):
@@ -52,7 +40,7 @@ class Wish(NamedTuple):
 
 
 class Had(NamedTuple):
-    """Visits as the rules count them: when each was or will be, in order, and the wishes in theirs.
+    """The debtor's visits: when each was or will be, in order, and the wishes in theirs. Most had none.
 
     A begun plan counts once. Nobody's ids are in it, so that like debtors had the same.
     """
@@ -60,50 +48,13 @@ class Had(NamedTuple):
     at: tuple[datetime, ...] = ()
     wishes: tuple[Wish, ...] = ()
 
-    def as_visits(self, zone: ZoneInfo) -> Visits:
-        """Return some debtor's visits that count as these."""
-        return Visits(
-            reservations=tuple(Reservation(SOMEBODY, at) for at in self.at),
-            requests=tuple(
-                VisitRequest(
-                    UUID(int=number),
-                    wish.channel,
-                    _noon(wish.asked_on, zone),
-                    wish.visit_on,
-                    SOMEBODY if wish.is_used else None,
-                )
-                for number, wish in enumerate(self.wishes, start=1)
-            ),
-        )
 
-
-def by_day(visits: Visits, zone: ZoneInfo) -> Had:
-    """Return visits as they count where the hour does not: an arrival on its first day, all at noon."""
-    days = [local_day(arrival.at.earliest, zone) for arrival in visits.arrivals]
-    days += [local_day(start, zone) for start in _not_begun(visits)]
-    return Had(tuple(_noon(day, zone) for day in sorted(days)), _wishes(visits, zone))
-
-
-def by_hour(visits: Visits, zone: ZoneInfo) -> Had:
-    """Return visits as they count where the hour does, too: an arrival at its latest."""
-    at = [arrival.at.latest for arrival in visits.arrivals] + _not_begun(visits)
-    return Had(tuple(sorted(at)), _wishes(visits, zone))
-
-
-def _not_begun(visits: Visits) -> list[datetime]:
-    begun = {arrival.assignment_id for arrival in visits.arrivals}
-    return [plan.start for plan in visits.reservations if plan.assignment_id not in begun]
-
-
-def _wishes(visits: Visits, zone: ZoneInfo) -> tuple[Wish, ...]:
-    return tuple(
-        Wish(one.channel, local_day(one.at, zone), one.visit_on, one.used_by is not None)
-        for one in visits.requests
-    )
+NO_VISITS: Final = Had()
 
 
 @cache
-def _noon(day: date, zone: ZoneInfo) -> datetime:
+def noon(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant that stands for a day where only the day counts."""
     return at_local(day, time(12), zone)
 
 
@@ -123,7 +74,9 @@ class Situation(NamedTuple):
 
     money: outstanding fen, balance as of · looked_at: flagged, reviewed, special note, note acknowledged,
     account missing · stopped: state, reasons of open holds · tried: days with calls (at most
-    MOST_CALL_DAYS), first letter received on · limits: hardship, own daily cap.
+    MOST_CALL_DAYS), first letter received on · limits: hardship, own daily cap · by_day: the debtor's visits,
+    an arrival on its first day, all at noon · by_hour: the same at their hours, an arrival at its latest; it
+    is only looked at in hardship.
     """
 
     money: tuple[int, date | None]
@@ -132,7 +85,8 @@ class Situation(NamedTuple):
     place: Place | None
     tried: tuple[int, date | None]
     limits: Limits
-    visits: Visits
+    by_day: Had
+    by_hour: Had
 
 
 NOTHING_SPECIAL: Final = Situation(
@@ -142,12 +96,13 @@ NOTHING_SPECIAL: Final = Situation(
     place=Place("verified"),
     tried=(0, None),
     limits=((), None),
-    visits=NO_VISITS,
+    by_day=NO_VISITS,
+    by_hour=NO_VISITS,
 )
 
 
-def facts_of(situation: Situation, *, now: datetime, calendar: Calendar) -> CaseFacts:
-    """Return a situation as the facts of some case."""
+def facts_of(situation: Situation, *, now: datetime, calendar: Calendar, zone: ZoneInfo) -> CaseFacts:
+    """Return a situation as the facts of some case, with the visits by day. Wishes have numbers for ids."""
     is_flagged, is_reviewed, has_note, is_acknowledged, is_account_missing = situation.looked_at
     state, reasons = situation.stopped
     call_days, letter = situation.tried
@@ -170,9 +125,17 @@ def facts_of(situation: Situation, *, now: datetime, calendar: Calendar) -> Case
         address=_address_of(situation.place),
         calendar=calendar,
         holds=tuple(HoldFact(SOMEBODY, reason, "", now) for reason in reasons),
-        reservations=situation.visits.reservations,
-        arrivals=situation.visits.arrivals,
-        requests=situation.visits.requests,
+        reservations=tuple(Reservation(SOMEBODY, at) for at in situation.by_day.at),
+        requests=tuple(
+            VisitRequest(
+                UUID(int=number),
+                wish.channel,
+                noon(wish.asked_on, zone),
+                wish.visit_on,
+                SOMEBODY if wish.is_used else None,
+            )
+            for number, wish in enumerate(situation.by_day.wishes, start=1)
+        ),
         call_days=tuple(LONG_AGO + timedelta(days=n) for n in range(call_days)),
         letters_received_on=() if letter is None else (letter,),
         accounts_missing=(SOMEBODY,) if is_account_missing else (),

@@ -7,12 +7,12 @@ days count, and the hours only to hardship, so that many are alike. No rule is r
 those of judging one by one (`on_day`), without the facts of a single case.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from types import ModuleType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from server.rules.calendar import Calendar
@@ -25,15 +25,12 @@ from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
 from server.rules.periods import visits_on
 from server.rules.situation import (
-    NO_VISITS,
     NOTHING_SPECIAL,
     SOME_ADDRESS,
     SOME_CASE,
     Had,
     Limits,
     Situation,
-    by_day,
-    by_hour,
     facts_of,
 )
 from server.rules.verdict import Reason, Verdict
@@ -171,30 +168,27 @@ class DayJudge:
             day, now=now, duration=duration, pack=pack, case_id=SOME_CASE, address_id=SOME_ADDRESS
         )
         self._numbers: dict[Hashable, int] = {}
-        self._said: dict[str, dict[Hashable, _Said]] = defaultdict(dict)
-        self._planned: dict[Hashable, _Planned] = {}
         self._answers: dict[Hashable, DayAnswer] = {}
         self._nothing = self._facts(NOTHING_SPECIAL)
         self._of_the_day = [self._ask(checks, self._nothing) for checks in (window.CHECKS, days.CHECKS)]
-        self._of_no_hour = self._ask(hardship.BY_HOUR, self._nothing)
+        self._stopped = self._asking(holds, "stopped")
+        self._place = self._asking(address, "place")
+        self._looked_at = self._asking(review, "looked_at")
+        self._money = self._asking(balance, "money")
+        self._tried = self._asking(ground, "tried")
+        self._days = cache(self._ask_about_days)
+        self._hours = cache(self._ask_about_hours)
 
     def judge(self, situation: Situation) -> DayAnswer:
-        """Return the answer for a case in this situation; its reasons carry no facts of a single case."""
-        visits = situation.visits
-        if visits is NO_VISITS:
-            return self._answer(situation, self._plan(situation.limits, Had()), self._of_no_hour)
-        planned = self._plan(situation.limits, by_day(visits, self._pack.zone))
-        answer = self._answer(situation, planned, self._rolling(situation))
-        if planned.entry is None:
-            return answer
-        return replace(answer, evidence_entry_id=visits.requests[planned.entry.int - 1].entry_id)
+        """Return the answer for a case in this situation; its reasons carry no facts of a single case.
 
-    def _answer(self, situation: Situation, planned: _Planned, rolling: _Said) -> DayAnswer:
-        stopped = self._say(holds, "stopped", situation.stopped)
-        place = self._say(address, "place", situation.place)
-        looked_at = self._say(review, "looked_at", situation.looked_at)
-        money = self._say(balance, "money", situation.money)
-        tried = self._say(ground, "tried", situation.tried)
+        The evidence is named by its number among the debtor's wishes.
+        """
+        stopped, place = self._stopped(situation.stopped), self._place(situation.place)
+        looked_at, money = self._looked_at(situation.looked_at), self._money(situation.money)
+        tried = self._tried(situation.tried)
+        planned = self._days(situation.limits, situation.by_day)
+        rolling = self._hours(situation.limits, situation.by_hour)
         key = (
             stopped.number, place.number, planned.budget.number, rolling.number, planned.week.number,
             looked_at.number, money.number, tried.number, planned.left,
@@ -221,38 +215,25 @@ class DayJudge:
             wanted = replace(wanted, evidence_entry_id=planned.entry)
         return _answer(wanted, judge, self._pack, budget_left=planned.left)
 
-    def _say(self, subject: ModuleType, member: str, value: Hashable) -> _Said:
-        """Return what a subject says of its member of the situation, the others being nothing special."""
-        said = self._said[member].get(value)
-        if said is None:
-            facts = self._facts(NOTHING_SPECIAL._replace(**{member: value}))
-            said = self._said[member][value] = self._ask(subject.CHECKS, facts)
-        return said
+    def _asking(self, subject: ModuleType, member: str) -> Callable[[Any], _Said]:
+        """Return what asks a subject about its member of a situation, the others being nothing special."""
+        return cache(
+            lambda value: self._ask(subject.CHECKS, self._facts(NOTHING_SPECIAL._replace(**{member: value})))
+        )
 
-    def _plan(self, limits: Limits, had: Had) -> _Planned:
-        """Return what there is to say of a debtor's days."""
-        planned = self._planned.get((limits, had))
-        if planned is None:
-            facts = self._facts_of(limits, had)
-            planned = self._planned[limits, had] = _Planned(
-                budget=self._ask(budget.CHECKS, facts),
-                week=self._ask(hardship.BY_DAY, facts),
-                left=_budget_left(self._day, facts, self._pack),
-                entry=_evidence(self._day, facts, self._pack),
-            )
-        return planned
+    def _ask_about_days(self, limits: Limits, by_day: Had) -> _Planned:
+        facts = self._facts(NOTHING_SPECIAL._replace(limits=limits, by_day=by_day))
+        return _Planned(
+            budget=self._ask(budget.CHECKS, facts),
+            week=self._ask(hardship.BY_DAY, facts),
+            left=_budget_left(self._day, facts, self._pack),
+            entry=_evidence(self._day, facts, self._pack),
+        )
 
-    def _rolling(self, situation: Situation) -> _Said:
-        """Return what hardship says of a debtor's hours; nothing of who is not in hardship."""
-        limits = situation.limits
-        if not limits[0]:
-            return self._of_no_hour
-        had = by_hour(situation.visits, self._pack.zone)
-        said = self._said["rolling"].get((limits, had))
-        if said is None:
-            facts = self._facts_of(limits, had)
-            said = self._said["rolling"][limits, had] = self._ask(hardship.BY_HOUR, facts)
-        return said
+    def _ask_about_hours(self, limits: Limits, by_hour: Had) -> _Said:
+        return self._ask(
+            hardship.BY_HOUR, self._facts(NOTHING_SPECIAL._replace(limits=limits, by_day=by_hour))
+        )
 
     def _ask(self, checks: Checks, facts: CaseFacts) -> _Said:
         bound = tuple(_remembering(check, facts, self._pack) for check in checks)
@@ -268,12 +249,8 @@ class DayJudge:
             spoken={(self._wanted.window_start, None): spoken},
         )
 
-    def _facts_of(self, limits: Limits, had: Had) -> CaseFacts:
-        visits = had.as_visits(self._pack.zone)
-        return self._facts(NOTHING_SPECIAL._replace(limits=limits, visits=visits))
-
     def _facts(self, situation: Situation) -> CaseFacts:
-        return facts_of(situation, now=self._now, calendar=self._calendar)
+        return facts_of(situation, now=self._now, calendar=self._calendar, zone=self._pack.zone)
 
 
 def _ends_by_itself(said: Sequence[_Said]) -> bool:

@@ -21,7 +21,7 @@ from server.rules.pack import RulePack
 from server.rules.situations import DayAnswer, DayJudge, Status
 from server.rules.verdict import Reason
 from server.workflows.case_facts import LOOK_BACK, load_calendar, load_members
-from server.workflows.eligibility_pages import Asked, Row, Situations, pages
+from server.workflows.eligibility_pages import Asked, Debtor, Row, Situations, pages
 
 ONE_HOUR: Final = timedelta(hours=1)
 
@@ -79,10 +79,12 @@ def which_cases(
         client_id=client_id,
         after=after,
     )
-    situations = Situations()
+    situations = Situations(pack.zone)
     for page in pages(db.engine, asked):
         for row in page.rows:
-            yield _answer(row, judges.get(row.client_id, judge).judge(situations.of(row, page)))
+            debtor = page.debtors.get(row.debtor_id)
+            said = judges.get(row.client_id, judge).judge(situations.of(row, debtor))
+            yield _answer(row, debtor, said)
 
 
 def who(*, day: date, now: datetime, pack: RulePack) -> tuple[VisitorDay, ...]:
@@ -98,7 +100,10 @@ def who(*, day: date, now: datetime, pack: RulePack) -> tuple[VisitorDay, ...]:
     return tuple(visitor_day(member, day=day, now=now, pack=pack) for member in members)
 
 
-def _answer(row: Row, said: DayAnswer) -> Answer:
+def _answer(row: Row, debtor: Debtor | None, said: DayAnswer) -> Answer:
+    entry_id = said.evidence_entry_id
+    if entry_id is not None and debtor is not None and debtor.wish_ids is not None:
+        entry_id = debtor.wish_ids[entry_id.int - 1]
     return Answer(
         case_id=row.id,
         debtor_id=row.debtor_id,
@@ -112,5 +117,5 @@ def _answer(row: Row, said: DayAnswer) -> Answer:
         allowed_from=said.allowed_from,
         reasons=said.reasons,
         budget_left=said.budget_left,
-        evidence_entry_id=said.evidence_entry_id,
+        evidence_entry_id=entry_id,
     )

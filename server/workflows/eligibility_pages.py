@@ -5,27 +5,24 @@ works on the next page while this one is judged.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
+from functools import cache
 from itertools import chain
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from server.driver import run
-from server.models.cases import Case, LedgerEntry
-from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
-from server.models.visits import Account, Visit
-from server.rules.facts import Arrival, Interval, Reservation, VisitRequest
-from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Place, Situation, Visits
+from server.models.cases import Case
+from server.models.dispatch import ENDED_EARLY
+from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Had, Place, Situation, Wish, noon
 
-Query = sa.Select[*tuple[Any, ...]]
 FIRST_PAGE: Final = 1_000
 PAGE: Final = 20_000
 # For one statement's sorts and hashes of a page; with PostgreSQL's usual 4 MB they go through files. And each
@@ -71,13 +68,22 @@ class Row(NamedTuple):
     limits: str
 
 
+class Debtor(NamedTuple):
+    """What a debtor had of late, as `_HAD` selects it: JSON arrays, and the ids of the wishes."""
+
+    debtor_id: UUID
+    by_day: str
+    by_hour: str
+    wish_ids: Sequence[UUID] | None
+    owes_account: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some cases in the order of their ids; what their debtors had of visits, and who owes an account."""
+    """Some cases in the order of their ids, and those of their debtors who had anything of late."""
 
     rows: Sequence[Row]
-    visits: Mapping[UUID, Visits]
-    late: Container[UUID]
+    debtors: Mapping[UUID, Debtor]
 
 
 def pages(engine: sa.Engine, asked: Asked) -> Iterator[Page]:
@@ -99,25 +105,24 @@ def pages(engine: sa.Engine, asked: Asked) -> Iterator[Page]:
 
 def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
     is_about_all = asked.case_ids is None and asked.client_id is None
-    visits: Mapping[UUID, Visits] = {}
-    late: Container[UUID] = ()
+    debtors: Mapping[UUID, Debtor] = {}
     about = {
         "now": asked.now,
+        "since": asked.since,
         "zone": asked.time_zone,
         "small": asked.small_fen,
         "most_call_days": MOST_CALL_DAYS,
+        "ended_early": list(ENDED_EARLY),
     }
     with engine.connect() as connection:
         connection.execute(_SETTINGS)
         for number, ids in enumerate(_pages_of_ids(connection, asked)):
-            chosen = _as_array(ids)
+            those = about | {"ids": _as_array(ids), "first": ids[0], "last": ids[-1]}
             if number < 2 or not is_about_all:
                 # What everybody has had of late is read but once, and not for the first page.
-                those = None if number and is_about_all else chosen
-                visits = _load_visits(connection, those, asked)
-                late = _debtors_of_missing_accounts(connection, those, asked)
-            stretch = {"ids": chosen, "first": ids[0], "last": ids[-1]}
-            yield Page(run(connection, _ROWS, about | stretch), visits, late)
+                had = run(connection, _HAD_BY_ALL if number and is_about_all else _HAD, those)
+                debtors = {row.debtor_id: row for row in had}
+            yield Page(run(connection, _ROWS, those), debtors)
 
 
 def _pages_of_ids(connection: sa.Connection, asked: Asked) -> Iterator[list[UUID]]:
@@ -204,40 +209,42 @@ _ROWS: Final = """
     """
 
 
-class _Read(dict[str | None, Any]):
-    """What the texts of one column mean. Equal texts become one and the same value."""
-
-    def __init__(self, read: Callable[..., Any]) -> None:
-        super().__init__()
-        self._read = read
-
-    def __missing__(self, text: str | None) -> Any:
-        value = self[text] = self._read(*json.loads(text or "[]"))
-        return value
-
-
 class Situations:
     """Says what the rules see of the rows of pages; ids are left out, so that like cases are equal."""
 
-    def __init__(self) -> None:
-        self._money = _Read(lambda fen, as_of: (fen, _day(as_of)))
-        self._looked_at = _Read(lambda *seen: ((*seen, False), (*seen, True)))
-        self._stopped = _Read(lambda state, *reasons: (state, tuple(chain(*filter(None, reasons)))))
-        self._place = _Read(_place)
-        self._tried = _Read(lambda call_days, received_on: (call_days, _day(received_on)))
-        self._limits = _Read(lambda hardship, cap: (tuple(hardship), cap))
-
-    def of(self, row: Row, page: Page) -> Situation:
-        """Say it of one row."""
-        return Situation(
-            money=self._money[row.money],
-            looked_at=self._looked_at[row.looked_at][row.debtor_id in page.late],
-            stopped=self._stopped[row.stopped],
-            place=self._place[row.place],
-            tried=self._tried[row.tried],
-            limits=self._limits[row.limits],
-            visits=page.visits.get(row.debtor_id, NO_VISITS),
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._money = _reading(lambda fen, as_of: (fen, _day(as_of)))
+        self._looked_at = _reading(lambda *seen: ((*seen, False), (*seen, True)))
+        self._stopped = _reading(lambda state, *reasons: (state, tuple(chain(*filter(None, reasons)))))
+        self._place = _reading(_place)
+        self._tried = _reading(lambda call_days, received_on: (call_days, _day(received_on)))
+        self._limits = _reading(lambda hardship, cap: (tuple(hardship), cap))
+        self._by_day = _reading(
+            lambda days, wishes: Had(
+                tuple(noon(date.fromisoformat(day), zone) for day in days), _wishes(wishes)
+            )
         )
+        self._by_hour = _reading(
+            lambda at, wishes: Had(tuple(map(datetime.fromisoformat, at)), _wishes(wishes))
+        )
+
+    def of(self, row: Row, debtor: Debtor | None) -> Situation:
+        """Say it of one row, and of what its debtor had."""
+        return Situation(
+            self._money(row.money),
+            self._looked_at(row.looked_at)[debtor is not None and debtor.owes_account],
+            self._stopped(row.stopped),
+            self._place(row.place),
+            self._tried(row.tried),
+            self._limits(row.limits),
+            NO_VISITS if debtor is None else self._by_day(debtor.by_day),
+            NO_VISITS if debtor is None or not row.is_hardship else self._by_hour(debtor.by_hour),
+        )
+
+
+def _reading(read: Callable[..., Any]) -> Callable[[str | None], Any]:
+    """Return what reads the JSON arrays of one column; equal texts become one and the same value."""
+    return cache(lambda text: read(*json.loads(text or "[]")))
 
 
 def _day(text: str | None) -> date | None:
@@ -252,102 +259,58 @@ def _place(*known: Any) -> Place | None:
     return Place(status, tuple(through) if is_of_contact else None, is_near_sensitive)
 
 
-def _load_visits(connection: sa.Connection, case_ids: str | None, asked: Asked) -> dict[UUID, Visits]:
-    """Return what the debtors with any visit, plan or wish of late have; the others are not in it.
+def _wishes(told: Iterable[Any]) -> tuple[Wish, ...]:
+    return tuple(
+        Wish(channel, date.fromisoformat(asked_on), _day(visit_on), is_used)
+        for channel, asked_on, visit_on, is_used in told
+    )
 
-    None asks about all debtors.
+
+def _had(whose: str) -> str:
+    """Return the statement of what these debtors had of late; who had nothing is left out.
+
+    An arrival is a visit reported by a phone, or an imported one. A plan counts until it has begun.
     """
-    grouped = partial(_grouped, connection, case_ids)
-    reservations = grouped(_reservations(asked.since), lambda row: Reservation(row[1], row[2]))
-    arrivals = grouped(_arrivals(asked.since), lambda row: Arrival(row[1], Interval(row[2], row[3]), row[4]))
-    requests = grouped(_requests(asked.since, asked.now), lambda row: VisitRequest(*row[1:]))
-    return {
-        debtor_id: Visits(
-            reservations=tuple(reservations[debtor_id]),
-            arrivals=tuple(arrivals[debtor_id]),
-            requests=tuple(requests[debtor_id]),
-        )
-        for debtor_id in {*reservations, *arrivals, *requests}
-    }
+    return f"""
+    WITH arrived AS (
+        SELECT debtor_id, arrived_earliest AS earliest, arrived_latest AS latest, assignment_id
+          FROM visits WHERE arrived_latest >= %(since)s AND debtor_id {whose}
+        UNION ALL
+        SELECT debtor_id, at, at, NULL FROM ledger_entries
+         WHERE channel = 'visit' AND visit_id IS NULL AND at >= %(since)s AND debtor_id {whose}),
+    had AS (
+        SELECT debtor_id, earliest, latest FROM arrived
+        UNION ALL
+        SELECT plan.debtor_id, plan.window_start, plan.window_start FROM assignments plan
+         WHERE plan.window_start >= %(since)s AND plan.state <> ALL (%(ended_early)s)
+           AND plan.debtor_id {whose}
+           AND NOT EXISTS (SELECT FROM arrived WHERE arrived.assignment_id = plan.id)),
+    counted AS (
+        SELECT debtor_id, json_agg(CAST(earliest AT TIME ZONE %(zone)s AS date) ORDER BY earliest) AS days,
+               json_agg(latest ORDER BY latest) AS instants
+          FROM had GROUP BY debtor_id),
+    wished AS (
+        SELECT asked.debtor_id, array_agg(asked.id ORDER BY asked.at, asked.id) AS ids,
+               json_agg(json_build_array(asked.channel, CAST(asked.at AT TIME ZONE %(zone)s AS date),
+                                         asked.visit_on, served.assignment_id IS NOT NULL)
+                        ORDER BY asked.at, asked.id) AS wishes
+          FROM ledger_entries asked LEFT JOIN budget_slots served ON served.evidence_entry_id = asked.id
+         WHERE asked.asks_for_visit AND asked.channel IN ('inbound', 'visit')
+           AND asked.at BETWEEN %(since)s AND %(now)s AND asked.debtor_id {whose}
+         GROUP BY asked.debtor_id),
+    owing AS (
+        SELECT DISTINCT debtor_id, true AS owes_account FROM visits
+         WHERE arrived_latest BETWEEN %(since)s AND %(now)s AND debtor_id {whose}
+           AND NOT EXISTS (SELECT FROM accounts WHERE accounts.visit_id = visits.id))
+    SELECT debtor_id,
+           json_build_array(COALESCE(days, '[]'), COALESCE(wishes, '[]'))::text AS by_day,
+           json_build_array(COALESCE(instants, '[]'), COALESCE(wishes, '[]'))::text AS by_hour,
+           wished.ids AS wish_ids, COALESCE(owing.owes_account, false) AS owes_account
+      FROM counted FULL JOIN wished USING (debtor_id) FULL JOIN owing USING (debtor_id)
+    """
 
 
-def _debtors_of_missing_accounts(connection: sa.Connection, case_ids: str | None, asked: Asked) -> set[UUID]:
-    """Return the debtors who were visited and whose visit has no account yet (C13)."""
-    return set(_grouped(connection, case_ids, _missing_accounts(asked.since, asked.now), lambda row: row[1]))
-
-
-_DEBTORS: Final = sa.text(
-    "SELECT debtor_id FROM unnest(CAST(:ids AS uuid[])) AS wanted(id) JOIN cases USING (id)"
-).columns(sa.column("debtor_id", sa.Uuid()))
-
-
-def _grouped(
-    connection: sa.Connection, case_ids: str | None, query: Query, read: Callable[[Any], Any]
-) -> defaultdict[UUID, list[Any]]:
-    """Run a query for the debtors of these cases and group its rows by the first column, in its order."""
-    if case_ids is not None:
-        query = query.where(query.selected_columns["debtor_id"].in_(_DEBTORS.bindparams(ids=case_ids)))
-    found: defaultdict[UUID, list[Any]] = defaultdict(list)
-    for row in connection.execute(query).all():
-        found[row[0]].append(read(row))
-    return found
-
-
-def _reservations(since: datetime) -> Query:
-    return (
-        sa.select(Assignment.debtor_id, Assignment.id, Assignment.window_start)
-        .where(Assignment.window_start >= since, Assignment.state.not_in(ENDED_EARLY))
-        .order_by(Assignment.window_start, Assignment.id)
-    )
-
-
-def _arrivals(since: datetime) -> Query:
-    """Select visits reported by phones and imported ones."""
-    reported = sa.select(
-        Visit.debtor_id.label("debtor_id"),
-        Visit.id,
-        Visit.arrived_earliest.label("earliest"),
-        Visit.arrived_latest.label("latest"),
-        Visit.assignment_id,
-    ).where(Visit.arrived_latest >= since, Visit.debtor_id.is_not(None))
-    imported = sa.select(
-        LedgerEntry.debtor_id,
-        LedgerEntry.id,
-        LedgerEntry.at,
-        LedgerEntry.at,
-        sa.null(),
-    ).where(LedgerEntry.channel == "visit", LedgerEntry.visit_id.is_(None), LedgerEntry.at >= since)
-    both = sa.union_all(reported, imported).subquery()
-    return sa.select(both).order_by(both.c.earliest, both.c.id)
-
-
-def _requests(since: datetime, now: datetime) -> Query:
-    return (
-        sa.select(
-            LedgerEntry.debtor_id,
-            LedgerEntry.id,
-            LedgerEntry.channel,
-            LedgerEntry.at,
-            LedgerEntry.visit_on,
-            BudgetSlot.assignment_id,
-        )
-        .outerjoin(BudgetSlot, BudgetSlot.evidence_entry_id == LedgerEntry.id)
-        .where(
-            LedgerEntry.asks_for_visit,
-            LedgerEntry.channel.in_(("inbound", "visit")),
-            LedgerEntry.at.between(since, now),
-        )
-        .order_by(LedgerEntry.at, LedgerEntry.id)
-    )
-
-
-def _missing_accounts(since: datetime, now: datetime) -> Query:
-    return (
-        sa.select(Visit.debtor_id, Visit.id)
-        .where(
-            Visit.debtor_id.is_not(None),
-            Visit.arrived_latest.between(since, now),
-            ~sa.exists().where(Account.visit_id == Visit.id),
-        )
-        .order_by(Visit.arrived_earliest)
-    )
+_HAD: Final = _had(
+    "IN (SELECT debtor_id FROM unnest(CAST(%(ids)s AS uuid[])) AS wanted(id) JOIN cases USING (id))"
+)
+_HAD_BY_ALL: Final = _had("IS NOT NULL")
