@@ -24,7 +24,7 @@ from server.models.dispatch import ENDED_EARLY
 from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Had, Place, Situation, Wish, noon
 
 FIRST_PAGE: Final = 1_000
-PAGE: Final = 20_000
+PAGE: Final = 10_000
 # For one statement's sorts and hashes of a page; with PostgreSQL's usual 4 MB they go through files. And each
 # page is planned for its own ids: a plan for any ids, which PostgreSQL tries on a connection that has asked
 # ten times, walks all cases for each of them (200 s instead of 4 for 100,000).

@@ -61,9 +61,11 @@ def next_start_under_cap(
         if not _is_over_cap(start, visits, pack) or is_covered(start, wanted, facts, pack):
             return start
         later = [end for end in ends if end > start]
-        if not later and local_day(start, pack.zone) > last:
+        if wanted.evidence_entry_id is not None and local_day(start, pack.zone) <= last:
+            later.append(next_midnight(start, pack.zone))  # what the debtor asked for may cover that day
+        if not later:
             return None
-        start = min([next_midnight(start, pack.zone), *later])
+        start = min(later)
     return None
 
 
