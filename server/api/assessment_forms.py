@@ -45,8 +45,9 @@ class ProposalSchema(ma.Schema):
 
 
 class MeasureSchema(ma.Schema):
-    """First time: coaching; again: discipline (E8)."""
+    """What follows from a problem, as the breach desk wrote it down or would now (E8)."""
 
+    check = ma.fields.String()
     rule = ma.fields.String()
     measure = ma.fields.String(metadata={"description": "coaching or discipline"})
     evidence = ma.fields.List(ma.fields.Nested(EvidenceSchema))
@@ -266,7 +267,12 @@ def render_person(shown: Shown) -> dict[str, Any]:
         "tolerated": found.tolerated,
         "proposals": [_proposal(one, shown) for one in found.proposals],
         "measures": [
-            {"rule": one.rule, "measure": one.measure, "evidence": _evidence(one.evidence)}
+            {
+                "check": one.check,
+                "rule": one.rule,
+                "measure": one.measure,
+                "evidence": _evidence(one.evidence),
+            }
             for one in found.measures
         ],
         "least_fen": found.least_fen,

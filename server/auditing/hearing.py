@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from server.rules.calendar import Calendar
 from server.rules.local_time import at_local, local_day
-
-Measure = Literal["coaching", "discipline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +51,3 @@ def hearing_ends(opened_at: datetime, *, zone: ZoneInfo, terms: Terms) -> dateti
 def was_heard(*, has_reply: bool, due_at: datetime, now: datetime) -> bool:
     """Whether a finding counts against a person: they replied, or their time has run out."""
     return has_reply or due_at <= now
-
-
-def measure_for(repeats: int) -> Measure:
-    """First time coaching, a repeat discipline (E8)."""
-    return "discipline" if repeats else "coaching"

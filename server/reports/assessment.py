@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from server.auditing.repeating import Measure, measure_for
 from server.reports.facts import Breach, Kind, PersonMonth, Wage
 from server.reports.tariff import Tariff
 
@@ -41,11 +42,12 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """First time: coaching; again: discipline (E8)."""
+class MeasureDue:
+    """What follows from one problem (E8): what the breach desk wrote down, or would write down now."""
 
+    check: str
     rule: str
-    measure: str
+    measure: Measure
     evidence: tuple[Evidence, ...]
 
 
@@ -66,7 +68,7 @@ class Assessment:
     counted: int
     tolerated: int
     proposals: tuple[Proposal, ...]
-    measures: tuple[Measure, ...]
+    measures: tuple[MeasureDue, ...]
     least_fen: int
     most_fen: int
     limit: Limit
@@ -220,20 +222,21 @@ def _balances(breaches: Sequence[Breach], handled: int, tariff: Tariff) -> Itera
     )
 
 
-def _measures(person: PersonMonth) -> tuple[Measure, ...]:
-    """Say for each rule whether it was broken for the first time (E8)."""
-    of_rule: dict[str, list[Breach]] = defaultdict(list)
+def _measures(person: PersonMonth) -> tuple[MeasureDue, ...]:
+    """Say of each problem what follows; of two measures the graver one."""
+    of_check: dict[tuple[str, str], list[Breach]] = defaultdict(list)
     for breach in person.breaches:
         if breach.severity != "note":
-            of_rule[breach.rule].append(breach)
+            of_check[breach.check, breach.rule].append(breach)
     return tuple(
-        Measure(rule, "discipline" if _is_repeat(rule, found, person) else "coaching", _cite(found))
-        for rule, found in sorted(of_rule.items())
+        MeasureDue(check, rule, max(_measure(one, person) for one in found), _cite(found))
+        for (check, rule), found in sorted(of_check.items())
     )
 
 
-def _is_repeat(rule: str, found: Sequence[Breach], person: PersonMonth) -> bool:
-    return rule in person.earlier_rules or len({one.visit_id for one in found}) > 1
+def _measure(breach: Breach, person: PersonMonth) -> Measure:
+    """Return what was written down, else what would be; "discipline" is the greater word, too."""
+    return breach.measure or measure_for(person.told_of & {breach.check})
 
 
 def limit_of(wage: Wage | None, tariff: Tariff) -> Limit:

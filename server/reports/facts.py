@@ -9,12 +9,17 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
+from server.auditing.repeating import Measure
+
 Kind = Literal["finding", "complaint", "fraud", "clock"]
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A finding that an auditor confirmed, on a visit whose record this person signed."""
+    """A finding that an auditor confirmed, on a visit whose record this person signed.
+
+    `measure`: what the breach desk wrote down (E8); None while no breach was opened from it.
+    """
 
     finding_id: UUID
     visit_id: UUID
@@ -22,6 +27,7 @@ class Breach:
     check: str
     severity: str
     on: date
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Wage:
 
 @dataclass(frozen=True, slots=True)
 class PersonMonth:
-    """One person, one month. `earlier_rules`: breaches confirmed in the months before (E8)."""
+    """One person, one month. `told_of`: checks that breaches were opened for before its end (E8)."""
 
     staff_id: UUID
     branch: str
@@ -72,7 +78,7 @@ class PersonMonth:
     frauds: tuple[Fraud, ...] = ()
     missed: tuple[MissedClock, ...] = ()
     records_handled: int = 0
-    earlier_rules: frozenset[str] = frozenset()
+    told_of: frozenset[str] = frozenset()
     wage: Wage | None = None
 
     @property

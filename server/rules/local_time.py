@@ -21,6 +21,12 @@ def next_midnight(at: datetime, zone: ZoneInfo) -> datetime:
     return at_local(local_day(at, zone) + ONE_DAY, time.min, zone)
 
 
+def months_later(day: date, months: int) -> date:
+    """Return the first day of the month so many months later."""
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)
+
+
 def days_touched(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[date, ...]:
     """Return every local day that [start, end] touches, at most eight of them."""
     first, last = local_day(start, zone), local_day(end, zone)

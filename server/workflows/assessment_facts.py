@@ -8,7 +8,7 @@ and was upheld; whether somebody was calmed is no measure (D3).
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from server.auditing.repeating import ToldBefore, repeats_of
 from server.models.assessments import MissedClock, ProvenFraud, Wage
 from server.models.casework import Complaint
 from server.models.findings import Finding
@@ -24,7 +25,8 @@ from server.models.people import Staff
 from server.models.visits import Visit
 from server.reports import facts
 from server.reports.tariff import Tariff
-from server.rules.local_time import at_local, local_day
+from server.rules.local_time import at_local, local_day, months_later
+from server.workflows.breach_history import counted_since, measures_of, told_before
 
 PEOPLE_AT_ONCE: Final = 200
 
@@ -53,12 +55,6 @@ def month_of(day: date, zone: ZoneInfo) -> Month:
     return Month(day.replace(day=1), months_later(day, 1), zone)
 
 
-def months_later(day: date, months: int) -> date:
-    """Return the first day of the month so many months later."""
-    years, month = divmod(day.month - 1 + months, 12)
-    return date(day.year + years, month + 1, 1)
-
-
 def load_people(
     session: Session, month: Month, tariff: Tariff, *, after: UUID | None = None
 ) -> Iterator[facts.PersonMonth]:
@@ -84,7 +80,8 @@ def load_some(
     complaints = _complaints(session, ids, month)
     frauds = _frauds(session, ids, month)
     missed = _missed(session, ids, month)
-    earlier = _earlier_rules(session, ids, month, tariff)
+    earlier = told_before(session, ids)
+    since = counted_since(month.until, months=tariff.repeat_months, zone=month.zone)
     wages = {row.staff_id: facts.Wage(row.wage_fen, row.minimum_fen) for row in _wages(session, ids, month)}
     of_balances = [one for one in ids if any(b.rule in tariff.balance_rules for b in breaches[one])]
     handled = _handled(session, of_balances, month)
@@ -99,7 +96,7 @@ def load_some(
             frauds=tuple(frauds[staff_id]),
             missed=tuple(missed[staff_id]),
             records_handled=handled.get(staff_id, 0),
-            earlier_rules=frozenset(earlier[staff_id]),
+            told_of=_told_of(earlier[staff_id], since=since, until=month.until),
             wage=wages.get(staff_id),
         )
 
@@ -125,19 +122,20 @@ def _breaches(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID,
         on = local_day(row.arrived_earliest, month.zone)
         breach = facts.Breach(row.id, row.visit_id, row.rule, row.check, row.severity, on)
         found[row.staff_id].append(breach)
-    return found
+    measures = measures_of(session, [one.finding_id for breaches in found.values() for one in breaches])
+    return defaultdict(
+        list,
+        {
+            staff_id: [replace(one, measure=measures.get((one.finding_id, staff_id))) for one in breaches]
+            for staff_id, breaches in found.items()
+        },
+    )
 
 
-def _earlier_rules(
-    session: Session, ids: Sequence[UUID], month: Month, tariff: Tariff
-) -> dict[UUID, set[str]]:
-    found: dict[UUID, set[str]] = defaultdict(set)
-    since = at_local(months_later(month.first, -tariff.repeat_months), time.min, month.zone)
-    before = confirmed_findings(since, month.since).where(Visit.staff_id.in_(ids), Finding.severity != "note")
-    query = before.with_only_columns(Visit.staff_id, Finding.rule).distinct()
-    for staff_id, rule in session.execute(query):
-        found[staff_id].add(rule)
-    return found
+def _told_of(earlier: Sequence[ToldBefore], *, since: datetime, until: datetime) -> frozenset[str]:
+    """Return the checks that earlier breaches make a repeat of at the end of a month (E8)."""
+    checks = frozenset[str]().union(*(one.checks for one in earlier))
+    return frozenset(check for check in checks if repeats_of({check}, earlier, since=since, until=until))
 
 
 def _complaints(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Complained]]:

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import server.reports
+from server.auditing.repeating import ToldBefore, measure_for, repeats_of
 from server.reports.assessment import Assessment, assess, limit_of
 from server.reports.facts import Breach, Complained, Fraud, MissedClock, PersonMonth, Wage
 from server.reports.tariff import read_tariff, tariff
@@ -157,18 +158,52 @@ def test_too_many_wrong_balances_are_proposed_without_an_amount(
         assert "amount-missing-in-source" in found.proposals[0].notes
 
 
-def test_the_first_time_is_coaching_and_the_second_is_discipline() -> None:
+def test_what_the_breach_desk_wrote_down_stands_and_the_rest_is_what_it_would_write() -> None:
     breaches = (
-        a_breach(1, rule="B8"),
-        a_breach(2, rule="C13"),
-        a_breach(3, rule="C6"),
-        a_breach(4, rule="C6"),
+        a_breach(1, check="new"),
+        a_breach(2, check="told before"),
+        a_breach(3, check="twice before anybody was told"),
+        a_breach(4, check="twice before anybody was told"),
+        a_breach(5, check="written down", measure="coaching"),
+        a_breach(6, check="written down", measure="discipline"),
+        a_breach(7, check="the breach that told", measure="coaching"),
+        a_breach(8, check="only noted", severity="note"),
     )
 
-    found = assessed(breaches=breaches, earlier_rules=frozenset({"C13"}))
+    found = assessed(breaches=breaches, told_of=frozenset({"told before", "the breach that told"}))
 
-    measures = {one.rule: one.measure for one in found.measures}
-    assert measures == {"B8": "coaching", "C13": "discipline", "C6": "discipline"}
+    assert {one.check: one.measure for one in found.measures} == {
+        "new": "coaching",
+        "told before": "discipline",
+        "twice before anybody was told": "coaching",
+        "written down": "discipline",
+        "the breach that told": "coaching",
+    }
+
+
+@pytest.mark.parametrize(
+    ("checks", "opened", "is_repeat"),
+    [
+        ({"same"}, date(2025, 11, 1), True),
+        ({"same"}, date(2025, 10, 31), False),
+        ({"same"}, date(2026, 11, 2), False),  # later
+        ({"same"}, date(2026, 11, 1), True),
+        ({"other"}, date(2026, 10, 1), False),
+        ({"other", "same"}, date(2026, 10, 1), True),
+    ],
+)
+def test_a_repeat_has_a_check_in_common_with_a_breach_of_the_year_before(
+    checks: set[str], opened: date, is_repeat: bool
+) -> None:
+    def at(day: date) -> datetime:
+        return datetime.combine(day, time.min, UTC)
+
+    earlier = [ToldBefore(an_id(7), frozenset({"same", "more"}), at(opened))]
+
+    repeats = repeats_of(checks, earlier, since=at(date(2025, 11, 1)), until=at(date(2026, 11, 1)))
+
+    assert repeats == ([an_id(7)] if is_repeat else [])
+    assert measure_for(repeats) == ("discipline" if is_repeat else "coaching")
 
 
 @pytest.mark.parametrize(

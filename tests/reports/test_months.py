@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from server.authority import Role
 from server.database import db, transaction
 from server.models.assessments import MissedClock, MonthInput
+from server.models.breaches import Breach, BreachEnding, BreachFinding
 from server.models.deadlines import CaseClock
+from server.rules.local_time import months_later
 from server.workflows import missed_clocks
-from server.workflows.assessment_facts import months_later
 from sync.protocol import uuid7
 from tests.builders import Person, a_person, a_token, a_visitor
-from tests.office import Office, china
+from tests.office import NOW, Office, china
 from tests.reports.stage import a_clock, a_complaint, a_finding, a_visit, at, auditor
 
 OCTOBER = "/api/v1/assessments/2026-10"
@@ -192,6 +193,52 @@ def test_the_limit_of_wage_law_needs_a_wage_on_record(office: Office) -> None:
     assert (unknown["most_fen"], unknown["because"]) == (None, "no-wage-on-record")
     assert (known["most_fen"], known["because"]) == (30_000, "minimum-wage")
     assert (known["lawful_least_fen"], known["lawful_most_fen"]) == (30_000, 30_000)
+
+
+def a_breach_of(
+    *findings: Any, staff_id: Any, opened: str, measure: str = "coaching", **facts: Any
+) -> Breach:
+    breach = Breach(
+        id=uuid7(), staff_id=staff_id, measure=measure, checks=sorted({one.check for one in findings}),
+        finding_ids=[one.id for one in findings], complaint_ids=[], summary="", opened_by=a_person().id,
+        opened_at=china(opened), **({"repeats": []} | facts),
+    )  # fmt: skip
+    with transaction() as session:
+        session.add(breach)
+        session.flush()
+        for one in findings:
+            session.add(BreachFinding(finding_id=one.id, staff_id=staff_id, breach_id=breach.id))
+    return breach
+
+
+def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> None:
+    visitor, other = a_visitor(), a_visitor()
+    coached = a_finding(a_visit(visitor, "2026-09-02 10:00"), auditor(office), check="late")
+    a_finding(a_visit(visitor), auditor(office), check="late")
+    a_finding(a_visit(visitor), auditor(office), check="elsewhere")
+    a_finding(a_visit(visitor, "2026-10-14 10:00"), auditor(office), check="elsewhere")
+    a_finding(a_visit(other), auditor(office), check="late")
+    first = a_breach_of(coached, staff_id=visitor.id, opened="2026-09-09 10:00")
+
+    def measures() -> dict[tuple[str, str], str]:
+        people = read(office, f"{OCTOBER}/people")["people"]
+        return {(one["staff_id"], due["check"]): due["measure"] for one in people for due in one["measures"]}
+
+    told = measures()
+    with transaction() as session:
+        session.execute(sa.update(Breach).values(opened_at=china("2025-10-31 23:59")))
+    long_ago = measures()[str(visitor.id), "late"]
+    with transaction() as session:
+        session.execute(sa.update(Breach).values(opened_at=china("2025-11-01 00:00")))
+        ending = {"staff_id": visitor.id, "outcome": "withdrawn", "reason": "x", "ended_at": NOW}
+        session.add(BreachEnding(id=uuid7(), breach_id=first.id, ended_by=a_person().id, **ending))
+
+    assert told == {
+        (str(visitor.id), "late"): "discipline",
+        (str(visitor.id), "elsewhere"): "coaching",  # twice, and nobody told yet
+        (str(other.id), "late"): "coaching",
+    }
+    assert (long_ago, measures()[str(visitor.id), "late"]) == ("coaching", "coaching")
 
 
 # --- hearing and deciding ----------------------------------------------------------------------------------

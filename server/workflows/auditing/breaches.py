@@ -1,8 +1,8 @@
 """What follows from findings that stand? (GOV1, E8)
 
 A breach is opened for one person, from findings whose right of reply has passed. The first of its kind means
-coaching, a repeat discipline: it is one when an earlier breach of the same person has a check in common. It
-closes only with cause, education and prevention, and never by the hand of the person it is about.
+coaching, a repeat discipline (`server.auditing.repeating`); which it was is written down for good. It closes
+only with cause, education and prevention, and never by the hand of the person it is about.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.auditing.hearing import measure_for, was_heard
+from server.auditing.hearing import was_heard
+from server.auditing.repeating import measure_for, repeats_of
 from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
@@ -22,8 +23,11 @@ from server.models.breaches import Breach, BreachEnding, BreachFinding
 from server.models.casework import Complaint
 from server.models.findings import Finding, FindingReply, Hearing
 from server.models.people import Staff
+from server.reports.tariff import tariff
 from server.workflows.auditing.deciding import require_no_part
+from server.workflows.breach_history import counted_since, is_withdrawn, told_before
 from server.workflows.casework_history import Lessons, require_lessons
+from server.workflows.standing_packs import local_zone
 from sync.protocol import uuid7
 
 
@@ -63,12 +67,12 @@ def open_breach(wanted: Wanted, *, actor: Actor, now: datetime) -> Shown:
         for visit_id in sorted({finding.visit_id for finding in findings}):
             require_no_part(session, visit_id, actor)
         checks = sorted({finding.check for finding in findings})
-        repeats = _repeats(session, wanted.staff_id, checks)
+        repeats = _repeats(session, wanted.staff_id, checks, now=now)
         breach = Breach(
             id=uuid7(),
             staff_id=wanted.staff_id,
-            measure=measure_for(len(repeats)),
-            repeats=list(repeats),
+            measure=measure_for(repeats),
+            repeats=repeats,
             checks=checks,
             finding_ids=sorted(finding.id for finding in findings),
             complaint_ids=sorted(set(wanted.complaint_ids)),
@@ -145,18 +149,11 @@ def _require_complaints(session: Session, wanted: Wanted, *, visits: set[UUID]) 
         raise Invalid("breach-faulty", "Correct what is listed in `errors`.", faults=faults)
 
 
-def _repeats(session: Session, staff_id: UUID, checks: Sequence[str]) -> Sequence[UUID]:
-    """Return earlier breaches of the person with a check in common, withdrawn ones not counted (E8)."""
-    query = (
-        sa.select(Breach.id)
-        .where(Breach.staff_id == staff_id, Breach.checks.overlap(list(checks)), ~_is_withdrawn())
-        .order_by(Breach.id)
-    )
-    return session.scalars(query).all()
-
-
-def _is_withdrawn() -> sa.ColumnElement[bool]:
-    return sa.exists().where(BreachEnding.breach_id == Breach.id, BreachEnding.outcome == "withdrawn")
+def _repeats(session: Session, staff_id: UUID, checks: Sequence[str], *, now: datetime) -> list[UUID]:
+    """Return the person's earlier breaches that these checks repeat (E8); the person's row is locked."""
+    earlier = told_before(session, [staff_id])[staff_id]
+    since = counted_since(now, months=tariff().repeat_months, zone=local_zone())
+    return repeats_of(checks, earlier, since=since, until=now)
 
 
 def close(breach_id: UUID, lessons: Lessons, *, actor: Actor, now: datetime) -> Shown:
@@ -187,7 +184,7 @@ def withdraw(breach_id: UUID, *, reason: str, actor: Actor, now: datetime) -> Sh
             return _as_it_ended(breach, known, is_same=(known.outcome, known.reason) == ("withdrawn", told))
         later = session.scalar(
             sa.select(Breach.id)
-            .where(Breach.staff_id == breach.staff_id, Breach.repeats.contains([breach_id]), ~_is_withdrawn())
+            .where(Breach.staff_id == breach.staff_id, Breach.repeats.contains([breach_id]), ~is_withdrawn())
             .limit(1)
         )
         if later is not None:
