@@ -78,10 +78,10 @@ def said(address_id: UUID | None, answer: Answer | DayAnswer) -> tuple[Any, ...]
 
 
 @pytest.mark.parametrize("day", [date(2026, 11, 23), TOMORROW, date(2026, 11, 29)])
-def test_a_crowd_is_judged_as_one_by_one(office: Office, day: date):
+def test_two_thousand_cases_are_judged_as_one_by_one(office: Office, day: date):
     seed = 20261124
     print(f"seed {seed}")
-    ids = a_crowd(400, seed=seed + day.toordinal(), now=NOW)
+    ids = a_crowd(700, seed=seed + day.toordinal(), now=NOW)
 
     answers = list(which_cases(day=day, now=NOW, pack=HOUSE, case_ids=ids))
 

@@ -1,7 +1,8 @@
 """`allowed_from` is the earliest instant at which nothing blocks: held against a search.
 
-What happens in these situations happens at marks ten minutes apart, so a search over the marks finds where it
-ended; the minutes between the last blocked mark and the first free one are searched, too.
+Minute by minute for a few situations in which anything happens at any minute. For many more all happens at
+marks ten minutes apart, so that a search over the marks finds where it ended; the minutes between the last
+blocked mark and the first free one are searched, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,7 +52,6 @@ A_MARK = 10 * A_MINUTE
 HORIZON = timedelta(days=8)
 FIRST = date(2026, 12, 24)
 BEGIN = china("2026-12-24 00:00")
-moments = st.integers(0, 8 * 144).map(lambda n: BEGIN + n * A_MARK)
 rounds = st.integers(0, 8 * 24).map(lambda n: BEGIN + n * timedelta(hours=1))
 A_HOLD = HoldFact(UUID(int=50), "complaint", "debtor", BEGIN - timedelta(days=1))
 near = st.integers(0, 11).map(lambda n: FIRST + timedelta(days=n))
@@ -75,14 +75,21 @@ PACKS = (
     a_pack(hardship_visits=0, visits_per_day=1, visits_per_day_ceiling=1, visits_per_calendar_month=1),
     a_pack(visits_per_day=0, visits_per_day_ceiling=2, window_opens="09:10:00", window_closes="20:40:00"),
 )
+AT_ODD_MINUTES = a_pack(
+    visits_per_day=0, visits_per_day_ceiling=2, window_opens="09:17:00", window_closes="20:43:00"
+)
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[WantedVisit, CaseFacts, RulePack]:
-    """A debtor with visits, wishes and holidays, and a busy team, part of it still being trained."""
+def situations(draw: st.DrawFn, mark: timedelta) -> tuple[WantedVisit, CaseFacts, RulePack]:
+    """A debtor with visits, wishes and holidays, and a busy team, part of it still being trained.
+
+    Whatever happens, happens at a whole number of marks.
+    """
+    moments = st.integers(0, HORIZON // mark).map(lambda n: BEGIN + n * mark)
     start = draw(moments)
     plans = draw(st.lists(rounds | moments, max_size=5))
-    spans = draw(st.lists(st.tuples(moments, st.integers(1, 250)), max_size=3))
+    spans = draw(st.lists(st.tuples(moments, st.integers(1, 2500 * A_MINUTE // mark)), max_size=3))
     asked = [
         VisitRequest(
             UUID(int=300 + n), draw(st.sampled_from(["inbound", "visit"])), at, draw(st.none() | near)
@@ -90,7 +97,7 @@ def situations(draw: st.DrawFn) -> tuple[WantedVisit, CaseFacts, RulePack]:
         for n, at in enumerate(draw(st.lists(rounds, max_size=2)))
     ]
     taken = tuple(
-        Span(kind, at, at + n * A_MARK)
+        Span(kind, at, at + n * mark)
         for (at, n), kind in zip(spans, ["assignment", "leave", "training"], strict=False)
     )
     trained = tuple(Training(line.kind, line.score, 1, draw(st.none() | near)) for line in QUALIFIED)
@@ -115,10 +122,10 @@ def situations(draw: st.DrawFn) -> tuple[WantedVisit, CaseFacts, RulePack]:
     )
     wanted = a_visit(
         window_start=start,
-        window_end=start + draw(st.integers(1, 80)) * A_MARK,
+        window_end=start + draw(st.integers(10 * A_MINUTE // mark, 800 * A_MINUTE // mark)) * mark,
         evidence_entry_id=draw(st.sampled_from([None, *(one.entry_id for one in asked)])),
     )
-    return wanted, facts, draw(st.sampled_from(PACKS))
+    return wanted, facts, draw(st.sampled_from(PACKS if mark == A_MARK else (*PACKS, AT_ODD_MINUTES)))
 
 
 def moved(wanted: WantedVisit, start: datetime) -> WantedVisit:
@@ -151,20 +158,31 @@ def is_blocked(
 
 
 @settings(max_examples=60, deadline=None)
-@given(situations())
+@given(situations(A_MARK))
+def test_allowed_from_is_where_a_search_over_the_marks_ends(
+    situation: tuple[WantedVisit, CaseFacts, RulePack],
+):
+    search(*situation, step=A_MARK)
+
+
+@settings(max_examples=8, deadline=None)
+@given(situations(A_MINUTE))
 def test_allowed_from_is_the_first_minute_that_a_search_finds(
     situation: tuple[WantedVisit, CaseFacts, RulePack],
 ):
-    wanted, facts, pack = situation
+    search(*situation, step=A_MINUTE)
 
+
+def search(wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, step: timedelta) -> None:
+    """Hold the engine's answer against walking on, step by step."""
     found = judge(wanted, facts, pack).allowed_from
 
     blocks = is_blocked(facts, pack)
     start, until = wanted.window_start, wanted.window_start + HORIZON
     while start <= until and blocks(moved(wanted, start)):
-        start += A_MARK
+        start += step
     assert found == start if start <= until else found is None or found > until
-    since = max(wanted.window_start, start - A_MARK)
+    since = max(wanted.window_start, start - step)
     assert all(blocks(moved(wanted, at)) for at in minutes(since, start))
 
 
