@@ -195,13 +195,13 @@ def test_the_limit_of_wage_law_needs_a_wage_on_record(office: Office) -> None:
     assert (known["lawful_least_fen"], known["lawful_most_fen"]) == (30_000, 30_000)
 
 
-def a_breach_of(
-    *findings: Any, staff_id: Any, opened: str, measure: str = "coaching", **facts: Any
-) -> Breach:
+def a_coaching(*findings: Any, staff_id: Any, opened: str) -> Breach:
+    """A breach as the desk opens the first of its kind."""
+    supervisor = a_person()
     breach = Breach(
-        id=uuid7(), staff_id=staff_id, measure=measure, checks=sorted({one.check for one in findings}),
-        finding_ids=[one.id for one in findings], complaint_ids=[], summary="", opened_by=a_person().id,
-        opened_at=china(opened), **({"repeats": []} | facts),
+        id=uuid7(), staff_id=staff_id, measure="coaching", checks=sorted({one.check for one in findings}),
+        finding_ids=[one.id for one in findings], complaint_ids=[], summary="", opened_by=supervisor.id,
+        opened_at=china(opened), repeats=[],
     )  # fmt: skip
     with transaction() as session:
         session.add(breach)
@@ -218,7 +218,7 @@ def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> No
     a_finding(a_visit(visitor), auditor(office), check="elsewhere")
     a_finding(a_visit(visitor, "2026-10-14 10:00"), auditor(office), check="elsewhere")
     a_finding(a_visit(other), auditor(office), check="late")
-    first = a_breach_of(coached, staff_id=visitor.id, opened="2026-09-09 10:00")
+    first = a_coaching(coached, staff_id=visitor.id, opened="2026-09-09 10:00")
 
     def measures() -> dict[tuple[str, str], str]:
         people = read(office, f"{OCTOBER}/people")["people"]
@@ -228,10 +228,11 @@ def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> No
     with transaction() as session:
         session.execute(sa.update(Breach).values(opened_at=china("2025-10-31 23:59")))
     long_ago = measures()[str(visitor.id), "late"]
+    supervisor = a_person()
     with transaction() as session:
         session.execute(sa.update(Breach).values(opened_at=china("2025-11-01 00:00")))
         ending = {"staff_id": visitor.id, "outcome": "withdrawn", "reason": "x", "ended_at": NOW}
-        session.add(BreachEnding(id=uuid7(), breach_id=first.id, ended_by=a_person().id, **ending))
+        session.add(BreachEnding(id=uuid7(), breach_id=first.id, ended_by=supervisor.id, **ending))
 
     assert told == {
         (str(visitor.id), "late"): "discipline",
