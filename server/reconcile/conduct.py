@@ -31,6 +31,17 @@ _CALLING: Final = re.compile(
 )
 _CALLED: Final = re.compile("骂我|骂人|骂咱|骂外访")
 _OURS: Final = re.compile("我们|我方|我司|我与|搭档|同事")
+# Who is 他 or 其 in a clause without a subject is not the one who does it: 对其称, 陪他喝, 拿出照片给他看.
+_TO_THEM: Final = re.compile(
+    "(?:并|又|还|再|随后|遂|当场|当面|最后|临走)*"
+    "(?:[对向跟和与陪骂说称让逼劝叫]|警告|告诉|告知|拿出.{0,6}?给)了?(?:他|她|其|对方|债务人|持卡人)"
+)
+_ONLY_WE: Final = re.compile(
+    "(?:已经?|并|均|再次|随后|当场|事先)*(?:告知|说明|提醒|建议|留下|出示|亮明|佩戴|宣读)"
+)
+_SOMEBODY: Final = re.compile(
+    RELATIVES.pattern + "|法院|警方|派出所|律师|平台|别家|其他公司|上次|以前|之前|曾"
+)
 _OTHERS: Final = re.compile("对方|他|她|其家属|有人|别人")
 
 
@@ -120,7 +131,9 @@ def forbidden_in(text: str, where: Where, added: tuple[AddedWords, ...] = ()) ->
     for topic, word, start, end in sorted(found, key=lambda one: (one[2], one[3], one[0].slug)):
         at = index_at(clauses, start)
         one = None if at is None else spoken[at]
-        if one is None or not _is_excused(one, topic, start - one.clause.start, len(word), where):
+        if one is None or not _is_excused(
+            one, topic, start - one.clause.start, len(word), where, spoken[:at]
+        ):
             yield Place(topic, word, start, end)
 
 
@@ -132,7 +145,9 @@ def _matches(even: str, lexicon: Lexicon) -> list[tuple[Topic, str, int, int]]:
     ]
 
 
-def _is_excused(one: Voiced, topic: Topic, place: int, length: int, where: Where) -> bool:
+def _is_excused(
+    one: Voiced, topic: Topic, place: int, length: int, where: Where, earlier: Sequence[Voiced]
+) -> bool:
     """Whether the clause turns a word round, or the word is somebody else's."""
     before, after = one.clause.text[:place], one.clause.text[place + length :]
     if negations(before) % 2 == 1 or is_supposed(before) or (topic.is_act and one.clause.is_question):
@@ -141,7 +156,22 @@ def _is_excused(one: Voiced, topic: Topic, place: int, length: int, where: Where
         word in after for word in topic.unless_after
     ):
         return True
-    return where == "words" and _is_somebody_elses(one, topic, place, before)
+    return where == "words" and _is_somebody_elses(one, topic, place, before) and not _is_ours(one, earlier)
+
+
+def _is_ours(one: Voiced, earlier: Sequence[Voiced]) -> bool:
+    """Whether a clause without a subject tells of us, although the debtor spoke last in its sentence.
+
+    It does when the debtor is its object, or when it goes on from what only we do (留下电话，收了现金). Where
+    anybody else is spoken of, nobody can tell.
+    """
+    sentence = [other.clause.text for other in earlier if other.clause.sentence == one.clause.sentence]
+    if one.clause.is_quoted or any(_SOMEBODY.search(text) for text in sentence):
+        return False
+    text = one.clause.text.strip()
+    if _TO_THEM.match(text):
+        return True
+    return bool(sentence) and not one.names_subject and _ONLY_WE.match(sentence[-1].strip()) is not None
 
 
 def _is_somebody_elses(one: Voiced, topic: Topic, place: int, before: str) -> bool:

@@ -303,6 +303,11 @@ WORDING = [
     ("债务人不在，已告知邻居其欠款。", "wording-disclosure"),
     ("要求父母还款。", "wording-third-party-pays"),
     ("称其为失信被执行人。", "wording-labelling"),
+    # The debtor spoke last in the sentence, but is the one it is done to.
+    ("债务人称房贷压力很大，对其称已列为黑名单人员。", "wording-labelling"),
+    ("债务人说账单有问题，金额不对，说他是穷鬼。", "wording-personal-attack"),
+    ("债务人不认罚息，称店铺已经关了，拿出合成照片给他看。", "wording-indecent"),
+    ("债务人承认欠款，已告知还款渠道，收了现金三百元。", "wording-cash"),
 ]
 
 
@@ -325,6 +330,10 @@ def test_prohibited_wording_is_cited(narrative: str, check: str) -> None:
         "不得答应减免，已说明须银行批准。",
         "对方威胁我们，我们离开。",
         "按约于十点到达，债务人确认欠款并承诺月底还款。",
+        "债务人称老板不讲理，骂他是废物。",
+        "债务人称法院判过了，说他是失信被执行人。",
+        "债务人称卖了旧车，收了现金三百元。",
+        "债务人称卖了旧车，要我们收现金。已告知还款渠道。",
         "",
     ],
 )
