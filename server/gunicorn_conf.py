@@ -3,6 +3,9 @@
 Threads, because most requests of a phone are slow uploads that wait for the network; a few processes,
 because Python runs one thread at a time. A body may take as long as it takes: in gthread `timeout` guards the
 worker's own heartbeat, not a request. Put nginx in front, with proxy_request_buffering off.
+
+The application is loaded once, before the processes part: it opens no connection and starts no thread until
+it serves. A process that is killed is replaced in milliseconds, and what was loaded is in memory once.
 """
 
 import os
@@ -25,15 +28,12 @@ errorlog = "-"
 loglevel = "warning"
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 proc_name = "fieldvisit-web"
+preload_app = True
+start_uncollected()
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
-    """Import the application unwatched."""
-    start_uncollected()
-
-
-def post_worker_init(_worker: Any) -> None:
-    """Tune the worker once its application stands."""
+def when_ready(_server: Any) -> None:
+    """Tune the collector once the application stands; its processes inherit it."""
     collect_seldom()
 
 
