@@ -38,7 +38,7 @@ demo: $(INSTALLED) ## Run the product and the sample agency's day; DEMO_FLAGS=--
 
 test: lint $(NPM_INSTALLED) ## Run every check and every test
 	@echo "== pytest"
-	@python -m pytest -n $(TEST_WORKERS) $(PYTEST_FLAGS)
+	@python -m pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 lint: $(INSTALLED) ## Run the checks that need no database
 	@echo "== ruff"
@@ -49,7 +49,8 @@ lint: $(INSTALLED) ## Run the checks that need no database
 	@echo "== import-linter"
 	@lint-imports
 
-nightly: $(INSTALLED) ## Play NIGHTLY_RUNS seeded simulations of phones and office (a few hours)
+nightly: $(INSTALLED) ## Play NIGHTLY_RUNS seeded simulations, send a hundred generated requests an operation
+	@OPENAPI_EXAMPLES=100 python -m pytest -q tests/security/test_openapi.py
 	@python -m tests.simulation --runs $(NIGHTLY_RUNS) --seed $(NIGHTLY_SEED) --workers $(TEST_WORKERS)
 
 crash: $(INSTALLED) ## Kill the real processes CRASH_KILLS times while CRASH_PHONES phones sync

@@ -15,7 +15,7 @@ from tests.simulation.runs import run, run_seed, shrink
 from tests.simulation.schedule import Step, draw, read, write
 from tests.simulation.stage import Stage, a_stage
 
-RUNS = int(os.environ.get("SIMULATION_RUNS", "160"))
+RUNS = int(os.environ.get("SIMULATION_RUNS", "100"))
 AT_A_TIME = 20
 ENOUGH = 40
 
