@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
 
 from server.demo import story
@@ -53,14 +54,20 @@ def test_the_day_comes_out_as_told_on_external_parts(
         checkout=CHECKOUT, environ=environ, logs=var / "log", port=free_port(0), say=told.append
     ) as product:
         product.start_all()
+        assert any("migrating" in line for line in told)
+        assert httpx.get(f"{product.base_url}/readyz", trust_env=False).status_code == 200
         assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
         assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
+        figures = httpx.get(f"{product.base_url}/metrics", trust_env=False).text
+        assert "fieldvisit_requests_total" in figures
         answered = provoked(product.base_url, var=var)
         logs = texts_of([*(var / "log").iterdir(), folder / "external.log"])
         assert logs.count("\n") > 100
         assert leaks(f"{logs}\n{answered}", url=external_postgres, var=var) == []
         assert leaks(f"{logs} {CASES[0].debtor}", url=external_postgres, var=var) == ["debtors.name"]
 
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{product.base_url}/readyz", trust_env=False)
     assert not (var / "postgres").exists() and not (var / "media").exists()
     stored = _objects(keys, prefix)
     assert sum("/evidence/" in name for name in stored) >= 20

@@ -11,14 +11,14 @@ import pytest
 from tests.crash.story import Plan, tell
 
 
-@pytest.mark.parametrize("seed", [7])
+@pytest.mark.parametrize("seed", [8])
 def test_nothing_acknowledged_is_lost_or_doubled(folder: Path, seed: int) -> None:
     print("seed", seed)
-    plan = Plan(phones=10, kills=10, seed=seed, web_processes=1)
+    plan = Plan(phones=10, kills=6, seed=seed, web_processes=1)
 
     verdict, killed = tell(plan, folder)
 
     assert verdict.faults == []
-    assert killed["everything"] >= 1
+    assert set(killed) == {"a web process", "web", "everything"}
     assert verdict.broken_sessions >= plan.kills // 2, "the plug was pulled too seldom to matter"
     assert verdict.promises >= verdict.items > 5 * plan.phones
