@@ -60,7 +60,7 @@ def judge_by(checks: Sequence[Check], wanted: WantedVisit, facts: CaseFacts, pac
 
 
 def conclude(spoken: Spoken, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Verdict:
-    """Sum up what each check said of a visit; `spoken` names every check that was asked, also silent ones."""
+    """Sum up what checks said of a visit; `spoken` also names every silent one that has a clock."""
     reasons = tuple(reason for _, said in spoken for reason in said)
     if not _blocks(reasons):
         allowed_from = wanted.window_start

@@ -259,8 +259,8 @@ def _ends_by_itself(said: Sequence[_Said]) -> bool:
 
 
 def _speak(checks: Checks, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Spoken:
-    """Ask checks; their reasons are told without the facts of a single case."""
-    return tuple(
+    """Ask checks, without the facts of a single case. One that is silent is of use only for its clock."""
+    spoken = (
         (
             check,
             tuple(
@@ -270,6 +270,7 @@ def _speak(checks: Checks, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
         )
         for check in checks
     )
+    return tuple((check, said) for check, said in spoken if said or check.next_start is not None)
 
 
 def _remembering(check: Check, facts: CaseFacts, pack: RulePack) -> Check:

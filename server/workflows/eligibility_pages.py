@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from server.driver import run
-from server.models.cases import Case
+from server.driver import run, uuids
 from server.models.dispatch import ENDED_EARLY
 from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Had, Place, Situation, Wish, noon
 
+BEFORE_ALL: Final = UUID(int=0)
 FIRST_PAGE: Final = 1_000
 PAGE: Final = 10_000
 # For one statement's sorts and hashes of a page; with PostgreSQL's usual 4 MB they go through files. And each
@@ -105,8 +105,10 @@ def pages(engine: sa.Engine, asked: Asked) -> Iterator[Page]:
 
 def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
     is_about_all = asked.case_ids is None and asked.client_id is None
+    rows_of, had_of = (_ROWS, _HAD) if asked.case_ids is None else (_ROWS_OF_NAMED, _HAD_OF_NAMED)
     debtors: Mapping[UUID, Debtor] = {}
     about = {
+        "client_id": asked.client_id,
         "now": asked.now,
         "since": asked.since,
         "zone": asked.time_zone,
@@ -116,43 +118,55 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
     }
     with engine.connect() as connection:
         connection.execute(_SETTINGS)
-        for number, ids in enumerate(_pages_of_ids(connection, asked)):
-            those = about | {"ids": _as_array(ids), "first": ids[0], "last": ids[-1]}
+        for number, stretch in enumerate(_stretches(connection, asked)):
+            those = about | stretch
             if number < 2 or not is_about_all:
                 # What everybody has had of late is read but once, and not for the first page.
-                had = run(connection, _HAD_BY_ALL if number and is_about_all else _HAD, those)
+                had = run(connection, _HAD_BY_ALL if number and is_about_all else had_of, those)
                 debtors = {row.debtor_id: row for row in had}
-            yield Page(run(connection, _ROWS, those), debtors)
+            yield Page(run(connection, rows_of, those), debtors)
 
 
-def _pages_of_ids(connection: sa.Connection, asked: Asked) -> Iterator[list[UUID]]:
-    after = asked.after
+def _stretches(connection: sa.Connection, asked: Asked) -> Iterator[dict[str, Any]]:
+    """Yield the first and the last id of each page, and the ids where cases are named."""
+    after = asked.after or BEFORE_ALL
     if asked.case_ids is not None:
-        ids = sorted(case_id for case_id in set(asked.case_ids) if after is None or case_id > after)
-        yield from (ids[first : first + PAGE] for first in range(0, len(ids), PAGE))
+        ids = sorted(case_id for case_id in set(asked.case_ids) if case_id > after)
+        for begin in range(0, len(ids), PAGE):
+            page = ids[begin : begin + PAGE]
+            yield {"first": page[0], "last": page[-1], "ids": uuids(page)}
         return
     size = FIRST_PAGE
     while True:
-        query = sa.select(Case.id).where(Case.state == "open").order_by(Case.id).limit(size)
-        if asked.client_id is not None:
-            query = query.where(Case.client_id == asked.client_id)
-        ids = list(connection.scalars(query.where(Case.id > after) if after is not None else query))
-        if not ids:
+        next_page = {"client_id": asked.client_id, "after": after, "size": size}
+        (stretch,) = run(connection, _NEXT_STRETCH, next_page)
+        if stretch.last is None:
             return
-        yield ids
-        after, size = ids[-1], PAGE
+        yield stretch._asdict()
+        after, size = stretch.last, PAGE
 
 
-def _as_array(ids: Iterable[UUID]) -> str:
-    """Write ids as PostgreSQL writes an array: once for all statements, and not element by element."""
-    return f"{{{','.join(map(str, ids))}}}"
+_OPEN: Final = "state = 'open' AND (CAST(%(client_id)s AS uuid) IS NULL OR client_id = %(client_id)s)"
+_NEXT_STRETCH: Final = f"""
+    WITH page AS (
+        SELECT id FROM cases WHERE {_OPEN} AND id > %(after)s ORDER BY id LIMIT %(size)s)
+    SELECT (SELECT id FROM page ORDER BY id LIMIT 1) AS first,
+           (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last
+    """
+_CHOSEN: Final = f"FROM cases WHERE {_OPEN} AND id BETWEEN %(first)s AND %(last)s"
+_NAMED: Final = """
+    FROM unnest(CAST(%(ids)s AS uuid[])) AS wanted(id) JOIN cases USING (id)
+    WHERE cases.id BETWEEN %(first)s AND %(last)s
+    """
 
 
-# The best address of a case: one that may be visited, then one with a point, then the oldest.
-_ROWS: Final = """
-    WITH chosen AS MATERIALIZED (
-        SELECT cases.* FROM unnest(CAST(%(ids)s AS uuid[])) AS wanted(id) JOIN cases USING (id)
-         WHERE cases.id BETWEEN %(first)s AND %(last)s),
+def _rows(chosen: str) -> str:
+    """Return the statement of what the rules look at in these cases.
+
+    The best address of a case: one that may be visited, then one with a point, then the oldest.
+    """
+    return f"""
+    WITH chosen AS MATERIALIZED (SELECT cases.* {chosen}),
     best AS (
         SELECT DISTINCT ON (a.case_id) a.case_id, a.id, a.status, a.latitude, a.longitude,
                k.id IS NOT NULL AS is_of_contact, k.liable, k.stop_contact,
@@ -207,6 +221,10 @@ _ROWS: Final = """
       LEFT JOIN written ON written.case_id = c.id
      ORDER BY c.id
     """
+
+
+_ROWS: Final = _rows(_CHOSEN)
+_ROWS_OF_NAMED: Final = _rows(_NAMED)
 
 
 class Situations:
@@ -310,7 +328,6 @@ def _had(whose: str) -> str:
     """
 
 
-_HAD: Final = _had(
-    "IN (SELECT debtor_id FROM unnest(CAST(%(ids)s AS uuid[])) AS wanted(id) JOIN cases USING (id))"
-)
+_HAD: Final = _had(f"IN (SELECT debtor_id {_CHOSEN})")
+_HAD_OF_NAMED: Final = _had(f"IN (SELECT debtor_id {_NAMED})")
 _HAD_BY_ALL: Final = _had("IS NOT NULL")

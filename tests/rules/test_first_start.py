@@ -30,7 +30,7 @@ from tests.rules.builders import (
     china,
     some_facts,
 )
-from tests.rules.test_allowed_from import A_MINUTE, BEGIN, HORIZON, is_blocked, moved, situations
+from tests.rules.test_allowed_from import A_MARK, A_MINUTE, BEGIN, HORIZON, is_blocked, moved, situations
 
 CLOCKS = [check for check in CHECKS if check.next_start is not None]
 ONE_HOUR = timedelta(hours=1)
@@ -45,7 +45,7 @@ def minutes_from(start: datetime) -> Iterator[datetime]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(situation=situations(), check=st.sampled_from(CLOCKS))
+@given(situation=situations(A_MARK), check=st.sampled_from(CLOCKS))
 def test_a_rule_with_a_clock_ends_when_it_says(situation: Any, check: Check) -> None:
     """Of several reasons of one rule (two people on leave) the last end counts."""
     wanted, facts, pack = situation
@@ -71,7 +71,7 @@ hours_on = st.integers(0, 36).map(lambda n: BEGIN + n * ONE_HOUR)
 
 
 @settings(max_examples=60, deadline=None)
-@given(situation=situations(), ahead=st.integers(0, 7), now=hours_on)
+@given(situation=situations(A_MARK), ahead=st.integers(0, 7), now=hours_on)
 def test_the_first_start_of_a_day_is_the_first_minute_that_nothing_blocks(
     situation: Any, ahead: int, now: datetime
 ) -> None:
