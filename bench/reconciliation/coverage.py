@@ -12,6 +12,7 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "completeness.required_evidence": ("evidence-not-taken",),
     "integrity.digest_mismatch": ("digest-mismatch",),
     "integrity.broken_chain": ("chain-fork",),
+    "integrity.signature_invalid": ("signature-invalid",),
     "integrity.unreadable_evidence": ("evidence-unreadable",),
     "timing.captured_outside_visit": ("captured-outside-visit",),
     "timing.photo_time_differs": ("photo-time-differs",),
@@ -82,6 +83,7 @@ _NOT_YET: Final = (
 )
 NOT_FABRICATED: Final[dict[str, str]] = {
     "key-revoked": _NOT_YET,
+    "signature-invalid": "a supervisor accepts such a record at the desk, and the corpus has no supervisor",
     "chain-gap": _NOT_YET,
     "loose-file": _NOT_YET,
     "recording-gaps": _SHORT,

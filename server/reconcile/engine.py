@@ -36,6 +36,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     completeness.required_evidence,
     integrity.digest_mismatch,
     integrity.broken_chain,
+    integrity.signature_invalid,
     integrity.unreadable_evidence,
     records.key_revoked,
     records.chain_gap,

@@ -179,6 +179,7 @@ class ItemFact:
     """One record that a phone of the team wrote of this visit: when, by which clock, where it was.
 
     `place` is None where the record states none. `is_of_revoked_key`: it came when the phone was out of use.
+    `is_signed`: its signature is by the phone's key; else it counts only because the office accepted it.
     """
 
     id: UUID
@@ -192,6 +193,7 @@ class ItemFact:
     boot_id: str
     place: Place | None = None
     is_of_revoked_key: bool = False
+    is_signed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

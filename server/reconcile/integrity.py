@@ -29,6 +29,24 @@ def broken_chain(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         )
 
 
+def signature_invalid(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
+    """A record counts although the phone's key did not sign it: somebody in the office accepted it (C14).
+
+    Nothing proves who wrote it. That may be a broken phone, and it may be whoever holds the network.
+    """
+    for one in facts.items:
+        if not one.is_signed:
+            yield Finding(
+                check="signature-invalid",
+                rule="C14",
+                severity="serious",
+                claim="",
+                observation={"type": one.type},
+                citation={"item_id": str(one.id), "device_id": str(one.device_id)},
+                about=str(one.id),
+            )
+
+
 def unreadable_evidence(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """A file arrived whole and cannot be read as what it claims to be (C12)."""
     for one in facts.evidence:

@@ -20,9 +20,10 @@ from server.workflows.reconciliation.payments import reconcile_unconfirmed_payme
 from sync.phone import Phone
 from sync.protocol import uuid7
 from tests.audit.test_reconciliation import a_fabricated_visit, judge
-from tests.builders import a_case, a_person, a_visitor, add, an_address, an_assignment, now
+from tests.builders import Cast, a_case, a_person, a_visitor, add, an_address, an_assignment, now
+from tests.desk import decide, desk, told, unsigned
 from tests.phones import a_phone
-from tests.pushing import push
+from tests.pushing import account_body, begin, push, waiting
 
 OVERDUE = timedelta(hours=30)
 
@@ -186,3 +187,46 @@ def queued() -> int:
     """How many visits wait to be judged."""
     with transaction() as session:
         return session.scalar(sa.text(QUEUED)) or 0
+
+
+def test_what_nobody_signed_and_the_office_accepted_is_for_the_auditor_to_know(
+    app: Flask, phone: Phone, assignment: Assignment, cast: Cast
+) -> None:
+    visit_id = begin(phone, assignment.id)
+    phone.record("visit.account", account_body(phone, visit_id))
+    check_in, account = waiting(phone)
+    push(app, phone, [check_in, unsigned(phone, account)])
+    supervisor = cast.person(Role.SUPERVISOR)
+    (entry,) = desk(supervisor)
+    before = judge(visit_id)
+
+    told(decide(supervisor, entry, "accept"))
+    found = judge(visit_id)
+
+    assert "signature-invalid" not in before
+    assert found["signature-invalid"].citation["item_id"] == str(account.id)
+
+
+def test_what_the_phone_signed_and_the_office_accepted_is_no_finding(
+    app: Flask, phone: Phone, assignment: Assignment, cast: Cast
+) -> None:
+    visit_id = begin(phone, assignment.id, team="nobody")
+    phone.record("visit.account", account_body(phone, visit_id))
+    push(app, phone)
+    accepted = {"flags": ["accepted_by_office"], "outcome": "applied", "visit_id": visit_id}
+    moments = dict.fromkeys(
+        ("arrived_earliest", "arrived_latest", "first_received_at", "evidence_due_at"), now()
+    )
+    with transaction() as session:
+        session.execute(sa.update(Item).values(accepted))
+    who = {"device_id": phone.device_id, "staff_id": phone.staff_id, "team": [phone.staff_id]}
+    add(
+        Visit(
+            id=visit_id, assignment_id=assignment.id, seen_seq=0, arrived_method="anchored", **who, **moments
+        )
+    )
+
+    facts = gather(visit_id, now=now())
+
+    assert facts is not None
+    assert [item.is_signed for item in facts.items] == [True, True]

@@ -232,3 +232,13 @@ def test_a_payment_that_no_statement_shows_weighs_when_the_team_entered_it(
 
     assert (one.check, one.rule, one.severity) == ("payment-unconfirmed", "C3", severity)
     assert one.citation == {"payment_id": str(entry.id)}
+
+
+def test_a_record_that_the_phones_key_did_not_sign_is_found_though_the_office_accepted_it() -> None:
+    records = (a_record(1), a_record(2, is_signed=False, type="visit.account"), a_record(3))
+
+    (one,) = findings(items=records)
+
+    assert (one.check, one.rule, one.severity) == ("signature-invalid", "C14", "serious")
+    assert one.citation == {"item_id": str(records[1].id), "device_id": str(PHONE)}
+    assert found(items=(a_record(1), a_record(2), a_record(3))) == []

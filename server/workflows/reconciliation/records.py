@@ -1,5 +1,6 @@
 """What did the team's phones write of a visit, on which clocks, and what of it never came? A few queries."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +18,10 @@ from server.reconcile.facts import ChainGap, ItemFact, LooseFile, PhoneFact
 from server.signing import Signer, current_signer
 from server.workflows.exchange.anchors import read_anchor
 from server.workflows.exchange.forks import UNREADABLE
+from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.reconciliation.evidence import read_place
 from sync.clock import locate
+from sync.envelope import PublicKey, pae
 from sync.wire import WireFault, read_item
 
 MOST_ITEMS: Final = 300
@@ -46,7 +49,8 @@ def records_of(visit: Visit) -> Written:
     ).all()
     by_id = {device.id: device for device in devices}
     rows = db.session.execute(
-        sa.select(Item.device_id, Item.item_id, Item.seq, Item.received_at, Item.flags, Item.payload)
+        sa.select(Item.device_id, Item.item_id, Item.seq, Item.received_at, Item.flags)
+        .add_columns(Item.payload_type, Item.payload, Item.signatures)
         .where(
             Item.visit_id == visit.id,
             Item.device_id.in_(by_id),
@@ -83,7 +87,18 @@ def _item(row: Any, device: Device, signer: Signer) -> ItemFact | None:
         boot_id=clock.boot_id,
         place=place,
         is_of_revoked_key="key_revoked" in row.flags,
+        is_signed=ACCEPTED not in row.flags or _is_signed(row, device),
     )
+
+
+def _is_signed(row: Any, device: Device) -> bool:
+    """Whether the phone's key signed a record; asked of what the office accepted: the rest was checked."""
+    key = PublicKey.from_spki(device.public_key, algorithm=device.algorithm)
+    message = pae(row.payload_type, row.payload)
+    try:
+        return any(key.has_signed(message, base64.b64decode(one["sig"])) for one in row.signatures)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _chain_gaps(devices: Mapping[UUID, Device], rows: Sequence[Any]) -> tuple[ChainGap, ...]:
