@@ -15,6 +15,7 @@ from werkzeug.exceptions import PreconditionFailed, UnsupportedMediaType
 from werkzeug.http import http_date
 
 from server.api.auth import current_actor, current_time, requires_submitter
+from server.api.incoming import body_of
 from server.api.problems import problem
 from server.api.transport import Blueprint
 from server.api.upload_headers import ALGORITHMS, checksum, number, wanted_upload
@@ -159,7 +160,7 @@ def _receive(grant: Grant, checked: receiving.Checksum | None) -> Grant:
     with _no_endless_wait():
         return receiving.receive(
             grant,
-            request.environ["wsgi.input"],
+            body_of(request.environ),
             announced=None if is_chunked else request.content_length or 0,
             checksum=checked,
             store=current_store(),

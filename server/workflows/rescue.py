@@ -172,7 +172,8 @@ def _append(part: FileStream, file: CarriedFile, *, owner: Actor, store: MediaSt
     _skip(part, passed)
     if passed < file.length or grant.length == grant.offset:
         rest = file.length - passed
-        grant = receiving.receive(grant, part, announced=rest, checksum=None, store=store, now=now)
+        body = receiving.InPieces(part)
+        grant = receiving.receive(grant, body, announced=rest, checksum=None, store=store, now=now)
     return "stored" if grant.is_complete else "begun"
 
 

@@ -34,7 +34,13 @@ class Checksum:
 
 
 class Body(Protocol):
-    """A request body: returns fewer bytes than asked for, or none, when the client stopped sending."""
+    """Bytes on their way: fills the room with what is here, with nothing when the client stopped sending."""
+
+    def readinto(self, room: memoryview, /) -> int: ...
+
+
+class Readable(Protocol):
+    """Where bytes can only be read: fewer come than were asked for, or none, when there are no more."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -60,11 +66,10 @@ def receive(
     intake = _Intake(grant, store, counts_at_end=checksum is not None, reached=grant.offset)
     hashed = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
     received = 0
-    for piece in _pieces(body, room if announced is None else announced):
+    for piece in intake.take(body, room if announced is None else announced):
         received += len(piece)
         if hashed is not None:
             hashed.update(piece)
-        intake.take(piece)
     if checksum is not None and hashed is not None:
         _verify_chunk(checksum, hashed.digest(), is_whole=announced in (None, received))
     intake.close()
@@ -74,9 +79,30 @@ def receive(
     return reached
 
 
+class InPieces:
+    """A body that can only be read, piece by piece.
+
+    A connection that is reset loses the piece being read, so pieces are small while bytes come slowly and
+    grow while they come fast: large reads are several times cheaper.
+    """
+
+    def __init__(self, body: Readable) -> None:
+        self._body = body
+        self._size = PIECE_BYTES
+
+    def readinto(self, room: memoryview, /) -> int:
+        """Read one piece into the room."""
+        began = time.monotonic()
+        piece = self._body.read(min(self._size, len(room)))
+        room[: len(piece)] = piece
+        is_fast = time.monotonic() - began < FAST_SECONDS
+        self._size = min(self._size * 2, LARGEST_PIECE_BYTES) if is_fast else PIECE_BYTES
+        return len(piece)
+
+
 @dataclass(slots=True)
 class _Intake:
-    """Gathers pieces into segments, makes each durable, then lets it count.
+    """Gathers bytes into segments, makes each durable, then lets it count.
 
     The segment that completes the file is left in `uncounted`: it counts only once the digest is right.
     """
@@ -86,16 +112,32 @@ class _Intake:
     counts_at_end: bool
     reached: int
     buffer: bytearray = field(default_factory=bytearray)
+    filled: int = 0
     uncounted: list[Segment] = field(default_factory=list)
     kept_at: float = field(default_factory=time.monotonic)
 
-    def take(self, piece: bytes) -> None:
-        """Take the next bytes. What came before is kept when it fills a segment, or has waited long."""
-        has_waited = time.monotonic() - self.kept_at > PATIENCE_SECONDS
-        if has_waited or len(self.buffer) + len(piece) > SEGMENT_BYTES:
-            self._keep()
-            self._count(is_last=False)
-        self.buffer += piece
+    def take(self, body: Body, limit: int) -> Iterator[memoryview]:
+        """Take what arrives, up to `limit` bytes, and show each piece; a connection that breaks just ends it.
+
+        What came before a piece is kept when it fills a segment, or has waited long.
+        """
+        self.buffer = bytearray(min(limit, SEGMENT_BYTES))
+        left, room = limit, memoryview(self.buffer)
+        while left > 0:
+            if self.filled == len(room):
+                self._keep_and_count()
+            try:
+                count = body.readinto(room[self.filled : self.filled + left])
+            except OSError:
+                return
+            if not count:
+                return
+            piece = room[self.filled : self.filled + count]
+            left -= count
+            self.filled += count
+            yield piece
+            if left > 0 and time.monotonic() - self.kept_at > PATIENCE_SECONDS:
+                self._keep_and_count()
 
     def close(self) -> None:
         self._keep()
@@ -103,20 +145,25 @@ class _Intake:
             self.counts_at_end = False
             self._count(is_last=True)
 
+    def _keep_and_count(self) -> None:
+        self._keep()
+        self._count(is_last=False)
+
     def _keep(self) -> None:
         self.kept_at = time.monotonic()
-        if not self.buffer:
+        if not self.filled:
             return
+        content = memoryview(self.buffer)[: self.filled]
         try:
             segment = self.store.append_segment(
-                str(self.grant.id), start=self.reached, content=self.buffer, fence=self.grant.fence
+                str(self.grant.id), start=self.reached, content=content, fence=self.grant.fence
             )
         except SegmentMissing as lost:
             give_up(self.grant)
             raise lost_here() from lost
         self.uncounted.append(segment)
-        self.reached += len(self.buffer)
-        self.buffer = bytearray()
+        self.reached += self.filled
+        self.filled = 0
 
     def _count(self, *, is_last: bool) -> None:
         if self.uncounted and not self.counts_at_end:
@@ -155,27 +202,6 @@ def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None
             }
             if not run(session, _ADVANCE, move):
                 raise taken_over()
-
-
-def _pieces(body: Body, limit: int) -> Iterator[bytes]:
-    """Yield what arrives, up to `limit` bytes; a connection that ends or breaks simply ends it.
-
-    A connection that is reset loses the piece being read, so pieces are small while bytes come slowly and
-    grow while they come fast: large reads are several times cheaper.
-    """
-    left, size = limit, PIECE_BYTES
-    while left > 0:
-        began = time.monotonic()
-        try:
-            piece = body.read(min(size, left))
-        except OSError:
-            return
-        if not piece:
-            return
-        left -= len(piece)
-        is_fast = time.monotonic() - began < FAST_SECONDS
-        size = min(size * 2, LARGEST_PIECE_BYTES) if is_fast else PIECE_BYTES
-        yield piece
 
 
 def _verify_chunk(checksum: Checksum, actual: bytes, *, is_whole: bool) -> None:
