@@ -3,8 +3,9 @@
 Landmarks after Wang, "An Industrial-Strength Audio Search Algorithm" (ISMIR 2003), with four peaks of the
 spectrogram to a landmark instead of two, so that a million recordings do not share them by chance. A key says
 at which frequencies the peaks lie and how far apart in time: nothing of loudness, and nothing of where in the
-recording. Which keys are kept depends on their own value alone, so the same ones are kept wherever the sound
-stands. Between two recordings of one sound, the keys they share lie the same number of frames apart.
+recording. Which keys are kept depends on their own value, so the same are kept wherever the sound stands;
+of a short recording more of them, so that enough survive a telephone's encoder. Between two recordings of one
+sound, the keys they share lie the same number of frames apart.
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ SLACK_FRAMES: Final = 4
 """Frames by which the distance of shared keys may vary: peaks are blurred, clocks of sound cards differ."""
 LEAST_SHARED: Final = 5
 LEAST_SECONDS: Final = 8.0
+SHORT_SECONDS: Final = 240
 
 _HOP: Final = 256
 _WINDOW: Final = 1024
@@ -37,8 +39,8 @@ _BELOW_LOUDEST: Final = 4.0
 _GAP, _SPAN = 2, 50
 _FOLLOWERS: Final = 11
 _FAR: Final = 1e9
-_KEPT_OF_256: Final = 2
-_RARE_OF_1024: Final = 1
+_KEPT_OF_256, _KEPT_OF_256_IF_SHORT = 2, 8
+_RARE_OF_1024, _RARE_OF_1024_IF_SHORT = 2, 8
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _HANN: Final = np.hanning(_WINDOW // 2).astype(np.float32)
 
@@ -55,8 +57,13 @@ class Landmarks:
 
     @property
     def rare(self) -> list[int]:
-        """The few keys that go into an index, folded to 31 bits: one in 1024 of all, by their own value."""
-        return np.unique(self.keys[self.keys & 0x3FF < _RARE_OF_1024] >> 32).tolist()
+        """The few keys that go into an index, folded to 31 bits: of a short recording four times as many.
+
+        By their own value again: the few of a long recording are among the many of a short one. In order, so
+        that whoever asks with the first ones only asks for the same ones.
+        """
+        share = _RARE_OF_1024_IF_SHORT if _is_short(self.frames) else _RARE_OF_1024
+        return np.unique(self.keys[self.keys & 0x3FF < share] >> 32).tolist()
 
     def to_bytes(self) -> bytes:
         """Pack all keys, then all frames, little-endian."""
@@ -210,15 +217,21 @@ def _join(times: NDArray[np.float32], pitches: NDArray[np.float32]) -> Landmarks
         (one, two): near[two] & (after[two] - after[one] >= _GAP)
         for one, two in combinations(range(_FOLLOWERS + 1), 2)
     }
+    share = _KEPT_OF_256_IF_SHORT if _is_short(times) else _KEPT_OF_256
     found: list[tuple[Keys, NDArray[np.intp]]] = []
     for one, two, three in combinations(range(1, _FOLLOWERS + 1), 3):
         fits = np.nonzero(apart[0, one] & apart[one, two] & apart[two, three])[0]
         keys = _mixed(codes[step][fits] for step in (0, one, two, three))
-        kept = keys & 0xFF < _KEPT_OF_256
+        kept = keys & 0xFF < share
         found.append((keys[kept], fits[kept]))
     keys, peaks = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(peaks, kind="stable")[:MOST_KEYS]
     return Landmarks(keys[order], np.rint(times[peaks[order]]).astype(np.int32))
+
+
+def _is_short(frames: NDArray[np.float32] | Frames) -> bool:
+    """Whether a recording with peaks at these frames, in order, is one of which more is kept."""
+    return not len(frames) or float(frames[-1]) * FRAME_SECONDS <= SHORT_SECONDS
 
 
 def _mixed(parts: Iterable[NDArray[np.uint64]]) -> Keys:

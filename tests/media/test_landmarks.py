@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from server.demo.scenes import Container, encode
-from server.media.landmarks import FRAME_SECONDS, Landmarker, Landmarks, align
+from server.media.landmarks import (
+    FRAME_SECONDS,
+    LEAST_SHARED,
+    SHORT_SECONDS,
+    Landmarker,
+    Landmarks,
+    align,
+)
+from server.workflows.reconciliation.heard_before import MOST_KEYS
 from tests.media.speech import Sound, resampled, talk
 
 SECONDS = 60
@@ -66,12 +74,39 @@ def test_the_index_knows_them_too() -> None:
         assert set(landmarks_of(change(talk(1, seconds=SECONDS))).rare) & set(original)
 
 
+@pytest.mark.parametrize("name", ["AAC", "an AMR telephone", "noise and Opus", "cut, softer and Opus"])
+def test_half_a_minute_is_enough_to_be_known_again_and_found(name: str) -> None:
+    sound = talk(1, seconds=30)
+    original, again = landmarks_of(sound), landmarks_of(CHANGES[name][1](sound))
+
+    found = align(again, original)
+
+    assert found is not None and found.shared >= 2 * LEAST_SHARED
+    assert found.seconds > 15
+    assert len(set(again.rare) & set(original.rare)) >= 2
+
+
+def test_a_minute_cut_out_of_a_long_recording_is_found_by_what_both_keep() -> None:
+    quiet, said = np.zeros(150 * 16_000, np.float32), talk(2, seconds=SECONDS)
+    whole = landmarks_of(np.concatenate([talk(1, seconds=SECONDS), quiet, said]))
+    part = landmarks_of(through(said[: 45 * 16_000], "webm"))
+
+    found = align(part, whole)
+
+    assert whole.frames[-1] * FRAME_SECONDS > SHORT_SECONDS
+    assert found is not None
+    assert (found.other_at - found.at) * FRAME_SECONDS == pytest.approx(SECONDS + 150, abs=0.2)
+    assert set(part.rare) & set(whole.rare)
+    assert len(part.rare) < MOST_KEYS
+
+
 def test_other_recordings_of_the_same_voice_do_not_match() -> None:
     recordings = [landmarks_of(talk(seed, seconds=SECONDS)) for seed in range(6)]
 
     pairs = [(one, other) for number, one in enumerate(recordings) for other in recordings[:number]]
 
     assert [align(one, other) for one, other in pairs] == [None] * 15
+    assert max(len(np.intersect1d(one.keys, other.keys)) for one, other in pairs) < LEAST_SHARED
 
 
 def test_a_quiet_staircase_has_no_landmarks_that_another_one_shares() -> None:
