@@ -46,13 +46,20 @@ def examine_image(path: Path) -> tuple[ImageFacts, bytes, bytes | None]:
             told: dict[str, object] = {**read_exif(exif), "editing": traces_of_editing(picture, exif)}
             shows_itself = picture.format in _SHOWN and turned == 1 and max(size) <= DISPLAY_EDGE
             edge = _WORK_EDGE if shows_itself else DISPLAY_EDGE
-            picture.draft("RGB", (edge, edge))
+            picture.draft("RGB", _enough(size, edge))
             picture.thumbnail((edge, edge), Image.Resampling.BILINEAR)
             upright = ImageOps.exif_transpose(picture).convert("RGB")
     display = None if shows_itself else _jpeg(upright, DISPLAY_EDGE)
     upright.thumbnail((_WORK_EDGE, _WORK_EDGE), Image.Resampling.BILINEAR)
     width, height = reversed(size) if turned in (5, 6, 7, 8) else size
     return _facts(upright, width, height, told), _jpeg(upright, THUMBNAIL_EDGE), display
+
+
+def _enough(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    """Return the least size to decode. JPEG halves for nothing, so a little less than the edge will do."""
+    width, height = size
+    longest = max(size)
+    return width * edge * 7 // (8 * longest), height * edge * 7 // (8 * longest)
 
 
 def _facts(upright: Image.Image, width: int, height: int, told: dict[str, object]) -> ImageFacts:

@@ -1,0 +1,147 @@
+"""How much does it cost to look into evidence, beside decoding it and nothing else?
+
+    python -m bench.inspection [--rounds 5] [--minutes 10]
+
+Photos of 12 megapixels as a phone writes them and Opus recordings of real speech, each read three ways, in
+turns: decoded alone, examined in this process, inspected as the worker does (in a child process, its start
+included). A visit is two photos and ten minutes of sound. Processor seconds, so that a busy machine changes
+little. Writes bench/results/inspection.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from server.demo.scenes import encode, make_photo
+from server.media.examine import examine
+from server.media.inspect import inspect
+from server.media.inspection import Inspection
+from tests.media.speech import resampled, talk
+
+RESULTS = Path(__file__).parent / "results" / "inspection.json"
+PHOTOS = 2
+SIZE = (4000, 3000)
+SOUND_RATE = 48_000
+AIM = 1.3
+
+
+def decode_photo(path: Path) -> None:
+    """Every pixel of it, once."""
+    with Image.open(path) as picture:
+        picture.load()
+
+
+def decode_sound(path: Path) -> None:
+    """Every sample of it, once."""
+    with av.open(str(path)) as container:
+        for _ in container.decode(audio=0):
+            pass
+
+
+def examined(path: Path, mime: str) -> Inspection:
+    """In this process."""
+    return _whole(examine(path, claimed_mime=mime))
+
+
+def inspected(path: Path, mime: str) -> Inspection:
+    """As the worker does."""
+    return _whole(inspect(path, claimed_mime=mime))
+
+
+def _whole(found: Inspection) -> Inspection:
+    """End the benchmark when something was not looked at."""
+    looked = found.image is not None or (found.sound is not None and found.landmarks)
+    if found.failed is not None or not looked:
+        raise SystemExit(f"the inspection did not see all: {found.failed}")
+    return found
+
+
+def processor_seconds(read: Callable[[], object]) -> float:
+    """What this process and its ended children spent on it."""
+    before = _spent()
+    read()
+    return _spent() - before
+
+
+def _spent() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def a_visit(folder: Path, *, minutes: int) -> tuple[list[Path], Path]:
+    """Two photos and a recording of one minute of speech after the other, each another's."""
+    photos = []
+    for seed in range(PHOTOS):
+        photos.append(folder / f"{seed}.jpg")
+        photos[-1].write_bytes(make_photo(seed=seed, size=SIZE))
+    sound = np.concatenate([talk(seed, seconds=60) for seed in range(minutes)])
+    recording = folder / "talk.webm"
+    recording.write_bytes(encode(resampled(sound, 16_000, SOUND_RATE), container="webm"))
+    return photos, recording
+
+
+def measure(photos: list[Path], recording: Path, *, rounds: int) -> dict[str, dict[str, float]]:
+    """Medians of processor seconds, of the photos and of the sound, for each way of reading."""
+    ways: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
+        "decoded alone": (decode_photo, decode_sound),
+        "examined": (lambda path: examined(path, "image/jpeg"), lambda path: examined(path, "audio/webm")),
+        "inspected": (lambda path: inspected(path, "image/jpeg"), lambda path: inspected(path, "audio/webm")),
+    }
+    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ways}
+    for number in range(rounds):
+        for name, (read_photo, read_sound) in ways.items():
+            found[name][0].append(processor_seconds(lambda read=read_photo: [read(one) for one in photos]))
+            found[name][1].append(processor_seconds(lambda read=read_sound: read(recording)))
+        told = ", ".join(f"{name} {sum(both[-1] for both in pair):.2f} s" for name, pair in found.items())
+        print(f"  round {number + 1} of {rounds}: {told}", file=sys.stderr, flush=True)
+    return {
+        name: {"photos_s": statistics.median(of_photos), "sound_s": statistics.median(of_sound)}
+        for name, (of_photos, of_sound) in found.items()
+    }
+
+
+def main() -> None:
+    """Measure, print, write the results."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--minutes", type=int, default=10)
+    chosen = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        photos, recording = a_visit(Path(name), minutes=chosen.minutes)
+        found = measure(photos, recording, rounds=chosen.rounds)
+    alone = sum(found["decoded alone"].values())
+    for told in found.values():
+        told["photos_per_cpu_s"] = PHOTOS / told["photos_s"]
+        told["minutes_per_cpu_s"] = chosen.minutes / told["sound_s"]
+        told["of_decoding"] = (told["photos_s"] + told["sound_s"]) / alone
+    print(f"{'':<16}{'photos/CPU s':>14}{'minutes/CPU s':>15}{'a visit / decoding it':>24}")
+    for name, told in found.items():
+        rates = f"{told['photos_per_cpu_s']:>14.1f}{told['minutes_per_cpu_s']:>15.1f}"
+        print(f"{name:<16}{rates}{told['of_decoding']:>24.2f}")
+    print(f"aim: under {AIM} of decoding")
+    RESULTS.parent.mkdir(exist_ok=True)
+    about = {
+        "measured_at": datetime.now(UTC).isoformat(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "rounds": chosen.rounds,
+        "minutes": chosen.minutes,
+    }
+    RESULTS.write_text(json.dumps({**about, **found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
