@@ -18,19 +18,23 @@ from server.workflows.uploads import receiving
 def body_of(environ: Mapping[str, Any]) -> receiving.Body:
     """Return the request's body by the shortest way that this server allows."""
     body = environ["wsgi.input"]
-    is_ours = (
+    return FromSocket(body) if _is_on_its_way(body) else receiving.InPieces(body)
+
+
+def _is_on_its_way(body: Any) -> bool:
+    """Whether gunicorn knows how long this body is and has handed nothing of it out yet."""
+    return (
         isinstance(body, Body)
         and isinstance(body.reader, LengthReader)
         and isinstance(body.reader.unreader, SocketUnreader)
         and not body.buf.getbuffer().nbytes
     )
-    return FromSocket(body) if is_ours else receiving.InPieces(body)
 
 
 class FromSocket:
     """A body of known length, received straight from the socket; gunicorn's own count goes along."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Any) -> None:
         self._body = body
         self._reader = body.reader
         self._unreader = body.reader.unreader
