@@ -11,6 +11,8 @@ BENCHES = (
     "push",
     "pull",
     "upload",
+    "inspection",
+    "near",
     "deadlines",
     "phones",
     "narratives",
