@@ -1,4 +1,4 @@
-"""A phone that uploads, and the real server process (gunicorn, as the Procfile starts it)."""
+"""Somebody who uploads, and the real server process (gunicorn, as the Procfile starts it)."""
 
 import os
 import socket
@@ -12,15 +12,15 @@ import pytest
 from flask import Flask
 
 from server.config import Config
-from tests.api.tus import Phone
+from tests.api.tus import Uploader
 from tests.builders import a_handset, a_visitor
 from tests.conftest import SECRETS
 
 
 @pytest.fixture
-def phone(app: Flask) -> Phone:
+def uploader(app: Flask) -> Uploader:
     """A qualified visitor's handset."""
-    return Phone(app, a_handset(a_visitor()))
+    return Uploader(app, a_handset(a_visitor()))
 
 
 @pytest.fixture(scope="session")

@@ -26,17 +26,17 @@ from server.models.prints import PicturePrint
 from server.workflows import evidence as workflow
 from server.workflows.inspection import inspecting, rendering
 from sync.protocol import uuid7
-from tests.api.tus import Phone
+from tests.api.tus import Uploader
 from tests.builders import Cast, now
 
 TAKEN = datetime(2026, 11, 24, 2, 3, 4, tzinfo=UTC)
 
 
-def a_stored(phone: Phone, content: bytes) -> UUID:
+def a_stored(uploader: Uploader, content: bytes) -> UUID:
     """Upload this content as evidence of its own and return its id."""
-    phone.evidence_id = uuid7()
-    assert phone.create(content, body=content).status_code == 201
-    return phone.evidence_id
+    uploader.evidence_id = uuid7()
+    assert uploader.create(content, body=content).status_code == 201
+    return uploader.evidence_id
 
 
 def inspected(evidence_id: UUID) -> Evidence:
@@ -71,8 +71,8 @@ def photo() -> bytes:
     return make_photo(seed=3, size=(640, 480), taken_at=TAKEN, position=(31.23, 121.47), accuracy_m=6)
 
 
-def test_a_photo_is_inspected_hashed_and_drawn_small(phone: Phone, photo: bytes) -> None:
-    found = inspected(a_stored(phone, photo))
+def test_a_photo_is_inspected_hashed_and_drawn_small(uploader: Uploader, photo: bytes) -> None:
+    found = inspected(a_stored(uploader, photo))
 
     assert found.inspection is not None
     assert found.inspection["image"]["taken_at"] == "2026-11-24T02:03:04+00:00"
@@ -82,8 +82,8 @@ def test_a_photo_is_inspected_hashed_and_drawn_small(phone: Phone, photo: bytes)
     assert found.thumbnail_key == f"thumbnails/{found.id}"
 
 
-def test_the_worker_inspects_and_clears_up_by_itself(app: Flask, phone: Phone, photo: bytes) -> None:
-    evidence_id = a_stored(phone, photo)
+def test_the_worker_inspects_and_clears_up_by_itself(app: Flask, uploader: Uploader, photo: bytes) -> None:
+    evidence_id = a_stored(uploader, photo)
 
     run_worker(app, until_idle=True)
 
@@ -94,8 +94,8 @@ def test_the_worker_inspects_and_clears_up_by_itself(app: Flask, phone: Phone, p
     assert not (app.extensions["media_store"].root / "uploads" / str(upload_id)).exists()
 
 
-def test_a_recording_is_measured_and_heard(phone: Phone) -> None:
-    found = inspected(a_stored(phone, make_recording(seconds=5, speech=True)))
+def test_a_recording_is_measured_and_heard(uploader: Uploader) -> None:
+    found = inspected(a_stored(uploader, make_recording(seconds=5, speech=True)))
 
     assert found.inspection is not None
     assert found.inspection["sound"]["duration_seconds"] == pytest.approx(5, abs=0.05)
@@ -106,9 +106,9 @@ def test_a_recording_is_measured_and_heard(phone: Phone) -> None:
 
 
 def test_a_broken_photo_is_kept_and_its_inspection_says_why(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes
 ) -> None:
-    found = inspected(a_stored(phone, photo[:2000]))
+    found = inspected(a_stored(uploader, photo[:2000]))
 
     assert found.inspection is not None
     assert "truncated" in found.inspection["failed"]
@@ -116,9 +116,9 @@ def test_a_broken_photo_is_kept_and_its_inspection_says_why(
 
 
 def test_a_recording_that_not_every_browser_plays_gets_a_copy_that_does(
-    app: Flask, cast: Cast, phone: Phone
+    app: Flask, cast: Cast, uploader: Uploader
 ) -> None:
-    evidence_id = a_stored(phone, make_recording(seconds=5, speech=True))
+    evidence_id = a_stored(uploader, make_recording(seconds=5, speech=True))
     run_worker(app, until_idle=True)
 
     looking = a_link(app, cast, evidence_id)
@@ -131,16 +131,18 @@ def test_a_recording_that_not_every_browser_plays_gets_a_copy_that_does(
     assert looking.at("content", Range="bytes=0-3").data == b"\x1a\x45\xdf\xa3"
 
 
-def test_what_every_browser_plays_gets_no_copy(app: Flask, cast: Cast, phone: Phone) -> None:
-    evidence_id = a_stored(phone, make_recording(seconds=2, speech=False, container="m4a"))
+def test_what_every_browser_plays_gets_no_copy(app: Flask, cast: Cast, uploader: Uploader) -> None:
+    evidence_id = a_stored(uploader, make_recording(seconds=2, speech=False, container="m4a"))
     run_worker(app, until_idle=True)
 
     assert a_link(app, cast, evidence_id).links["rendition"] is None
 
 
-def test_a_large_or_turned_photo_is_shown_small_and_upright(app: Flask, cast: Cast, phone: Phone) -> None:
-    turned = inspected(a_stored(phone, make_photo(seed=1, size=(800, 600), orientation=6))).id
-    large = inspected(a_stored(phone, make_photo(seed=1, size=(3000, 2000)))).id
+def test_a_large_or_turned_photo_is_shown_small_and_upright(
+    app: Flask, cast: Cast, uploader: Uploader
+) -> None:
+    turned = inspected(a_stored(uploader, make_photo(seed=1, size=(800, 600), orientation=6))).id
+    large = inspected(a_stored(uploader, make_photo(seed=1, size=(3000, 2000)))).id
 
     shown = [Image.open(BytesIO(a_link(app, cast, one).at("rendition").data)) for one in (turned, large)]
 
@@ -148,16 +150,16 @@ def test_a_large_or_turned_photo_is_shown_small_and_upright(app: Flask, cast: Ca
     assert not shown[0].getexif()
 
 
-def test_rendering_a_recording_that_cannot_be_played_changes_nothing(phone: Phone) -> None:
-    broken = inspected(a_stored(phone, make_recording(seconds=3, speech=False, container="m4a")[:9000]))
+def test_rendering_a_recording_that_cannot_be_played_changes_nothing(uploader: Uploader) -> None:
+    broken = inspected(a_stored(uploader, make_recording(seconds=3, speech=False, container="m4a")[:9000]))
 
     rendering.render_recording(now=now(), evidence_id=str(broken.id))
 
     assert row(broken.id).rendition_key is None
 
 
-def test_inspecting_twice_changes_nothing(phone: Phone, photo: bytes) -> None:
-    evidence_id = a_stored(phone, photo)
+def test_inspecting_twice_changes_nothing(uploader: Uploader, photo: bytes) -> None:
+    evidence_id = a_stored(uploader, photo)
 
     first = dict(inspected(evidence_id).inspection or {})
     again = inspected(evidence_id)
@@ -165,19 +167,19 @@ def test_inspecting_twice_changes_nothing(phone: Phone, photo: bytes) -> None:
     assert again.inspection == first
 
 
-def test_inspecting_what_is_not_there_does_nothing(app: Flask, phone: Phone) -> None:
-    phone.created(b"not sent yet")
+def test_inspecting_what_is_not_there_does_nothing(app: Flask, uploader: Uploader) -> None:
+    uploader.created(b"not sent yet")
 
-    inspecting.inspect_evidence(now=now(), evidence_id=str(phone.evidence_id))
+    inspecting.inspect_evidence(now=now(), evidence_id=str(uploader.evidence_id))
     inspecting.inspect_evidence(now=now(), evidence_id=str(uuid7()))
 
-    assert row(phone.evidence_id).inspected_at is None
+    assert row(uploader.evidence_id).inspected_at is None
 
 
 def test_a_store_that_is_away_makes_the_job_come_again(
-    app: Flask, phone: Phone, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evidence_id = a_stored(phone, photo)
+    evidence_id = a_stored(uploader, photo)
 
     def away(*_: object) -> None:
         raise StoreUnavailable("away")
@@ -189,9 +191,9 @@ def test_a_store_that_is_away_makes_the_job_come_again(
 
 @pytest.mark.parametrize(("matches", "state"), [(True, "verified"), (False, "mismatched")])
 def test_a_promise_that_comes_after_the_bytes_settles_them(
-    phone: Phone, photo: bytes, matches: bool, state: str
+    uploader: Uploader, photo: bytes, matches: bool, state: str
 ) -> None:
-    evidence_id = a_stored(phone, photo)
+    evidence_id = a_stored(uploader, photo)
     promised = hashlib.sha256(photo if matches else b"another").digest()
     with transaction() as session:
         session.execute(sa.update(Evidence).values(sha256=promised, promised_item=uuid7()))
@@ -201,39 +203,41 @@ def test_a_promise_that_comes_after_the_bytes_settles_them(
     assert row(evidence_id).state == state
 
 
-def test_bytes_that_a_late_promise_refutes_can_be_replaced(phone: Phone, photo: bytes) -> None:
-    evidence_id = a_stored(phone, b"the wrong file")
+def test_bytes_that_a_late_promise_refutes_can_be_replaced(uploader: Uploader, photo: bytes) -> None:
+    evidence_id = a_stored(uploader, b"the wrong file")
     with transaction() as session:
         session.execute(
             sa.update(Evidence).values(sha256=hashlib.sha256(photo).digest(), promised_item=uuid7())
         )
     inspecting.settle_evidence(now=now(), evidence_id=str(evidence_id))
 
-    assert phone.create(photo, body=photo).status_code == 201
+    assert uploader.create(photo, body=photo).status_code == 201
 
     assert row(evidence_id).state == "verified"
 
 
-def test_staged_bytes_are_cleared_once_the_upload_is_over_and_not_before(app: Flask, phone: Phone) -> None:
-    at = phone.created(b"x" * 1000)
-    phone.patch(at, 0, b"x" * 400)
+def test_staged_bytes_are_cleared_once_the_upload_is_over_and_not_before(
+    app: Flask, uploader: Uploader
+) -> None:
+    at = uploader.created(b"x" * 1000)
+    uploader.patch(at, 0, b"x" * 400)
     upload_id = at.rpartition("/")[2]
 
     workflow.discard_segments(now=now(), upload_id=upload_id)
-    phone.patch(at, 400, b"x" * 600)
+    uploader.patch(at, 400, b"x" * 600)
     workflow.discard_segments(now=now(), upload_id=upload_id)
     workflow.discard_segments(now=now(), upload_id=upload_id)
 
-    assert row(phone.evidence_id).storage_key is not None
+    assert row(uploader.evidence_id).storage_key is not None
     assert db.session.scalar(sa.select(sa.func.count()).select_from(UploadSegment)) == 0
     assert not (app.extensions["media_store"].root / "uploads" / upload_id).exists()
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.SUPERVISOR])
 def test_auditors_and_supervisors_see_the_original_bytes(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes, role: Role
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes, role: Role
 ) -> None:
-    evidence_id = inspected(a_stored(phone, photo)).id
+    evidence_id = inspected(a_stored(uploader, photo)).id
 
     answer = a_link(app, cast, evidence_id, role=role).at("content")
 
@@ -245,16 +249,16 @@ def test_auditors_and_supervisors_see_the_original_bytes(
 
 
 @pytest.mark.parametrize("role", [Role.DISPATCHER, Role.VISITOR, Role.ADMIN])
-def test_others_get_no_link(cast: Cast, phone: Phone, photo: bytes, role: Role) -> None:
-    evidence_id = a_stored(phone, photo)
+def test_others_get_no_link(cast: Cast, uploader: Uploader, photo: bytes, role: Role) -> None:
+    evidence_id = a_stored(uploader, photo)
 
     assert cast.person(role).get(f"/api/v1/evidence/{evidence_id}/link").status_code == 403
 
 
 def test_a_stranger_gets_neither_link_nor_bytes(
-    app: Flask, stranger: Any, phone: Phone, photo: bytes
+    app: Flask, stranger: Any, uploader: Uploader, photo: bytes
 ) -> None:
-    evidence_id = a_stored(phone, photo)
+    evidence_id = a_stored(uploader, photo)
 
     assert stranger.get(f"/api/v1/evidence/{evidence_id}/link").status_code == 401
     assert stranger.get(f"/api/v1/evidence/{evidence_id}/content").status_code == 422
@@ -274,27 +278,29 @@ RANGES = {
 
 
 @pytest.mark.parametrize("name", list(RANGES))
-def test_a_player_may_ask_for_a_range(app: Flask, cast: Cast, phone: Phone, photo: bytes, name: str) -> None:
+def test_a_player_may_ask_for_a_range(
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes, name: str
+) -> None:
     asked, status, part = RANGES[name]
 
-    answer = a_link(app, cast, a_stored(phone, photo)).at("content", Range=asked)
+    answer = a_link(app, cast, a_stored(uploader, photo)).at("content", Range=asked)
 
     assert (answer.status_code, answer.data) == (status, photo[part])
     assert answer.headers["Content-Length"] == str(len(answer.data))
     assert ("Content-Range" in answer.headers) == (status == 206)
 
 
-def test_a_range_after_the_end_is_416(app: Flask, cast: Cast, phone: Phone, photo: bytes) -> None:
-    answer = a_link(app, cast, a_stored(phone, photo)).at("content", Range=f"bytes={len(photo)}-")
+def test_a_range_after_the_end_is_416(app: Flask, cast: Cast, uploader: Uploader, photo: bytes) -> None:
+    answer = a_link(app, cast, a_stored(uploader, photo)).at("content", Range=f"bytes={len(photo)}-")
 
     assert (answer.status_code, answer.mimetype) == (416, "application/problem+json")
     assert answer.headers["Content-Range"] == f"bytes */{len(photo)}"
 
 
 def test_a_range_of_another_version_is_answered_with_the_whole(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes
 ) -> None:
-    looking = a_link(app, cast, a_stored(phone, photo))
+    looking = a_link(app, cast, a_stored(uploader, photo))
 
     other = looking.at("content", **{"Range": "bytes=0-9", "If-Range": '"another"'})
     same = looking.at("content", **{"Range": "bytes=0-9", "If-Range": other.headers["ETag"]})
@@ -303,10 +309,10 @@ def test_a_range_of_another_version_is_answered_with_the_whole(
 
 
 def test_the_thumbnail_and_the_waveform_are_behind_the_same_link(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes
 ) -> None:
-    picture = a_link(app, cast, inspected(a_stored(phone, photo)).id)
-    sound = a_link(app, cast, inspected(a_stored(phone, make_recording(seconds=3, speech=True))).id)
+    picture = a_link(app, cast, inspected(a_stored(uploader, photo)).id)
+    sound = a_link(app, cast, inspected(a_stored(uploader, make_recording(seconds=3, speech=True))).id)
 
     assert picture.at("thumbnail").data.startswith(b"\xff\xd8")
     assert picture.links["waveform"] is None
@@ -317,29 +323,29 @@ def test_the_thumbnail_and_the_waveform_are_behind_the_same_link(
 
 
 def test_asking_for_a_part_that_is_not_there_is_404(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes
 ) -> None:
-    looking = a_link(app, cast, a_stored(phone, photo))
+    looking = a_link(app, cast, a_stored(uploader, photo))
     looking.links["thumbnail"] = looking.links["content"].replace("/content", "/thumbnail")
 
     assert looking.at("thumbnail").status_code == 404
 
 
 def test_what_is_not_inspected_or_not_a_picture_is_handed_out_as_a_download(
-    app: Flask, cast: Cast, phone: Phone
+    app: Flask, cast: Cast, uploader: Uploader
 ) -> None:
     page = b"<script>alert(document.domain)</script>"
 
-    answer = a_link(app, cast, inspected(a_stored(phone, page)).id).at("content")
+    answer = a_link(app, cast, inspected(a_stored(uploader, page)).id).at("content")
 
     assert answer.mimetype == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
 def test_every_look_is_logged_with_who_what_and_when(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes
 ) -> None:
-    evidence_id = inspected(a_stored(phone, photo)).id
+    evidence_id = inspected(a_stored(uploader, photo)).id
     looking = a_link(app, cast, evidence_id)
 
     looking.at("content", Range="bytes=0-9")
@@ -355,9 +361,9 @@ def test_every_look_is_logged_with_who_what_and_when(
 
 
 def test_a_link_works_for_five_minutes_and_for_one_piece_of_evidence(
-    app: Flask, cast: Cast, phone: Phone, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    app: Flask, cast: Cast, uploader: Uploader, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, other = a_stored(phone, photo), a_stored(phone, b"another file")
+    first, other = a_stored(uploader, photo), a_stored(uploader, b"another file")
     looking = a_link(app, cast, first)
 
     elsewhere = looking.links["content"].replace(str(first), str(other))
@@ -370,19 +376,19 @@ def test_a_link_works_for_five_minutes_and_for_one_piece_of_evidence(
     assert (late.status_code, late.get_json()["type"]) == (403, "/problems/link-expired")
 
 
-def test_a_link_ends_when_its_holder_leaves(app: Flask, cast: Cast, phone: Phone, photo: bytes) -> None:
-    looking = a_link(app, cast, a_stored(phone, photo))
+def test_a_link_ends_when_its_holder_leaves(app: Flask, cast: Cast, uploader: Uploader, photo: bytes) -> None:
+    looking = a_link(app, cast, a_stored(uploader, photo))
     with transaction() as session:
         session.merge(cast.person(Role.AUDITOR).staff).left_at = now()
 
     assert looking.at("content").status_code == 403
 
 
-def test_unknown_evidence_and_evidence_without_bytes_are_404(cast: Cast, phone: Phone) -> None:
-    phone.created(b"not sent yet")
+def test_unknown_evidence_and_evidence_without_bytes_are_404(cast: Cast, uploader: Uploader) -> None:
+    uploader.created(b"not sent yet")
     auditor = cast.person(Role.AUDITOR)
 
     assert auditor.get(f"/api/v1/evidence/{uuid7()}/link").status_code == 404
     assert auditor.get("/api/v1/evidence/none/link").status_code == 404
-    expected = auditor.get(f"/api/v1/evidence/{phone.evidence_id}/link")
+    expected = auditor.get(f"/api/v1/evidence/{uploader.evidence_id}/link")
     assert (expected.status_code, expected.get_json()["state"]) == (404, "uploading")

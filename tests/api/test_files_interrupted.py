@@ -16,7 +16,7 @@ from tests.api.tus import (
     BYTES,
     CONTENT,
     CutBody,
-    Phone,
+    Uploader,
     checksum,
     jobs,
     problem_of,
@@ -24,74 +24,74 @@ from tests.api.tus import (
 )
 
 
-def test_a_lost_201_leads_to_the_same_upload(phone: Phone) -> None:
-    first, again = phone.created(CONTENT), phone.created(CONTENT)
+def test_a_lost_201_leads_to_the_same_upload(uploader: Uploader) -> None:
+    first, again = uploader.created(CONTENT), uploader.created(CONTENT)
 
     assert first == again
-    assert phone.created(CONTENT + b"other") != first
+    assert uploader.created(CONTENT + b"other") != first
 
 
-def test_a_lost_final_204_is_seen_by_head_and_an_empty_patch_is_welcome(phone: Phone) -> None:
-    at = phone.created(CONTENT)
-    phone.patch(at, 0, CONTENT)
+def test_a_lost_final_204_is_seen_by_head_and_an_empty_patch_is_welcome(uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
+    uploader.patch(at, 0, CONTENT)
 
-    assert phone.offset(at) == len(CONTENT)
-    assert phone.patch(at, len(CONTENT), b"").status_code == 204
-    assert phone.patch(at, 0, CONTENT).status_code == 409
-    assert phone.created(CONTENT) == at
+    assert uploader.offset(at) == len(CONTENT)
+    assert uploader.patch(at, len(CONTENT), b"").status_code == 204
+    assert uploader.patch(at, 0, CONTENT).status_code == 409
+    assert uploader.created(CONTENT) == at
     assert jobs("inspect_evidence") == 1
 
 
-def test_a_chunk_cut_short_counts_without_a_checksum_and_not_with_one(phone: Phone) -> None:
-    at = phone.created(CONTENT)
+def test_a_chunk_cut_short_counts_without_a_checksum_and_not_with_one(uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
 
-    phone.patch(at, 0, CutBody(CONTENT, after=300, reset=False))
-    assert phone.offset(at) == 300
+    uploader.patch(at, 0, CutBody(CONTENT, after=300, reset=False))
+    assert uploader.offset(at) == 300
 
     rest = CONTENT[300:]
-    phone.patch(at, 300, CutBody(rest, after=300, reset=True), Upload_Checksum=checksum(rest))
-    assert phone.offset(at) == 300
+    uploader.patch(at, 300, CutBody(rest, after=300, reset=True), Upload_Checksum=checksum(rest))
+    assert uploader.offset(at) == 300
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 def test_cut_at_every_byte_every_received_byte_is_kept(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch, reset: bool
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch, reset: bool
 ) -> None:
     monkeypatch.setattr(receiving, "SEGMENT_BYTES", 8)
     monkeypatch.setattr(receiving, "PIECE_BYTES", 3)
     content = CONTENT[:40]
     for after in range(len(content) + 1):
-        phone.evidence_id = uuid7()
-        at = phone.created(content)
+        uploader.evidence_id = uuid7()
+        at = uploader.created(content)
 
-        phone.patch(at, 0, CutBody(content, after=after, reset=reset))
+        uploader.patch(at, 0, CutBody(content, after=after, reset=reset))
 
-        assert phone.offset(at) == after
-        phone.patch(at, after, content[after:])
-        assert stored(app, phone) == content
+        assert uploader.offset(at) == after
+        uploader.patch(at, after, content[after:])
+        assert stored(app, uploader) == content
 
 
 @given(cuts=st.lists(st.tuples(st.integers(0, 200), st.booleans(), st.booleans()), max_size=6))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_breaks_the_file_arrives_whole(
-    app: Flask, phone: Phone, cuts: list[tuple[int, bool, bool]]
+    app: Flask, uploader: Uploader, cuts: list[tuple[int, bool, bool]]
 ) -> None:
-    phone.evidence_id = uuid7()
+    uploader.evidence_id = uuid7()
     content = CONTENT[:600]
-    at = phone.created(content)
+    at = uploader.created(content)
     for after, reset, is_checked in cuts:
-        offset = phone.offset(at)
+        offset = uploader.offset(at)
         rest = content[offset:]
         headers = {"Upload_Checksum": checksum(rest)} if is_checked else {}
-        phone.patch(at, offset, CutBody(rest, after=after, reset=reset), **headers)
+        uploader.patch(at, offset, CutBody(rest, after=after, reset=reset), **headers)
 
-    phone.patch(at, phone.offset(at), content[phone.offset(at) :])
+    uploader.patch(at, uploader.offset(at), content[uploader.offset(at) :])
 
-    assert stored(app, phone) == content
+    assert stored(app, uploader) == content
 
 
-def test_an_older_request_can_write_no_more_once_somebody_asked_head(app: Flask, phone: Phone) -> None:
-    at = phone.created(CONTENT)
+def test_an_older_request_can_write_no_more_once_somebody_asked_head(app: Flask, uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
 
     class Overtaken(CutBody):
         """The phone asks HEAD on a new connection while its old PATCH is still alive."""
@@ -99,45 +99,45 @@ def test_an_older_request_can_write_no_more_once_somebody_asked_head(app: Flask,
         def read(self, size: int = -1) -> bytes:
             piece = super().read(min(size, 200))
             if len(self._left) < 600:
-                assert phone.offset(at) == 0
+                assert uploader.offset(at) == 0
             return piece
 
-    answer = phone.patch(at, 0, Overtaken(CONTENT, after=len(CONTENT), reset=False))
+    answer = uploader.patch(at, 0, Overtaken(CONTENT, after=len(CONTENT), reset=False))
 
     assert (answer.status_code, problem_of(answer)) == (409, "taken-over")
-    assert phone.offset(at) == 0
-    assert phone.patch(at, 0, CONTENT).status_code == 204
+    assert uploader.offset(at) == 0
+    assert uploader.patch(at, 0, CONTENT).status_code == 204
 
 
 def test_of_two_patches_at_one_offset_the_newer_one_wins(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiving, "SEGMENT_BYTES", 100)
     monkeypatch.setattr(receiving, "PIECE_BYTES", 50)
-    at = phone.created(CONTENT)
+    at = uploader.created(CONTENT)
     answers = []
 
     class Rival(CutBody):
         def read(self, size: int = -1) -> bytes:
             if len(self._left) <= 900 and not answers:
-                reached = phone.offset(at)
-                answers.append(phone.patch(at, reached, CONTENT[reached : reached + 300]))
+                reached = uploader.offset(at)
+                answers.append(uploader.patch(at, reached, CONTENT[reached : reached + 300]))
             return super().read(size)
 
-    older = phone.patch(at, 0, Rival(CONTENT, after=len(CONTENT), reset=False))
+    older = uploader.patch(at, 0, Rival(CONTENT, after=len(CONTENT), reset=False))
 
     assert [answer.status_code for answer in answers] in ([204], [409])
     assert older.status_code == 409
-    offset = phone.offset(at)
-    phone.patch(at, offset, CONTENT[offset:])
-    assert stored(app, phone) == CONTENT
+    offset = uploader.offset(at)
+    uploader.patch(at, offset, CONTENT[offset:])
+    assert stored(app, uploader) == CONTENT
 
 
 def test_a_crash_between_the_final_put_and_the_commit_loses_nothing(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = phone.created(CONTENT)
-    phone.patch(at, 0, CONTENT[:600])
+    at = uploader.created(CONTENT)
+    uploader.patch(at, 0, CONTENT[:600])
 
     class PowerCut(Exception):
         """The process ends here."""
@@ -147,47 +147,49 @@ def test_a_crash_between_the_final_put_and_the_commit_loses_nothing(
 
     with monkeypatch.context() as broken:
         broken.setattr(finishing, "_record", crash)
-        assert phone.patch(at, 600, CONTENT[600:]).status_code == 500
+        assert uploader.patch(at, 600, CONTENT[600:]).status_code == 500
 
-    assert phone.offset(at) == 600
-    assert phone.patch(at, 600, CONTENT[600:]).status_code == 204
-    assert stored(app, phone) == CONTENT
+    assert uploader.offset(at) == 600
+    assert uploader.patch(at, 600, CONTENT[600:]).status_code == 204
+    assert stored(app, uploader) == CONTENT
 
 
-def test_an_upload_whose_staged_bytes_are_lost_is_gone_and_can_be_made_anew(app: Flask, phone: Phone) -> None:
-    at = phone.created(CONTENT)
-    phone.patch(at, 0, CONTENT[:600])
+def test_an_upload_whose_staged_bytes_are_lost_is_gone_and_can_be_made_anew(
+    app: Flask, uploader: Uploader
+) -> None:
+    at = uploader.created(CONTENT)
+    uploader.patch(at, 0, CONTENT[:600])
     app.extensions["media_store"].discard(at.rpartition("/")[2], [])
 
-    assert phone.patch(at, 600, CONTENT[600:]).status_code == 410
-    assert phone.head(at).status_code == 410
-    again = phone.created(CONTENT)
-    phone.patch(again, phone.offset(again), CONTENT)
+    assert uploader.patch(at, 600, CONTENT[600:]).status_code == 410
+    assert uploader.head(at).status_code == 410
+    again = uploader.created(CONTENT)
+    uploader.patch(again, uploader.offset(again), CONTENT)
 
-    assert stored(app, phone) == CONTENT
+    assert stored(app, uploader) == CONTENT
 
 
 def test_a_full_disk_is_503_and_what_came_before_stays(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = phone.created(CONTENT)
-    phone.patch(at, 0, CONTENT[:600])
+    at = uploader.created(CONTENT)
+    uploader.patch(at, 0, CONTENT[:600])
 
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
         broken.setattr("server.media.disk.os.pwrite", full)
-        answer = phone.patch(at, 600, CONTENT[600:])
+        answer = uploader.patch(at, 600, CONTENT[600:])
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert phone.offset(at) == 600
+    assert uploader.offset(at) == 600
 
 
 def test_no_database_connection_is_held_while_bytes_arrive_or_the_store_works(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = phone.created(CONTENT)
+    at = uploader.created(CONTENT)
     held: list[int] = []
 
     def watch() -> None:
@@ -202,14 +204,14 @@ def test_no_database_connection_is_held_while_bytes_arrive_or_the_store_works(
     assemble = store.assemble
     monkeypatch.setattr(store, "assemble", lambda *args, **options: (watch(), assemble(*args, **options))[1])
 
-    phone.patch(at, 0, Watched(CONTENT, after=len(CONTENT), reset=False))
+    uploader.patch(at, 0, Watched(CONTENT, after=len(CONTENT), reset=False))
 
     assert len(held) > 1
     assert set(held) == {0}
-    assert stored(app, phone) == CONTENT
+    assert stored(app, uploader) == CONTENT
 
 
-def test_memory_stays_flat_whatever_the_size(phone: Phone) -> None:
+def test_memory_stays_flat_whatever_the_size(uploader: Uploader) -> None:
     size = 48 * 1024 * 1024
 
     class Endless(CutBody):
@@ -226,9 +228,9 @@ def test_memory_stays_flat_whatever_the_size(phone: Phone) -> None:
             return bytes(size)
 
     digest = hashlib.sha256(bytes(size)).hexdigest()
-    at = phone.created(b"", sha256=digest, Upload_Length=str(size))
+    at = uploader.created(b"", sha256=digest, Upload_Length=str(size))
     tracemalloc.start()
-    answer = phone.patch(at, 0, Endless())
+    answer = uploader.patch(at, 0, Endless())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -238,21 +240,21 @@ def test_memory_stays_flat_whatever_the_size(phone: Phone) -> None:
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 423), ("PATCH", 503)])
 def test_while_the_database_is_away_no_client_gives_its_upload_up(
-    phone: Phone, monkeypatch: pytest.MonkeyPatch, method: str, status: int
+    uploader: Uploader, monkeypatch: pytest.MonkeyPatch, method: str, status: int
 ) -> None:
-    at = phone.created(CONTENT)
+    at = uploader.created(CONTENT)
 
     def away(*_: object, **__: object) -> None:
         raise OperationalError("UPDATE uploads", {}, Exception("server closed the connection"))
 
     monkeypatch.setattr(creating, "resume", away)
-    answer = phone.call(method, at, headers={"Upload-Offset": "0", "Content-Type": BYTES}, data=b"x")
+    answer = uploader.call(method, at, headers={"Upload-Offset": "0", "Content-Type": BYTES}, data=b"x")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (status, "5")
 
 
-def test_a_silent_phone_gives_its_thread_back_and_keeps_its_bytes(phone: Phone) -> None:
-    at = phone.created(CONTENT)
+def test_a_silent_phone_gives_its_thread_back_and_keeps_its_bytes(uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
 
     class Connection:
         """The socket that gunicorn hands out beside the body."""
@@ -277,6 +279,6 @@ def test_a_silent_phone_gives_its_thread_back_and_keeps_its_bytes(phone: Phone) 
     body = Silent(CONTENT, after=300, reset=False)
     environ = {"wsgi.input": body, "CONTENT_LENGTH": str(len(CONTENT)), "gunicorn.socket": connection}
     headers = {"Upload-Offset": "0", "Content-Type": BYTES}
-    phone.call("PATCH", at, headers=headers, environ_overrides=environ)
+    uploader.call("PATCH", at, headers=headers, environ_overrides=environ)
 
-    assert (phone.offset(at), connection.timeout) == (300, None)
+    assert (uploader.offset(at), connection.timeout) == (300, None)

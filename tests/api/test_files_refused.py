@@ -9,7 +9,7 @@ from server.authority import Role
 from server.database import transaction
 from server.workflows.uploads import grant
 from sync.protocol import uuid7
-from tests.api.tus import BYTES, CONTENT, FILES, Phone, metadata
+from tests.api.tus import BYTES, CONTENT, FILES, Uploader, metadata
 from tests.builders import a_handset, a_visitor
 
 WRONG = {
@@ -28,25 +28,25 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", list(WRONG))
-def test_a_wrong_header_is_refused_and_nothing_is_written(phone: Phone, name: str) -> None:
+def test_a_wrong_header_is_refused_and_nothing_is_written(uploader: Uploader, name: str) -> None:
     status, headers = WRONG[name]
-    at = phone.created(CONTENT)
+    at = uploader.created(CONTENT)
 
-    answer = phone.call(
+    answer = uploader.call(
         "PATCH", at, headers={"Upload-Offset": "0", "Content-Type": BYTES, **headers}, data=CONTENT
     )
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert answer.headers["Tus-Resumable"] == "1.0.0"
     assert answer.headers.get("Tus-Version") == ("1.0.0" if status == 412 else None)
-    assert phone.offset(at) == 0
+    assert uploader.offset(at) == 0
 
 
-def test_more_bytes_than_the_length_are_refused_unread(phone: Phone) -> None:
-    at = phone.created(CONTENT)
+def test_more_bytes_than_the_length_are_refused_unread(uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
 
-    assert phone.patch(at, 0, CONTENT + b"!").status_code == 413
-    assert phone.offset(at) == 0
+    assert uploader.patch(at, 0, CONTENT + b"!").status_code == 413
+    assert uploader.offset(at) == 0
 
 
 UNWELCOME = {
@@ -66,19 +66,19 @@ UNWELCOME = {
 
 
 @pytest.mark.parametrize("name", list(UNWELCOME))
-def test_a_wrong_creation_is_refused_with_a_problem(phone: Phone, name: str) -> None:
+def test_a_wrong_creation_is_refused_with_a_problem(uploader: Uploader, name: str) -> None:
     status, headers = UNWELCOME[name]
     right = {"Upload-Length": "10", "Upload-Metadata": metadata(evidence_id=str(uuid7()))}
 
-    answer = phone.call("POST", FILES, headers=right | headers)
+    answer = uploader.call("POST", FILES, headers=right | headers)
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
 
 
-def test_all_faults_of_the_metadata_are_listed(phone: Phone) -> None:
+def test_all_faults_of_the_metadata_are_listed(uploader: Uploader) -> None:
     headers = {"Upload-Length": "1", "Upload-Metadata": metadata(evidence_id="x", sha256="y")}
 
-    answer = phone.call("POST", FILES, headers=headers)
+    answer = uploader.call("POST", FILES, headers=headers)
 
     assert [fault["pointer"] for fault in answer.get_json()["errors"]] == ["/evidence_id", "/sha256"]
 
@@ -90,33 +90,33 @@ def test_a_stranger_and_an_office_worker_cannot_upload(app: Flask, cast, strange
     assert cast.person(Role.DISPATCHER).post(FILES, headers=headers).status_code == 403
 
 
-def test_another_visitor_s_upload_and_evidence_are_out_of_reach(app: Flask, phone: Phone) -> None:
-    at = phone.created(CONTENT)
-    other = Phone(app, a_handset(a_visitor()), evidence_id=phone.evidence_id)
+def test_another_visitor_s_upload_and_evidence_are_out_of_reach(app: Flask, uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
+    other = Uploader(app, a_handset(a_visitor()), evidence_id=uploader.evidence_id)
 
     assert other.head(at).status_code == 404
     assert other.patch(at, 0, CONTENT).status_code == 404
     assert other.call("DELETE", at).status_code == 404
     assert other.create(CONTENT).status_code == 403
-    assert phone.offset(at) == 0
+    assert uploader.offset(at) == 0
 
 
 def test_a_visitor_s_new_phone_may_send_what_the_old_one_promised(app: Flask) -> None:
     visitor = a_visitor()
-    old = Phone(app, a_handset(visitor))
+    old = Uploader(app, a_handset(visitor))
     old.created(CONTENT)
-    new = Phone(app, a_handset(visitor), evidence_id=old.evidence_id)
+    new = Uploader(app, a_handset(visitor), evidence_id=old.evidence_id)
 
     assert new.create(CONTENT, body=CONTENT).status_code == 201
 
 
-def test_a_revoked_phone_may_still_hand_in_what_it_holds(app: Flask, phone: Phone) -> None:
+def test_a_revoked_phone_may_still_hand_in_what_it_holds(app: Flask, uploader: Uploader) -> None:
     with transaction() as session:
-        session.merge(phone.handset.device).revoked_at = phone.handset.device.enrolled_at
+        session.merge(uploader.handset.device).revoked_at = uploader.handset.device.enrolled_at
 
-    assert phone.create(CONTENT, body=CONTENT).status_code == 201
+    assert uploader.create(CONTENT, body=CONTENT).status_code == 201
 
 
 @pytest.mark.parametrize("upload_id", [str(UUID(int=7)), "not-a-uuid"])
-def test_an_unknown_upload_is_404(phone: Phone, upload_id: str) -> None:
-    assert phone.head(f"{FILES}/{upload_id}").status_code == 404
+def test_an_unknown_upload_is_404(uploader: Uploader, upload_id: str) -> None:
+    assert uploader.head(f"{FILES}/{upload_id}").status_code == 404

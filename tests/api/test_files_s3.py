@@ -11,7 +11,7 @@ from server.media.store import MediaStore
 from server.models.evidence import Evidence
 from server.workflows import evidence
 from server.workflows.uploads import finishing
-from tests.api.tus import Phone
+from tests.api.tus import Uploader
 from tests.builders import a_handset, a_visitor, now
 from tests.object_stores import BUCKET, moto_s3, rclone_s3
 
@@ -28,14 +28,14 @@ def bucket(request: pytest.FixtureRequest, app: Flask, monkeypatch: pytest.Monke
 
 
 def test_three_megabytes_in_two_parts_become_one_object(app: Flask, bucket: MediaStore) -> None:
-    phone = Phone(app, a_handset(a_visitor()))
-    at = phone.created(CONTENT)
+    uploader = Uploader(app, a_handset(a_visitor()))
+    at = uploader.created(CONTENT)
 
-    phone.patch(at, 0, CONTENT[:1_500_000])
-    phone.patch(at, 1_500_000, CONTENT[1_500_000:])
+    uploader.patch(at, 0, CONTENT[:1_500_000])
+    uploader.patch(at, 1_500_000, CONTENT[1_500_000:])
     evidence.discard_segments(now=now(), upload_id=at.rpartition("/")[2])
 
-    key = db.session.get_one(Evidence, phone.evidence_id, populate_existing=True).storage_key
+    key = db.session.get_one(Evidence, uploader.evidence_id, populate_existing=True).storage_key
     assert key is not None
     assert b"".join(bucket.read(key)) == CONTENT
 
@@ -43,8 +43,8 @@ def test_three_megabytes_in_two_parts_become_one_object(app: Flask, bucket: Medi
 def test_a_crash_between_the_final_put_and_the_commit_costs_one_segment(
     app: Flask, bucket: MediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phone = Phone(app, a_handset(a_visitor()))
-    at = phone.created(CONTENT)
+    uploader = Uploader(app, a_handset(a_visitor()))
+    at = uploader.created(CONTENT)
 
     class PowerCut(Exception):
         """The process ends here."""
@@ -54,9 +54,9 @@ def test_a_crash_between_the_final_put_and_the_commit_costs_one_segment(
 
     with monkeypatch.context() as broken:
         broken.setattr(finishing, "_record", crash)
-        assert phone.patch(at, 0, CONTENT).status_code == 500
+        assert uploader.patch(at, 0, CONTENT).status_code == 500
 
-    offset = phone.offset(at)
+    offset = uploader.offset(at)
     assert len(CONTENT) - 1024 * 1024 <= offset < len(CONTENT)
-    assert phone.patch(at, offset, CONTENT[offset:]).status_code == 204
-    assert phone.offset(at) == len(CONTENT)
+    assert uploader.patch(at, offset, CONTENT[offset:]).status_code == 204
+    assert uploader.offset(at) == len(CONTENT)

@@ -20,7 +20,7 @@ from server.models.evidence import Evidence
 from server.models.transcripts import Transcript, TranscriptSegment
 from server.workflows.inspection import transcribing
 from tests.api.test_evidence import a_stored, inspected
-from tests.api.tus import Phone
+from tests.api.tus import Uploader
 from tests.builders import now
 from tests.media.speech import resampled, speak
 from tests.media.sphinx import SphinxTranscriber
@@ -50,10 +50,10 @@ class Broken:
 
 
 def test_an_uploaded_recording_is_heard_by_itself_and_its_words_are_kept_encrypted(
-    app: Flask, phone: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.extensions, "transcriber", SphinxTranscriber(tmp_path, words=SAID))
-    evidence_id = a_stored(phone, speech())
+    evidence_id = a_stored(uploader, speech())
 
     run_worker(app, until_idle=True)
 
@@ -68,9 +68,9 @@ def test_an_uploaded_recording_is_heard_by_itself_and_its_words_are_kept_encrypt
 
 
 def test_without_an_engine_nothing_waits_and_one_that_comes_later_catches_up(
-    app: Flask, phone: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evidence_id = a_stored(phone, speech())
+    evidence_id = a_stored(uploader, speech())
     run_worker(app, until_idle=True)
     transcribing.transcribe_missing(now=now())
     transcribing.transcribe_evidence(now=now(), evidence_id=str(evidence_id))
@@ -86,10 +86,10 @@ def test_without_an_engine_nothing_waits_and_one_that_comes_later_catches_up(
 
 
 def test_a_recording_in_which_nobody_speaks_has_an_empty_transcript(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.extensions, "transcriber", Broken(AssertionError("nobody need be asked")))
-    evidence_id = inspected(a_stored(phone, make_recording(seconds=3, speech=False))).id
+    evidence_id = inspected(a_stored(uploader, make_recording(seconds=3, speech=False))).id
 
     transcribing.transcribe_evidence(now=now(), evidence_id=str(evidence_id))
 
@@ -99,9 +99,9 @@ def test_a_recording_in_which_nobody_speaks_has_an_empty_transcript(
 
 
 def test_an_engine_that_is_away_makes_the_job_come_again_and_one_that_refuses_is_recorded(
-    app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evidence_id = inspected(a_stored(phone, make_recording(seconds=5, speech=True))).id
+    evidence_id = inspected(a_stored(uploader, make_recording(seconds=5, speech=True))).id
 
     monkeypatch.setitem(app.extensions, "transcriber", Broken(TranscriberUnavailable("away")))
     with pytest.raises(TranscriberUnavailable):

@@ -31,7 +31,7 @@ def checksum(content: bytes, algorithm: str = "sha1") -> str:
 
 
 @dataclass
-class Phone:
+class Uploader:
     """A handset that uploads through the test client."""
 
     app: Flask
@@ -103,13 +103,13 @@ class CutBody:
         self._left = b""
 
 
-def evidence_of(phone: Phone) -> Evidence:
+def evidence_of(uploader: Uploader) -> Evidence:
     db.session.rollback()
-    return db.session.get_one(Evidence, phone.evidence_id, populate_existing=True)
+    return db.session.get_one(Evidence, uploader.evidence_id, populate_existing=True)
 
 
-def stored(app: Flask, phone: Phone) -> bytes:
-    key = evidence_of(phone).storage_key
+def stored(app: Flask, uploader: Uploader) -> bytes:
+    key = evidence_of(uploader).storage_key
     assert key is not None
     return b"".join(app.extensions["media_store"].read(key))
 
@@ -125,13 +125,13 @@ def problem_of(answer: TestResponse) -> str:
     return answer.get_json()["type"].removeprefix("/problems/")
 
 
-def promise(phone: Phone, sha256: bytes) -> None:
+def promise(uploader: Uploader, sha256: bytes) -> None:
     """Write the row that the promise item of this evidence makes."""
     with transaction() as session:
         session.merge(
             Evidence(
-                id=phone.evidence_id,
-                device_id=phone.handset.device.id,
+                id=uploader.evidence_id,
+                device_id=uploader.handset.device.id,
                 promised_item=uuid7(),
                 kind="photo",
                 sha256=sha256,

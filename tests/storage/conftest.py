@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from server.media.opening import open_store
-from tests.api.tus import Phone
+from tests.api.tus import Uploader
 from tests.builders import a_handset, a_visitor
 from tests.object_stores import BUCKET, moto_s3, rclone_s3
 from tests.storage.shelf import Shelf
@@ -30,9 +30,9 @@ def shelf(
 
 
 @pytest.fixture
-def phone(app: Flask) -> Phone:
+def uploader(app: Flask) -> Uploader:
     """A qualified visitor's handset."""
-    return Phone(app, a_handset(a_visitor()))
+    return Uploader(app, a_handset(a_visitor()))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from server.models.storage import DoomedObject, KeptObject
 from server.workflows.storage.collecting import collect, collect_folder, tidy_store
 from server.workflows.uploads.creating import expire_uploads
 from sync.protocol import uuid7
-from tests.api.tus import CONTENT, Phone, evidence_of, jobs
+from tests.api.tus import CONTENT, Uploader, evidence_of, jobs
 from tests.builders import a_handset, a_visitor, now
 from tests.storage.shelf import Shelf, has, later, lay, some_bytes
 
@@ -84,7 +84,7 @@ def test_what_is_not_ours_is_left_alone(disk: Shelf) -> None:
 
 
 def test_segments_of_an_expired_upload_go_and_those_of_a_running_one_stay(shelf: Shelf) -> None:
-    expired, running = (Phone(shelf.app, a_handset(a_visitor())) for _ in range(2))
+    expired, running = (Uploader(shelf.app, a_handset(a_visitor())) for _ in range(2))
     expired.patch(expired.created(CONTENT), 0, CONTENT[:100])
     at = running.created(CONTENT)
     running.patch(at, 0, CONTENT[:100])
@@ -101,9 +101,9 @@ def test_segments_of_an_expired_upload_go_and_those_of_a_running_one_stay(shelf:
     assert shelf.has(evidence_of(running).storage_key or "")
 
 
-def test_segments_that_came_after_their_upload_had_ended_go_too(shelf: Shelf, phone: Phone) -> None:
-    at = phone.created(CONTENT)
-    phone.patch(at, 0, CONTENT)
+def test_segments_that_came_after_their_upload_had_ended_go_too(shelf: Shelf, uploader: Uploader) -> None:
+    at = uploader.created(CONTENT)
+    uploader.patch(at, 0, CONTENT)
     run_worker(shelf.app, until_idle=True)
     shelf.store.append_segment(at[-36:], start=0, content=b"late", fence=99)
     shelf.store.append_segment(str(uuid7()), start=0, content=b"of no upload at all", fence=1)
@@ -112,17 +112,17 @@ def test_segments_that_came_after_their_upload_had_ended_go_too(shelf: Shelf, ph
     collect_all()
 
     assert not staged(shelf.store)
-    assert shelf.has(evidence_of(phone).storage_key or "")
+    assert shelf.has(evidence_of(uploader).storage_key or "")
 
 
 def test_creating_an_expired_upload_anew_has_the_old_bytes_cleared_away(app: Flask) -> None:
-    phone = Phone(app, a_handset(a_visitor()))
-    first = phone.created(CONTENT)
-    phone.patch(first, 0, CONTENT[:100])
+    uploader = Uploader(app, a_handset(a_visitor()))
+    first = uploader.created(CONTENT)
+    uploader.patch(first, 0, CONTENT[:100])
     with transaction() as session:
         session.execute(sa.update(Upload).values(expires_at=now() - timedelta(seconds=1)))
 
-    second = phone.created(CONTENT)
+    second = uploader.created(CONTENT)
 
     assert second != first
     assert jobs("discard_segments") == 1
@@ -152,10 +152,10 @@ class Collector:
 
 
 @pytest.fixture
-def sender(shelf: Shelf) -> Phone:
+def sender(shelf: Shelf) -> Uploader:
     """A phone about to finish an upload whose bytes lie in the store already, as an orphan."""
     shelf.lay(CONTENT)
-    return Phone(shelf.app, a_handset(a_visitor()))
+    return Uploader(shelf.app, a_handset(a_visitor()))
 
 
 def after_assembling(shelf: Shelf, happens: Callable[[], None]) -> None:
@@ -171,7 +171,7 @@ def after_assembling(shelf: Shelf, happens: Callable[[], None]) -> None:
     shelf.store.assemble = watched
 
 
-def test_an_orphan_collected_between_put_and_commit_is_put_again(shelf: Shelf, sender: Phone) -> None:
+def test_an_orphan_collected_between_put_and_commit_is_put_again(shelf: Shelf, sender: Uploader) -> None:
     at = sender.created(CONTENT)
     after_assembling(shelf, Collector(shelf).run)
 
@@ -181,7 +181,7 @@ def test_an_orphan_collected_between_put_and_commit_is_put_again(shelf: Shelf, s
     assert shelf.has(evidence_of(sender).storage_key or "")
 
 
-def test_while_an_orphan_is_doomed_its_bytes_do_not_become_evidence(shelf: Shelf, sender: Phone) -> None:
+def test_while_an_orphan_is_doomed_its_bytes_do_not_become_evidence(shelf: Shelf, sender: Uploader) -> None:
     at = sender.created(CONTENT)
     collector, answers = Collector(shelf), []
     collector.before_delete = lambda: answers.append(sender.patch(at, 0, CONTENT))
@@ -194,7 +194,7 @@ def test_while_an_orphan_is_doomed_its_bytes_do_not_become_evidence(shelf: Shelf
     assert shelf.has(evidence_of(sender).storage_key or "")
 
 
-def test_an_orphan_that_became_evidence_before_it_was_doomed_stays(shelf: Shelf, sender: Phone) -> None:
+def test_an_orphan_that_became_evidence_before_it_was_doomed_stays(shelf: Shelf, sender: Uploader) -> None:
     old = [one.key for one in shelf.store.walk("evidence")]
     sender.patch(sender.created(CONTENT), 0, CONTENT)
 
@@ -204,7 +204,7 @@ def test_an_orphan_that_became_evidence_before_it_was_doomed_stays(shelf: Shelf,
     assert shelf.has(old[0])
 
 
-def test_a_removal_whose_process_died_is_finished_by_the_next_one(shelf: Shelf, sender: Phone) -> None:
+def test_a_removal_whose_process_died_is_finished_by_the_next_one(shelf: Shelf, sender: Uploader) -> None:
     class PowerCut(Exception):
         """The process ends here."""
 

@@ -22,7 +22,7 @@ from server.models.evidence import Evidence, Upload
 from server.models.storage import StoreMove
 from server.workflows import evidence as evidence_jobs
 from sync.protocol import uuid7
-from tests.api.tus import Phone, evidence_of, stored
+from tests.api.tus import Uploader, evidence_of, stored
 from tests.builders import a_handset, a_visitor, now
 from tests.conftest import SECRETS
 from tests.object_stores import BUCKET
@@ -141,14 +141,14 @@ def test_a_move_that_was_killed_goes_on_and_everything_can_be_read_all_the_time(
 
 
 def test_an_upload_that_began_before_the_move_goes_on_where_it_was(removal: Removal, shelf: Shelf) -> None:
-    phone = Phone(removal.app, a_handset(a_visitor()))
-    at = phone.created(CONTENT)
-    phone.patch(at, 0, CONTENT[: MIB + 5])
+    uploader = Uploader(removal.app, a_handset(a_visitor()))
+    at = uploader.created(CONTENT)
+    uploader.patch(at, 0, CONTENT[: MIB + 5])
 
     removal.use(removal.both)
     waiting = removal.run()
-    offset = phone.offset(at)
-    answer = phone.patch(at, offset, CONTENT[offset:])
+    offset = uploader.offset(at)
+    answer = uploader.patch(at, offset, CONTENT[offset:])
     evidence_jobs.discard_segments(now=now(), upload_id=at[-36:])
     done = removal.run()
 
@@ -157,20 +157,20 @@ def test_an_upload_that_began_before_the_move_goes_on_where_it_was(removal: Remo
     assert (offset, answer.status_code) == (MIB + 5, 204)
     assert done.exit_code == 0
     removal.use(removal.new)
-    assert stored(removal.app, phone) == CONTENT
+    assert stored(removal.app, uploader) == CONTENT
 
 
 def test_an_upload_that_begins_during_the_move_touches_the_new_store_only(
     removal: Removal, shelf: Shelf
 ) -> None:
     removal.use(removal.both)
-    phone = Phone(removal.app, a_handset(a_visitor()))
-    at = phone.created(CONTENT)
+    uploader = Uploader(removal.app, a_handset(a_visitor()))
+    at = uploader.created(CONTENT)
 
-    phone.patch(at, 0, CONTENT[: 2 * MIB])
-    phone.patch(at, 2 * MIB, CONTENT[2 * MIB :])
+    uploader.patch(at, 0, CONTENT[: 2 * MIB])
+    uploader.patch(at, 2 * MIB, CONTENT[2 * MIB :])
 
-    key = evidence_of(phone).storage_key or ""
+    key = evidence_of(uploader).storage_key or ""
     assert has(removal.new, key)
     assert not has(removal.old, key)
 

@@ -18,7 +18,7 @@ from server.models.evidence import Evidence
 from server.models.storage import KeptObject, Rot
 from server.workflows.storage import scrubbing
 from server.workflows.storage.scrubbing import ASKING_COSTS, scrub, scrub_everything, scrub_stretch, share_of
-from tests.api.tus import CONTENT, Phone, jobs, stored
+from tests.api.tus import CONTENT, Uploader, jobs, stored
 from tests.builders import Cast, a_handset, a_visitor, now
 from tests.conftest import SECRETS
 from tests.storage.shelf import Shelf, later, rot, some_bytes
@@ -75,23 +75,23 @@ def test_a_store_that_is_away_is_no_rot(shelf: Shelf, app: Flask, monkeypatch: p
 
 
 def test_rot_is_told_once_and_ends_when_the_phone_sends_the_file_again(app: Flask) -> None:
-    phone = Phone(app, a_handset(a_visitor()))
-    phone.patch(phone.created(CONTENT), 0, CONTENT)
+    uploader = Uploader(app, a_handset(a_visitor()))
+    uploader.patch(uploader.created(CONTENT), 0, CONTENT)
     shelf = Shelf(app, app.extensions["media_store"])
     key = db.session.scalars(sa.select(KeptObject.key)).one()
     shelf.flip_a_bit(key, at=7)
     check_all(later(1))
     check_all(later(2))
     assert rot() == {key: "altered"}
-    assert stored(app, phone) != CONTENT
+    assert stored(app, uploader) != CONTENT
 
-    again = Phone(app, phone.handset)
+    again = Uploader(app, uploader.handset)
     again.patch(again.created(CONTENT), 0, CONTENT)
     check_all(later(3))
 
     assert rot() == {}
     assert db.session.scalars(sa.select(Rot.mended_at)).one() is not None
-    assert stored(app, phone) == CONTENT
+    assert stored(app, uploader) == CONTENT
 
 
 def test_evidence_is_known_to_the_scrubber_however_its_row_was_written(disk: Shelf) -> None:
