@@ -1,7 +1,6 @@
 """What phones may forget, and what happens when a backup is put back over newer data."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,13 +23,6 @@ from sync.wire import write_pushed
 from tests.builders import a_visitor, now
 from tests.phones import a_phone, office
 from tests.pushing import account_body, batch_of, push_raw, waiting
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    phone = a_phone(visitor, tmp_path / "phone")
-    yield phone
-    phone.close()
 
 
 def record(phone: Phone, count: int) -> None:

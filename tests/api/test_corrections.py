@@ -2,9 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,15 +22,7 @@ from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
 from tests.builders import Cast, Person, Role, now
 from tests.desk import a_faulty_account, correct, desk, the, told
-from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, push_raw, waiting
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ import gzip
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +21,7 @@ from sync.feed import digest_of
 from sync.phone import Phone
 from sync.protocol import uuid7
 from tests.builders import a_case, an_address, an_assignment, now
-from tests.phones import a_phone, office
+from tests.phones import office
 
 
 def digests() -> dict[str, str]:
@@ -77,13 +75,6 @@ def test_a_rolled_back_change_leaves_the_digest_alone(app: Flask) -> None:
         raise RuntimeError("no")
 
     assert digests() == before != {"staff:1": digest_of([])}
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    phone = a_phone(visitor, tmp_path / "phone")
-    yield phone
-    phone.close()
 
 
 def give(visitor: Staff, *, after_days: int = 0) -> Assignment:

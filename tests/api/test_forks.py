@@ -1,8 +1,6 @@
 """Two phones with one key: both are believed as far as their items go, and both are shown to the office."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,15 +15,7 @@ from server.workflows.people import depart
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
 from tests.builders import now
-from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, waiting
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def twin_of(phone: Phone, item: PushedItem) -> PushedItem:

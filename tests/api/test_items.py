@@ -1,11 +1,9 @@
 """Items: what becomes of those that come early, late, twice, or tell of somebody else."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from flask import Flask
 
@@ -21,13 +19,6 @@ from tests.builders import a_visitor, now
 from tests.phones import Watch, a_phone, office
 from tests.pushing import an_account, begin, outcomes, pushed
 from tests.stored import stored
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def test_an_amendment_waits_for_its_parent(app: Flask, phone: Phone, assignment: Assignment) -> None:

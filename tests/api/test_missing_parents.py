@@ -1,6 +1,5 @@
 """What follows a check-in that never comes is waited for, then shown to the auditor, and later explained."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,6 @@ from tests.pushing import account_body, begin, evidence_body, push, waiting
 
 ALMOST = timedelta(days=5) - timedelta(minutes=10)
 OVER = timedelta(days=5) + timedelta(minutes=1)
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def a_visit(phone: Phone, assignment: Assignment) -> tuple[UUID, PushedItem, list[PushedItem]]:

@@ -1,7 +1,6 @@
 """Which phones owe us something: gaps, items that wait or were refused, forks, files that are due."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from sync.protocol import ITEM, PushedItem, uuid7
 from tests.builders import Cast, Person, Role, a_visitor
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, evidence_body, push, push_raw, waiting
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

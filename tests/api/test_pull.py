@@ -1,7 +1,6 @@
 """Pull: a phone gets what changed for it, in order, and forgets what was taken away."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,15 +21,8 @@ from sync.client import Report
 from sync.phone import Phone
 from sync.protocol import uuid7
 from tests.builders import now
-from tests.phones import a_phone, office
+from tests.phones import office
 from tests.pushing import begin
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def test_a_phone_pulls_its_assignments_and_forgets_what_was_taken_away(

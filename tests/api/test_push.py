@@ -2,8 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,16 +21,9 @@ from sync.phone import Phone
 from sync.protocol import ITEM, uuid7
 from sync.wire import write_clock, write_pushed
 from tests.builders import a_handset, now
-from tests.phones import BreakingTransport, a_phone, office
+from tests.phones import BreakingTransport, office
 from tests.pushing import an_account, begin, outcomes, push_raw, pushed
 from tests.stored import stored
-
-
-@pytest.fixture
-def phone(app: Flask, visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def test_a_day_offline_reaches_the_office(app: Flask, phone: Phone, assignment: Assignment) -> None:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from server.database import db
 from server.errors import Conflict
 from server.models.cases import Case
 from server.models.dispatch import Assignment
-from server.models.people import Staff
 from server.models.visits import Item
 from server.workflows.dispatch import VisitRefused, assign, reassign
 from server.workflows.exchange.waiting import project_items
@@ -28,13 +27,6 @@ from tests.phones import a_phone
 from tests.pushing import account_body, batch_of, begin, push, push_raw, waiting
 
 PATIENCE_SECONDS = 20
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 def acknowledge(phone: Phone, assignment: Assignment) -> None:

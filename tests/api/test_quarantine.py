@@ -1,7 +1,6 @@
 """The desk shows what could not be applied, oldest first and as it is, and writes down who looked."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,13 +19,6 @@ from tests.builders import Cast, Person, Role, a_visitor, now
 from tests.desk import a_faulty_account, desk, look, told
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, push_raw, waiting
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture

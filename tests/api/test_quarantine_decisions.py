@@ -1,7 +1,6 @@
 """What lies at the desk is released, accepted or set aside: once, with a reason, by somebody uninvolved."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from flask import Flask
 
 from server.database import db, transaction
 from server.models.dispatch import Assignment
-from server.models.people import Staff
 from server.models.quarantine import DeskDecision
 from server.models.visits import Account, Item, Visit
 from sync.phone import Phone
@@ -21,13 +19,6 @@ from tests.builders import Cast, Person, Role, a_person
 from tests.desk import a_faulty_account, a_strangers_account, correct, decide, desk, look, the, told, unsigned
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, push, push_raw, waiting
-
-
-@pytest.fixture
-def phone(visitor: Staff, tmp_path: Path) -> Iterator[Phone]:
-    handset = a_phone(visitor, tmp_path / "phone")
-    yield handset
-    handset.close()
 
 
 @pytest.fixture
