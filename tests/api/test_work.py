@@ -1,4 +1,4 @@
-"""Work lists: due, overdue, blocked and why; the Friday report; escalations (F1-F20, D15, D17, D30)."""
+"""Work lists: due, overdue, blocked and why (F1-F20)."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -8,25 +8,15 @@ import sqlalchemy as sa
 from flask import Flask
 
 from server.authority import Role
-from server.database import db, transaction
-from server.models.access import AccessEntry
-from server.models.cases import Case, Client, Debtor
-from server.models.deadlines import CaseClock, Payment, Promise
-from server.models.escalations import Escalation
+from server.database import db
+from server.models.cases import Client, Debtor
+from server.models.deadlines import CaseClock
 from server.rules.catalogue import catalogue
 from server.workflows import clocks
 from sync.protocol import uuid7
-from tests.builders import a_case, a_ledger_entry, a_person, add
-from tests.office import NOW, Office, Stopped, a_body, a_door, a_team, china
-
-
-def a_bare_case(**facts: Any) -> Case:
-    """A case without contacts, allocated on Friday 20 November 2026: day 1 is today, Monday."""
-    facts = {"allocated_on": date(2026, 11, 20), "balance_as_of": date(2026, 11, 20), **facts}
-    case = a_case(**facts)
-    with transaction() as session:
-        session.execute(sa.text("DELETE FROM ledger_entries WHERE case_id = :case"), {"case": case.id})
-    return case
+from tests.api.worklists import a_bare_case
+from tests.builders import a_ledger_entry
+from tests.office import NOW, Office, Stopped, china
 
 
 def listed(office: Office, *, by: Role = Role.DISPATCHER, **query: Any) -> dict[str, Any]:
@@ -219,180 +209,6 @@ def test_the_plan_of_the_first_page_reads_an_index(app: Flask, office: Office):
     )  # fmt: skip
 
     assert "ix_case_clocks_pushing" in plan and "Sort" not in plan
-
-
-# --- the week's report -------------------------------------------------------------------------------------
-
-
-def money(case: Case, kind: Any, **facts: Any) -> Any:
-    return add(kind(client_id=case.client_id, reference=str(uuid7()), case_id=case.id, **facts))
-
-
-def test_the_friday_report_sums_the_week_per_client_and_team(office: Office):
-    clerk = a_person(Role.DISPATCHER, branch="East")
-    case, quiet = a_bare_case(overdue_since=date(2026, 10, 24)), a_bare_case()
-    of_east = {"recorded_by": clerk.id, "source": "office"}
-    for day, fen in ((23, 3_000), (29, 500), (22, 7_777), (30, 8_888)):
-        month_day = date(2026, 11, day)
-        money(case, Payment, amount_fen=fen, paid_on=month_day, recorded_at=NOW, **of_east)
-    money(case, Payment, amount_fen=40, paid_on=date(2026, 11, 24), recorded_at=NOW, source="import")
-    money(
-        case,
-        Promise,
-        debtor_id=case.debtor_id,
-        amount_fen=9_000,
-        due_on=date(2026, 12, 8),
-        made_at=NOW,
-        **of_east,
-    )
-    a_ledger_entry(case, channel="call", at=NOW)
-    a_ledger_entry(quiet, channel="call", at=NOW)
-
-    answer = office.person(Role.SUPERVISOR).get("/api/v1/work/friday-report").get_json()
-
-    bank = db.session.get_one(Client, case.client_id).reference
-    nothing = {"promises_made": 0, "promised_fen": 0, "promises_kept": 0, "promises_broken": 0}
-    assert answer["totals"] == [
-        {"client": bank, "team": "", "payments": 1, "paid_fen": 40, **nothing},
-        {"client": bank, "team": "East", "payments": 2, "paid_fen": 3_500, **nothing,
-         "promises_made": 1, "promised_fen": 9_000},
-    ]  # fmt: skip
-    [line] = answer["lines"]
-    assert line["case_id"] == str(case.id)
-    assert (line["paid_fen"], line["promised_fen"], line["next_promised_on"]) == (3_540, 9_000, "2026-12-08")
-    assert (line["days_overdue"], line["calls"], line["visits"]) == (30, 1, 0)
-    assert line["debtor_name"] == "张**"
-    assert answer["week"] == {
-        "rule": "F12", "first": "2026-11-23", "last": "2026-11-29", "due_at": "2026-11-27T13:00:00+00:00",
-        "is_provisional": False,
-    }  # fmt: skip
-
-
-def test_an_entry_that_the_statement_confirms_is_counted_once(office: Office):
-    case = a_bare_case()
-    line = money(case, Payment, amount_fen=300, paid_on=NOW.date(), recorded_at=NOW, source="import")
-    money(
-        case,
-        Payment,
-        amount_fen=300,
-        paid_on=NOW.date(),
-        recorded_at=NOW,
-        source="office",
-        confirmed_by=line.id,
-    )
-
-    answer = office.person(Role.SUPERVISOR).get("/api/v1/work/friday-report").get_json()
-
-    assert [(total["payments"], total["paid_fen"]) for total in answer["totals"]] == [(1, 300)]
-
-
-def test_the_report_of_another_week_and_client_is_paged(office: Office):
-    cases = [a_bare_case() for _ in range(3)]
-    for case in cases:
-        money(case, Payment, amount_fen=10, paid_on=date(2026, 11, 18), recorded_at=NOW, source="import")
-    ask = office.person(Role.SUPERVISOR).get
-    path = "/api/v1/work/friday-report"
-
-    first = ask(path, query_string={"week": "2026-11-16", "limit": 2}).get_json()
-    rest = ask(path, query_string={"week": "2026-11-16", "limit": 2, "after": first["next"]}).get_json()
-    bank = db.session.get_one(Client, cases[0].client_id).reference
-    of_one = ask(path, query_string={"week": "2026-11-16", "client": bank}).get_json()
-
-    found = [line["case_id"] for line in (*first["lines"], *rest["lines"])]
-    assert found == sorted(str(case.id) for case in cases)
-    assert [line["case_id"] for line in of_one["lines"]] == [str(cases[0].id)]
-    assert ask(path).get_json()["lines"] == []
-
-
-# --- queues and escalations --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("since", "queue"),
-    [("2026-10-24", "branch"), ("2026-10-23", "headquarters"), (None, "branch")],
-)
-def test_more_than_thirty_days_overdue_is_the_headquarters_queue(
-    office: Office, since: str | None, queue: str
-):
-    a_bare_case(overdue_since=since and date.fromisoformat(since))
-    ask = office.person(Role.DISPATCHER).get
-
-    [case] = ask("/api/v1/cases").get_json()["cases"]
-    found = {
-        name: len(ask(f"/api/v1/cases?queue={name}").get_json()["cases"])
-        for name in ("headquarters", "branch")
-    }
-
-    assert case["queue"] == queue
-    assert found == {name: int(name == queue) for name in found}
-
-
-def escalated(office: Office, case: Case, ground: str = "evasive") -> dict[str, Any]:
-    answer = office.ask(f"/cases/{case.id}/escalations", {"ground": ground, "words": "挂断电话,拒不配合"})
-    assert answer.status_code == 201, answer.text
-    return answer.get_json()
-
-
-def test_an_escalation_stands_once_in_the_fields_list_without_its_words(office: Office):
-    case = a_bare_case()
-
-    first, again = escalated(office, case), escalated(office, case)
-    page = office.person(Role.DISPATCHER).get("/api/v1/escalations").get_json()
-
-    assert first["id"] == again["id"]
-    [row] = page["escalations"]
-    assert (row["case_id"], row["ground"], row["case_reference"]) == (str(case.id), "evasive", case.reference)
-    assert "words" not in row
-    assert (
-        office.person(Role.DISPATCHER).get("/api/v1/escalations?ground=bad_faith").get_json()["escalations"]
-        == []
-    )
-
-
-def test_reading_its_words_is_logged(office: Office):
-    escalation = escalated(office, a_bare_case())
-
-    read = office.person(Role.AUDITOR).get(f"/api/v1/escalations/{escalation['id']}").get_json()
-
-    assert read["words"] == "挂断电话,拒不配合"
-    entry = db.session.scalars(sa.select(AccessEntry)).one()
-    assert (str(entry.entity_id), entry.fields) == (escalation["id"], ["escalations.words"])
-    stored = db.session.scalar(sa.select(sa.text("words")).select_from(Escalation.__table__))
-    assert isinstance(stored, bytes) and "挂断".encode() not in stored
-
-
-def test_a_closed_case_is_not_escalated_and_leaves_the_list(office: Office):
-    case = a_bare_case()
-    escalated(office, case)
-    with transaction() as session:
-        session.execute(sa.update(Case).where(Case.id == case.id).values(state="closed"))
-
-    refused = office.ask(f"/cases/{case.id}/escalations", {"ground": "bad_faith", "words": "x"})
-
-    assert refused.status_code == 409
-    assert office.person(Role.DISPATCHER).get("/api/v1/escalations").get_json()["escalations"] == []
-
-
-def test_an_evasive_debtor_is_visited_only_after_it_was_recorded(office: Office):
-    door = a_door()
-    with transaction() as session:
-        session.execute(sa.text("DELETE FROM ledger_entries"))
-    body = a_body(door, *a_team(), start="2026-11-24 10:00") | {"ground": "evasive"}
-
-    def slugs() -> set[tuple[str, str, str]]:
-        verdict = office.ask("/assignments/check", body).get_json()
-        return {(one["rule"], one["slug"], one["severity"]) for one in verdict["reasons"]}
-
-    before = slugs()
-    escalation = escalated(office, door.case)
-    recorded = slugs()
-    office.ask(f"/escalations/{escalation['id']}/withdraw", {}, by=Role.SUPERVISOR)
-
-    needs_approval = ("D15", "ground-not-reached", "approval")
-    missing = ("D15", "escalation-not-recorded", "block")
-    assert before == {needs_approval, missing}
-    assert recorded == {needs_approval}
-    assert slugs() == before
 
 
 def test_a_debtor_of_two_cases_is_called_for_both_within_one_cap(office: Office):

@@ -28,8 +28,8 @@ from server.workflows.holds import Word
 from server.workflows.recounting import recount_later
 from sync.protocol import uuid7
 from tests import cluster
+from tests.api.correspondence import a_letter, seal
 from tests.api.files import send
-from tests.api.test_letters import a_letter, seal
 from tests.builders import a_case, a_handset, a_ledger_entry, a_visitor, add, an_address, an_assignment
 from tests.letters.standing import a_standing_template
 from tests.office import NOW, Office, Stopped, a_door, an_office

@@ -17,7 +17,7 @@ from server.workflows.dispatch import assign
 from server.workflows.overlays import NewOverlay
 from server.workflows.replay import rules_named
 from sync.protocol import uuid7
-from tests.api.test_packs import SOURCE, a_text
+from tests.api.overlays import SOURCE, a_text
 from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
 
 MONTH = date(2026, 11, 1)
