@@ -29,23 +29,28 @@ _SAME_FILES: Final = sa.text(
 )
 
 # A picture within 31 bits shares at least one of 16 bands up to one bit: the band itself or one of its 16
-# neighbours. The index gives these candidates, the bit count decides.
+# neighbours. The index gives these candidates, the bit count decides. The visit's own pictures are looked up
+# first and for themselves: to get them in order the planner would walk through the prints of all others.
 _NEAR_PICTURES: Final = sa.text(
     """
+    WITH mine AS MATERIALIZED (
+        SELECT one.id, one.visit_id, one.sha256, one.captured_until_latest, print.bits, print.bands
+        FROM evidence one
+        JOIN picture_prints print ON print.evidence_id = one.id
+        WHERE one.visit_id = :visit_id AND one.state = 'verified'
+    )
     SELECT mine.id AS evidence_id, other.id AS other_id, other.visit_id,
-           bit_count(my_print.bits # near.bits) AS bits_apart
-    FROM evidence mine
-    JOIN picture_prints my_print ON my_print.evidence_id = mine.id
+           bit_count(mine.bits # near.bits) AS bits_apart
+    FROM mine
     CROSS JOIN LATERAL (
         SELECT array_agg(band # flip) AS bands
-        FROM unnest(my_print.bands) AS band,
+        FROM unnest(mine.bands) AS band,
              unnest(CAST(:flips AS integer[])) AS flip
     ) AS around
     JOIN picture_prints near ON near.bands && around.bands
-     AND bit_count(my_print.bits # near.bits) <= :distance
+     AND bit_count(mine.bits # near.bits) <= :distance
     JOIN evidence other ON other.id = near.evidence_id
-    WHERE mine.visit_id = :visit_id AND mine.state = 'verified'
-      AND other.visit_id <> mine.visit_id AND other.state = 'verified'
+    WHERE other.visit_id <> mine.visit_id AND other.state = 'verified'
       AND other.sha256 IS DISTINCT FROM mine.sha256
       AND other.captured_from_earliest <= mine.captured_until_latest
     ORDER BY 1, 2
