@@ -1,6 +1,6 @@
 """Measure uploads, print them beside their peers, write bench/results/upload.json.
 
-    python -m bench.upload [--rounds 3] [--parts one photos many large cuts] [--folder var/bench-upload]
+    python -m bench.upload [--rounds 3] [--parts one photos many large cuts] [--photos 500] [--folder FOLDER]
 
 Starts a durable embedded PostgreSQL and the product's own web processes on the disk store, the reference
 server (npm `@tus/server`, installed from its lock) and a bare sink. Nobody inspects meanwhile: there is no
@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,15 +28,15 @@ ROOM_BYTES = 6_000_000_000
 
 
 def measure(
-    servers: tuple[Server, Server, Server], folder: Path, *, parts: Sequence[str], rounds: int
-) -> dict[str, Measured]:
-    """Measure what was asked for, in turns."""
+    servers: tuple[Server, Server, Server], folder: Path, *, parts: Sequence[str], rounds: int, count: int
+) -> Iterator[tuple[str, Measured]]:
+    """Measure what was asked for, in turns; each part is told as soon as it is over."""
     product, peer, _ = servers
     steps: dict[str, dict[str, Callable[[], Measured]]] = {
         "one": {"200 MB x 1": lambda: rates.one_file(servers, folder, rounds=rounds)},
         "photos": {
-            f"1.5 MB x 500, {clients} client(s)": lambda clients=clients: rates.photos(
-                servers, folder, rounds=rounds, clients=clients
+            f"1.5 MB x {count}, {clients} client(s)": lambda clients=clients: rates.photos(
+                servers, folder, rounds=rounds, clients=clients, count=count
             )
             for clients in CLIENTS
         },
@@ -44,15 +44,29 @@ def measure(
         "large": {"2 GB x 1": lambda: memory.large((product, peer))},
         "cuts": {"sent again after a cut": lambda: cuts.cuts((product, peer), each=CUTS, seed=SEED)},
     }
-    return {title: step() for part in parts for title, step in steps[part].items()}
+    for part in parts:
+        for title, step in steps[part].items():
+            yield title, step()
 
 
-def show(found: dict[str, Measured]) -> None:
-    """Print a table for each thing that was measured."""
-    for title, rows in found.items():
-        print(f"\n{title}")
-        for who, told in rows.items():
-            print(f"  {who:<30}" + "  ".join(f"{what} {value:g}" for what, value in told.items()))
+def show(title: str, rows: Measured) -> None:
+    """Print one thing that was measured, a line for each server."""
+    print(f"\n{title}")
+    for who, told in rows.items():
+        print(f"  {who:<34}" + "  ".join(f"{what} {value:g}" for what, value in told.items()), flush=True)
+
+
+def keep(title: str, rows: Measured, *, rounds: int) -> None:
+    """Write what was measured into the results, beside what other runs measured."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    about = {
+        "measured_at": datetime.now(UTC).isoformat(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "rounds": rounds,
+    }
+    RESULTS.write_text(json.dumps({**before, title: {**about, "found": rows}}, indent=2) + "\n")
 
 
 def main() -> None:
@@ -60,6 +74,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments.add_argument("--photos", type=int, default=rates.PHOTOS)
     arguments.add_argument("--folder", type=Path, default=Path("var/bench-upload"))
     chosen = arguments.parse_args()
     folder: Path = chosen.folder.absolute()
@@ -68,19 +83,12 @@ def main() -> None:
         if shutil.disk_usage(folder).free < ROOM_BYTES:
             raise SystemExit(f"{folder} needs {ROOM_BYTES // 10**9} GB of room")
         with all_three(folder) as servers:
-            found = measure(servers, folder, parts=chosen.parts, rounds=chosen.rounds)
+            asked = {"parts": chosen.parts, "rounds": chosen.rounds, "count": chosen.photos}
+            for title, rows in measure(servers, folder, **asked):
+                show(title, rows)
+                keep(title, rows, rounds=chosen.rounds)
     finally:
         shutil.rmtree(folder)
-    show(found)
-    RESULTS.parent.mkdir(exist_ok=True)
-    before = json.loads(RESULTS.read_text()).get("found", {}) if RESULTS.exists() else {}
-    about = {
-        "measured_at": datetime.now(UTC).isoformat(),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "rounds": chosen.rounds,
-    }
-    RESULTS.write_text(json.dumps({**about, "found": {**before, **found}}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

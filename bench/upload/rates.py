@@ -44,22 +44,22 @@ def one_file(servers: Sequence[Server], folder: Path, *, rounds: int) -> Measure
     return _medians(found)
 
 
-def photos(servers: Sequence[Server], folder: Path, *, rounds: int, clients: int) -> Measured:
-    """500 photos of 1.5 MB: photos/s, and milliseconds of processor time for one."""
+def photos(servers: Sequence[Server], folder: Path, *, rounds: int, clients: int, count: int) -> Measured:
+    """Photos of 1.5 MB: photos/s, and milliseconds of processor time for one."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     raw = folder / "raw"
     raw.mkdir(exist_ok=True)
     for number in range(rounds):
-        contents = [Content.make(PHOTO_BYTES) for _ in range(PHOTOS)]
+        contents = [Content.make(PHOTO_BYTES) for _ in range(count)]
         seconds, _ = _together(contents, clients, lambda mine: [_write_photo(raw, one) for one in mine])
-        found[RAW]["photos_per_s"].append(PHOTOS / seconds)
+        found[RAW]["photos_per_s"].append(count / seconds)
         for path in raw.iterdir():
             path.unlink()
         for server in servers:
             used, used_by_database = server.cpu_seconds(), server.database_cpu_seconds()
             seconds, uploads = _together(contents, clients, lambda mine, to=server: _send_all(to, mine))
-            found[server.name]["photos_per_s"].append(PHOTOS / seconds)
-            each = 1000 / PHOTOS
+            found[server.name]["photos_per_s"].append(count / seconds)
+            each = 1000 / count
             found[server.name]["cpu_ms_each"].append((server.cpu_seconds() - used) * each)
             of_database = (server.database_cpu_seconds() - used_by_database) * each
             found[server.name]["of_which_database"].append(of_database)
