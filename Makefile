@@ -19,7 +19,7 @@ PYTEST_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NPM := tests/rxdb tests/clients
+NPM := tests/rxdb tests/clients tests/browser
 NPM_INSTALLED := $(NPM:%=%/node_modules/.installed)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 
 from server.config import Config
+from tests.api.breaking import BreakingProxy, breaking_proxy
 from tests.api.tus import Uploader
 from tests.builders import a_handset, a_visitor
 from tests.conftest import SECRETS
@@ -50,6 +51,13 @@ def live_server(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Ite
         finally:
             process.terminate()
             process.wait(timeout=40)
+
+
+@pytest.fixture
+def network(live_server: tuple[str, int]) -> Iterator[BreakingProxy]:
+    """A network in front of the live server that breaks connections as told."""
+    with breaking_proxy(live_server) as proxy:
+        yield proxy
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,17 +16,11 @@ from tusclient.uploader.uploader import Uploader
 from server.database import db
 from server.models.evidence import Evidence
 from sync.protocol import uuid7
-from tests.api.breaking import BreakingProxy, CutRequest, LoseAnswer, breaking_proxy
+from tests.api.breaking import BreakingProxy, CutRequest, LoseAnswer
 from tests.api.tus import BYTES, FILES, metadata
 from tests.builders import Handset, a_handset, a_visitor
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def network(live_server: tuple[str, int]) -> Iterator[BreakingProxy]:
-    with breaking_proxy(live_server) as proxy:
-        yield proxy
 
 
 @dataclass

@@ -1,5 +1,5 @@
 // Uploads one file as a web page would, with a client that we did not write; says in JSON how it ended.
-// The job is the only argument: {client, endpoint, path, metadata, chunkSize, deferLength, withCreation}.
+// The job is the only argument: {client, endpoint, token, path, metadata, chunkSize, deferLength, withCreation}.
 
 import { createReadStream, readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
@@ -7,10 +7,10 @@ import Uppy from '@uppy/core';
 import UppyTus from '@uppy/tus';
 import * as tus from 'tus-js-client';
 
-const job = JSON.parse(process.argv[2]);
+const job = { client: 'tus', ...JSON.parse(process.argv[2]) };
 const options = {
   endpoint: job.endpoint,
-  headers: { Authorization: `Bearer ${process.env.TOKEN}` },
+  headers: { Authorization: `Bearer ${job.token}` },
   chunkSize: job.chunkSize ?? Infinity,
   retryDelays: Array(60).fill(1),
   uploadDataDuringCreation: job.withCreation ?? false,
