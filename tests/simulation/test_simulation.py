@@ -18,6 +18,14 @@ from tests.simulation.stage import Stage, a_stage
 RUNS = int(os.environ.get("SIMULATION_RUNS", "100"))
 AT_A_TIME = 20
 ENOUGH = 40
+ONCE_BROKEN = [
+    pytest.param(
+        2026112700023,
+        '[["work",0,"complaint",1],["hold",2,"other"],["backup"],["sync",0,"late"],'
+        '["sync",3,"ok","ok","crash@6","lose_answer"],["restore","silent"]]',
+        id="a push that arrives only after the restored backup is receipted anew",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,11 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_doubled_or_hidden(
     failures = [run_seed(stage, seed) for seed in range(first, first + AT_A_TIME)]
 
     assert not any(failures), "\n".join(str(failure) for failure in failures if failure)
+
+
+@pytest.mark.parametrize(("seed", "schedule"), ONCE_BROKEN)
+def test_what_was_broken_once_holds(stage: Stage, seed: int, schedule: str) -> None:
+    assert run(stage, read(schedule), seed=seed) is None
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
