@@ -132,9 +132,7 @@ def worker_database(tmp_path_factory: pytest.TempPathFactory, worker_id: str) ->
     secrets = tmp_path_factory.mktemp("migration")
     with running_cluster() as cluster:
         template = cluster.template("fieldvisit_template", build=lambda url: _migrate(url, var=secrets))
-        name = f"fieldvisit_{worker_id}"
-        yield cluster.create(name, template=template)
-        cluster.drop(name)
+        yield cluster.create(f"fieldvisit_{worker_id}", template=template)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 
 from server.app import create_app
 from server.config import Config, make_secrets
@@ -26,6 +27,8 @@ from tests.phones import a_phone
 __all__ = ["pytest_configure", "pytest_unconfigure"]
 
 SECRETS = make_secrets()
+settings.register_profile("fieldvisit", deadline=None)  # speed is never asserted in a test
+settings.load_profile("fieldvisit")
 
 
 @pytest.fixture(scope="session")
