@@ -1,4 +1,4 @@
-"""Granting, ending and replacing assignments: what is reserved, released, announced and stored."""
+"""Granting assignments: what is judged, reserved, announced and stored, and what a refusal leaves."""
 
 import base64
 import json
@@ -12,46 +12,23 @@ import sqlalchemy as sa
 from server.authority import Role
 from server.config import DEFAULT_RULE_PACK
 from server.database import db, transaction
-from server.errors import Conflict, Invalid
+from server.errors import Invalid
 from server.models.cases import Debtor, Hold
-from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Decision
-from server.models.feed import FeedRow, staff_scope
-from server.models.people import Staff
-from server.models.visits import Visit
+from server.models.dispatch import Assignment, BudgetSlot, Decision
 from server.signing import PERMIT, pae
-from server.workflows import assignments, replay
-from server.workflows.dispatch import VisitRefused, assign, check_assignment, reassign
+from server.workflows import replay
+from server.workflows.dispatch import VisitRefused, assign, check_assignment
 from sync.protocol import uuid7
-from tests.builders import a_handset, a_ledger_entry, a_visitor
+from tests.builders import a_ledger_entry
+from tests.dispatch.reading import in_feed, refusal_of, slots_of
 from tests.letters.standing import a_standing_template
 from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
 
 IDENT = "cn.house@2+cn.cba.2026@1+cn.gbt.45251@1+cn.law@1"
 
 
-def in_feed(staff: Staff) -> dict[UUID, str]:
-    """What a person's feed says about assignments."""
-    rows = db.session.execute(
-        sa.select(FeedRow.entity_id, FeedRow.op).where(
-            FeedRow.scope == staff_scope(staff.id), FeedRow.kind == "assignment"
-        )
-    )
-    return {row.entity_id: row.op for row in rows}
-
-
 def permit_of(assignment: Assignment) -> dict[str, Any]:
     return json.loads(base64.b64decode(assignment.permit["payload"]))
-
-
-def slots_of(door: Door) -> list[tuple[date, int]]:
-    rows = sa.select(BudgetSlot.day, BudgetSlot.slot).where(BudgetSlot.debtor_id == door.case.debtor_id)
-    return [(row.day, row.slot) for row in db.session.execute(rows.order_by(BudgetSlot.slot))]
-
-
-def refusal_of(wanted: Any, office: Office, **more: Any) -> list[str]:
-    with pytest.raises(VisitRefused) as refused:
-        assign(wanted, actor=office.actor(), now=NOW, **more)
-    return sorted(refused.value.verdict.rules)
 
 
 def test_a_granted_visit_is_reserved_announced_and_explained(office: Office):
@@ -173,21 +150,6 @@ def debtor_of(debtor_id: UUID) -> Debtor:
     return db.session.scalars(sa.select(Debtor).where(Debtor.id == debtor_id)).one()
 
 
-def test_cancelling_gives_back_budget_and_diary_and_takes_it_off_the_phones(office: Office):
-    door, team = a_door(daily_visit_cap=1), a_team()
-    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
-    assert refusal_of(a_wish(door, *a_team(), start="2026-11-24 14:00"), office) == ["A2"]
-
-    view = assignments.cancel(granted.id, reason="wrong day", actor=office.actor(), now=NOW)
-
-    assert (view.assignment.state, view.assignment.ended_reason) == ("cancelled", "wrong day")
-    assert slots_of(door) == []
-    assert [in_feed(member) for member in team] == [{granted.id: "remove"}] * 2
-    assert assign(a_wish(door, *team), actor=office.actor(), now=NOW)
-    with pytest.raises(Conflict, match="already cancelled"):
-        assignments.cancel(granted.id, reason="again", actor=office.actor(), now=NOW)
-
-
 def test_nobody_is_in_two_places_at_once(office: Office):
     team = a_team()
     assign(a_wish(a_door(), *team), actor=office.actor(), now=NOW)
@@ -195,54 +157,6 @@ def test_nobody_is_in_two_places_at_once(office: Office):
 
     assert refusal_of(a_wish(other, *team, start="2026-11-24 10:59"), office) == ["X2"]
     assert assign(a_wish(other, *team, start="2026-11-24 11:00"), actor=office.actor(), now=NOW)
-
-
-def test_reassigning_takes_from_one_team_and_gives_to_the_other(office: Office):
-    door, team = a_door(hardship=("pregnancy",)), a_team()
-    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
-    newcomer = a_visitor()
-    a_handset(newcomer)
-
-    moved = reassign(
-        granted.id,
-        team=(newcomer.id, team[1].id),
-        lead=newcomer.id,
-        reason="ill",
-        actor=office.actor(),
-        now=NOW,
-    )
-
-    assert moved.replaces_id == granted.id
-    assert db.session.get_one(Assignment, granted.id, populate_existing=True).state == "cancelled"
-    assert in_feed(team[0]) == {granted.id: "remove"}
-    assert in_feed(team[1]) == {granted.id: "remove", moved.id: "put"}
-    assert in_feed(newcomer) == {moved.id: "put"}
-    assert slots_of(door) == [(date(2026, 11, 24), 1)]
-
-
-def test_a_refused_reassignment_leaves_everything_with_the_old_team(office: Office):
-    door, team = a_door(), a_team()
-    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
-    unfit = a_visitor(qualified=False)
-    a_handset(unfit)
-
-    with pytest.raises(VisitRefused) as refused:
-        reassign(granted.id, team=(unfit.id,), lead=unfit.id, reason="ill", actor=office.actor(), now=NOW)
-
-    assert {"G5", "G10", "G17", "G18"} <= refused.value.verdict.rules
-    assert db.session.get_one(Assignment, granted.id, populate_existing=True).state == "issued"
-    assert in_feed(team[0]) == {granted.id: "put"}
-    assert in_feed(unfit) == {}
-
-
-def test_a_started_visit_cannot_be_reassigned(office: Office):
-    door, team = a_door(), a_team()
-    granted = assign(a_wish(door, *team), actor=office.actor(), now=NOW)
-    with transaction() as session:
-        session.execute(sa.update(Assignment).where(Assignment.id == granted.id).values(state="started"))
-
-    with pytest.raises(Conflict, match="started"):
-        reassign(granted.id, team=(team[1].id,), lead=team[1].id, reason="ill", actor=office.actor(), now=NOW)
 
 
 def test_what_needs_approval_is_assigned_by_a_supervisor_with_a_reason(office: Office):
@@ -269,32 +183,6 @@ def test_no_supervisor_may_override_a_block(office: Office):
 
     with pytest.raises(VisitRefused, match="D18"):
         assign(a_wish(door, *team), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="do it")
-
-
-def test_an_approved_visit_stays_approved_for_the_next_team(office: Office):
-    door, team = a_door(outstanding_fen=1), a_team()
-    granted = assign(
-        a_wish(door, *team), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="agreed"
-    )
-    third = a_team(3)
-
-    moved = reassign(
-        granted.id,
-        team=tuple(m.id for m in third[:2]),
-        lead=third[0].id,
-        reason="x",
-        actor=office.actor(),
-        now=NOW,
-    )
-    with pytest.raises(VisitRefused, match="A10"):
-        reassign(
-            moved.id,
-            team=tuple(m.id for m in third),
-            lead=third[0].id,
-            reason="x",
-            actor=office.actor(),
-            now=NOW,
-        )
 
 
 def test_a_hold_stops_the_debtor_or_the_case(office: Office):
@@ -343,56 +231,6 @@ def test_an_address_of_another_case_is_not_this_cases_address(office: Office):
     door, other = a_door(), a_door()
 
     assert refusal_of(a_wish(Door(door.case, other.address), *a_team()), office) == ["A18"]
-
-
-def a_begun_visit(granted: Assignment, *, arrived: str) -> None:
-    member = db.session.scalars(sa.select(AssignmentMember).where(AssignmentMember.is_lead)).first()
-    assert member is not None
-    device = a_handset(db.session.get_one(Staff, member.staff_id)).device
-    with transaction() as session:
-        session.add(
-            Visit(
-                id=uuid7(),
-                assignment_id=granted.id,
-                debtor_id=granted.debtor_id,
-                device_id=device.id,
-                staff_id=member.staff_id,
-                team=[member.staff_id],
-                seen_seq=0,
-                arrived_earliest=china(arrived),
-                arrived_latest=china(arrived),
-                arrived_method="test",
-                started_item=uuid7(),
-                first_received_at=china(arrived),
-                evidence_due_at=china(arrived),
-            )
-        )
-
-
-def test_the_budget_is_consumed_on_the_day_of_arrival(office: Office):
-    door = a_door(daily_visit_cap=1)
-    granted = assign(a_wish(door, *a_team(), start="2026-11-24 10:00"), actor=office.actor(), now=NOW)
-    a_begun_visit(granted, arrived="2026-11-25 09:00")
-
-    assert refusal_of(a_wish(door, *a_team(), start="2026-11-25 14:00"), office) == ["A2"]
-    again = assign(a_wish(door, *a_team(), start="2026-11-24 14:00"), actor=office.actor(), now=NOW)
-
-    assert slots_of(door) == [(date(2026, 11, 24), 1)]
-    assert again.state == "issued"
-
-
-def test_an_assignment_nobody_reported_expires_after_the_next_working_day(office: Office):
-    door, team = a_door(), a_team()
-    granted = assign(a_wish(door, *team, start="2026-11-27 10:00"), actor=office.actor(), now=NOW)
-
-    assignments.expire_overdue(now=china("2026-11-30 23:59"))
-    before = db.session.get_one(Assignment, granted.id, populate_existing=True).state
-    assignments.expire_overdue(now=china("2026-12-01 00:00"))
-
-    assert before == "issued"
-    assert db.session.get_one(Assignment, granted.id, populate_existing=True).state == "expired"
-    assert slots_of(door) == []
-    assert in_feed(team[0]) == {granted.id: "remove"}
 
 
 def test_a_decision_can_be_replayed(office: Office):

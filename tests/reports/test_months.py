@@ -1,6 +1,6 @@
-"""Closing a month, showing it, hearing the person, deciding: proposals, never deductions (E1-E8)."""
+"""Closing a month and showing it: proposals, never deductions (E1-E8)."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,35 +8,14 @@ import sqlalchemy as sa
 
 from server.authority import Role
 from server.database import db, transaction
-from server.models.assessments import MissedClock, MonthInput
+from server.models.assessments import MonthInput
 from server.models.breaches import Breach, BreachEnding, BreachFinding
-from server.models.deadlines import CaseClock
 from server.rules.local_time import months_later
-from server.workflows import missed_clocks
 from sync.protocol import uuid7
-from tests.builders import Person, a_person, a_token, a_visitor
+from tests.builders import a_person, a_visitor
 from tests.office import NOW, Office, china
-from tests.reports.stage import a_clock, a_complaint, a_finding, a_visit, at, auditor
-
-OCTOBER = "/api/v1/assessments/2026-10"
-
-
-def read(office: Office, path: str = OCTOBER, *, by: Role = Role.SUPERVISOR, **query: Any) -> dict[str, Any]:
-    answer = office.person(by).get(path, query_string=query)
-    assert answer.status_code == 200, answer.text
-    return answer.get_json()
-
-
-def close(office: Office, *, reason: str = "") -> Any:
-    return office.person(Role.SUPERVISOR).post(f"{OCTOBER}/close", json={"reason": reason})
-
-
-def slug(answer: Any) -> str:
-    return answer.get_json()["type"].rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-
-
-def charged(person: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    return [(one["rule"], one["least_fen"], one["most_fen"]) for one in person["proposals"]]
+from tests.reports.closing import OCTOBER, charged, close, read, slug
+from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
 
 
 def test_a_month_is_proposed_per_person_and_branch_with_its_evidence(office: Office) -> None:
@@ -240,204 +219,6 @@ def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> No
         (str(other.id), "late"): "coaching",
     }
     assert (long_ago, measures()[str(visitor.id), "late"]) == ("coaching", "coaching")
-
-
-# --- hearing and deciding ----------------------------------------------------------------------------------
-
-
-def a_fraud(office: Office, visitor: Any) -> dict[str, Any]:
-    finding = a_finding(a_visit(visitor), auditor(office), rule="C17", severity="severe")
-    body = {"staff_id": str(visitor.id), "finding_ids": [str(finding.id)], "words": "承认伪造签名"}
-    answer = office.person(Role.AUDITOR).post("/api/v1/frauds", json=body)
-    assert answer.status_code == 201, answer.text
-    return answer.get_json()
-
-
-def decide(office: Office, visitor: Any, *, by: Person | None = None, **body: Any) -> Any:
-    body = {"decision": "upheld", "reason": "证据清楚"} | body
-    by = by or office.person(Role.SUPERVISOR)
-    return by.post(f"{OCTOBER}/people/{visitor.id}/decisions", json=body)
-
-
-def signed_in(office: Office, staff: Any) -> Person:
-    token = a_token(staff.id, lasts=timedelta(days=36_500))
-    return Person(staff=staff, token=token, browser=office.app.test_client())
-
-
-def test_a_supervisor_chooses_inside_the_range_once_the_person_was_heard(office: Office) -> None:
-    visitor = a_visitor()
-    key = f"E6:{a_fraud(office, visitor)['id']}"
-    close(office)
-
-    unheard = decide(office, visitor, key=key, amount_fen=60_000)
-    said = signed_in(office, visitor).post(f"{OCTOBER}/mine/replies", json={"text": "我没有"})
-    without, below, above = (
-        decide(office, visitor, key=key, amount_fen=fen) for fen in (None, 49_999, 100_001)
-    )
-    chosen = decide(office, visitor, key=key, amount_fen=60_000)
-    again = decide(office, visitor, key=key, amount_fen=60_000)
-    other = decide(office, visitor, key=key, amount_fen=70_000)
-
-    assert (unheard.status_code, slug(unheard)) == (409, "not-heard-yet")
-    assert said.status_code == 201
-    assert [slug(one) for one in (without, below, above)] == ["amount-not-possible"] * 3
-    assert (chosen.status_code, again.status_code) == (200, 200)
-    assert (other.status_code, slug(other)) == (409, "already-decided")
-    person = read(office, f"{OCTOBER}/people/{visitor.id}")
-    assert (person["least_fen"], person["most_fen"], person["upheld_fen"]) == (50_000, 100_000, 60_000)
-    assert person["replies"][0]["text"] == "我没有"
-    assert person["proposals"][0]["decision"]["amount_fen"] == 60_000
-
-
-def test_after_five_days_of_silence_a_proposal_is_decided(office: Office) -> None:
-    visitor = a_visitor()
-    complaint = a_complaint(visitor)
-    at(office, "2026-11-02 09:00")
-    close(office)
-
-    at(office, "2026-11-07 08:59")
-    early = decide(office, visitor, key=f"E4:{complaint.id}")
-    at(office, "2026-11-07 09:00")
-    in_time = decide(office, visitor, key=f"E4:{complaint.id}")
-
-    assert (slug(early), in_time.status_code) == ("not-heard-yet", 200)
-    assert in_time.get_json()["amount_fen"] == 50_000
-
-
-def test_a_decision_survives_another_closing_and_a_dropped_proposal_costs_nothing(office: Office) -> None:
-    visitor = a_visitor()
-    complaint = a_complaint(visitor)
-    at(office, "2026-11-02 09:00")
-    close(office)
-    at(office, "2026-11-08 09:00")
-    dropped = decide(office, visitor, key=f"E4:{complaint.id}", decision="dropped")
-    a_complaint(visitor)
-    close(office, reason="又一件")
-
-    person = read(office, f"{OCTOBER}/people/{visitor.id}")
-
-    assert dropped.status_code == 200
-    assert (len(person["proposals"]), person["upheld_fen"]) == (2, 0)
-    assert [one["decision"] and one["decision"]["decision"] for one in person["proposals"]] == [
-        "dropped",
-        None,
-    ]
-
-
-def test_nobody_decides_their_own_and_an_open_month_proposes_nothing_yet(office: Office) -> None:
-    supervisor = a_person(Role.SUPERVISOR)
-    complaint = a_complaint(supervisor)
-    key = f"E4:{complaint.id}"
-
-    too_soon = decide(office, supervisor, key=key)
-    close(office)
-    own = decide(office, supervisor, key=key, by=signed_in(office, supervisor))
-
-    assert (too_soon.status_code, slug(too_soon)) == (409, "month-open")
-    assert (own.status_code, slug(own)) == (403, "own-proposal")
-
-
-def test_people_see_their_own_closed_month_and_nobody_elses(office: Office) -> None:
-    mine, other = a_visitor(), a_visitor()
-    a_complaint(mine)
-    before = signed_in(office, mine).get(f"{OCTOBER}/mine")
-    close(office)
-
-    shown = signed_in(office, mine).get(f"{OCTOBER}/mine")
-    nothing = signed_in(office, other).get(f"{OCTOBER}/mine")
-    foreign = signed_in(office, other).get(f"{OCTOBER}/people/{mine.id}")
-
-    assert before.status_code == 404
-    assert charged(shown.get_json()) == [("E4", 50_000, 50_000)]
-    assert (nothing.status_code, foreign.status_code) == (404, 403)
-
-
-def test_a_fraud_is_proven_by_confirmed_findings_of_ones_own_visits_each_used_once(office: Office) -> None:
-    visitor, other = a_visitor(), a_visitor()
-    foreign = a_finding(a_visit(other), auditor(office))
-    own = a_finding(a_visit(visitor), auditor(office))
-    ask = office.person(Role.AUDITOR).post
-
-    def recorded(*findings: Any) -> Any:
-        body = {"staff_id": str(visitor.id), "finding_ids": [str(one) for one in findings], "words": "是"}
-        return ask("/api/v1/frauds", json=body)
-
-    refused = recorded(own.id, foreign.id, uuid7())
-    first, again = recorded(own.id), recorded(own.id)
-
-    assert refused.status_code == 422
-    assert [one["pointer"] for one in refused.get_json()["errors"]] == ["/finding_ids/1", "/finding_ids/2"]
-    assert (first.status_code, first.get_json()["committed_on"]) == (201, "2026-10-12")
-    assert (again.status_code, slug(again)) == (409, "finding-used")
-
-
-# --- missed clocks (E1) ------------------------------------------------------------------------------------
-
-
-def missed_now() -> list[tuple[str, str]]:
-    rows = db.session.execute(sa.select(MissedClock.rule, MissedClock.because).order_by(MissedClock.rule))
-    return [(rule, because) for rule, because in rows]
-
-
-def test_deadlines_that_passed_are_written_down_in_the_evening(office: Office) -> None:
-    a_clock("F1", state="missed")
-    a_clock("F2", state="met", because="late")
-    a_clock("F4", state="running", due="2026-10-15 21:00")
-    a_clock("F1", state="running", due="2026-10-16 21:00")
-    a_clock("F2", state="met")
-    a_clock("F1", state="missed", is_provisional=True)
-    a_clock("F6", state="missed")
-
-    missed_clocks.write_down(now=china("2026-10-15 23:50"))
-    missed_clocks.write_down(now=china("2026-10-15 23:50"))
-
-    assert missed_now() == [("F1", ""), ("F2", "late"), ("F4", "")]
-
-
-def test_a_missed_clock_outlives_its_case_and_goes_when_it_was_met_in_time_after_all(office: Office) -> None:
-    closed, proven = a_clock("F1"), a_clock("F2")
-    missed_clocks.write_down(now=china("2026-10-15 23:50"))
-    with transaction() as session:
-        session.execute(sa.delete(CaseClock).where(CaseClock.case_id == closed.case_id))
-        session.execute(sa.update(CaseClock).where(CaseClock.case_id == proven.case_id).values(state="met"))
-
-    missed_clocks.write_down(now=china("2026-10-16 23:50"))
-
-    assert missed_now() == [("F1", "")]
-
-
-def test_a_missed_clock_is_nobodys_until_a_supervisor_puts_it_down_to_somebody(office: Office) -> None:
-    visitor = a_visitor()
-    clock = a_clock("F1")
-    missed_clocks.write_down(now=china("2026-10-15 23:50"))
-    path = f"{OCTOBER}/missed-clocks"
-    before = read(office)
-
-    [row] = read(office, path, unattributed=True)["clocks"]
-    body = {name: row[name] for name in ("case_id", "rule", "opened_on")} | {"staff_id": str(visitor.id)}
-    put = office.person(Role.SUPERVISOR).put(path, json=body)
-    person = read(office, f"{OCTOBER}/people/{visitor.id}")
-    close(office)
-    too_late = office.person(Role.SUPERVISOR).put(path, json=body | {"staff_id": None})
-
-    assert (before["days_looked"], len(before["unattributed_clocks"])) == (1, 1)
-    assert (put.status_code, person["counted"], person["proposals"]) == (200, 1, [])
-    assert read(office)["unattributed_clocks"] == []
-    assert (row["case_id"], row["due_on"]) == (str(clock.case_id), "2026-10-15")
-    assert (too_late.status_code, slug(too_late)) == (409, "month-closed")
-
-
-def test_missed_clocks_are_paged(office: Office) -> None:
-    for rule in ("F1", "F2", "F4"):
-        a_clock(rule)
-    missed_clocks.write_down(now=china("2026-10-15 23:50"))
-
-    first = read(office, f"{OCTOBER}/missed-clocks", limit=2)
-    rest = read(office, f"{OCTOBER}/missed-clocks", limit=2, after=first["next"])
-
-    assert len(first["clocks"]) == 2
-    assert (len(rest["clocks"]), rest["next"]) == (1, None)
-    assert not {one["case_id"] for one in first["clocks"]} & {one["case_id"] for one in rest["clocks"]}
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026-1", "now", "9999-12", "2026-10-01"])

@@ -1,0 +1,79 @@
+"""Clocks that were missed: written down in the evening, put down to somebody, paged."""
+
+import sqlalchemy as sa
+
+from server.authority import Role
+from server.database import db, transaction
+from server.models.assessments import MissedClock
+from server.models.deadlines import CaseClock
+from server.workflows import missed_clocks
+from tests.builders import a_visitor
+from tests.office import Office, china
+from tests.reports.closing import OCTOBER, close, read, slug
+from tests.reports.stage import a_clock
+
+
+def missed_now() -> list[tuple[str, str]]:
+    rows = db.session.execute(sa.select(MissedClock.rule, MissedClock.because).order_by(MissedClock.rule))
+    return [(rule, because) for rule, because in rows]
+
+
+def test_deadlines_that_passed_are_written_down_in_the_evening(office: Office) -> None:
+    a_clock("F1", state="missed")
+    a_clock("F2", state="met", because="late")
+    a_clock("F4", state="running", due="2026-10-15 21:00")
+    a_clock("F1", state="running", due="2026-10-16 21:00")
+    a_clock("F2", state="met")
+    a_clock("F1", state="missed", is_provisional=True)
+    a_clock("F6", state="missed")
+
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+
+    assert missed_now() == [("F1", ""), ("F2", "late"), ("F4", "")]
+
+
+def test_a_missed_clock_outlives_its_case_and_goes_when_it_was_met_in_time_after_all(office: Office) -> None:
+    closed, proven = a_clock("F1"), a_clock("F2")
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+    with transaction() as session:
+        session.execute(sa.delete(CaseClock).where(CaseClock.case_id == closed.case_id))
+        session.execute(sa.update(CaseClock).where(CaseClock.case_id == proven.case_id).values(state="met"))
+
+    missed_clocks.write_down(now=china("2026-10-16 23:50"))
+
+    assert missed_now() == [("F1", "")]
+
+
+def test_a_missed_clock_is_nobodys_until_a_supervisor_puts_it_down_to_somebody(office: Office) -> None:
+    visitor = a_visitor()
+    clock = a_clock("F1")
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+    path = f"{OCTOBER}/missed-clocks"
+    before = read(office)
+
+    [row] = read(office, path, unattributed=True)["clocks"]
+    body = {name: row[name] for name in ("case_id", "rule", "opened_on")} | {"staff_id": str(visitor.id)}
+    put = office.person(Role.SUPERVISOR).put(path, json=body)
+    person = read(office, f"{OCTOBER}/people/{visitor.id}")
+    close(office)
+    too_late = office.person(Role.SUPERVISOR).put(path, json=body | {"staff_id": None})
+
+    assert (before["days_looked"], len(before["unattributed_clocks"])) == (1, 1)
+    assert (put.status_code, person["counted"], person["proposals"]) == (200, 1, [])
+    assert read(office)["unattributed_clocks"] == []
+    assert (row["case_id"], row["due_on"]) == (str(clock.case_id), "2026-10-15")
+    assert (too_late.status_code, slug(too_late)) == (409, "month-closed")
+
+
+def test_missed_clocks_are_paged(office: Office) -> None:
+    for rule in ("F1", "F2", "F4"):
+        a_clock(rule)
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+
+    first = read(office, f"{OCTOBER}/missed-clocks", limit=2)
+    rest = read(office, f"{OCTOBER}/missed-clocks", limit=2, after=first["next"])
+
+    assert len(first["clocks"]) == 2
+    assert (len(rest["clocks"]), rest["next"]) == (1, None)
+    assert not {one["case_id"] for one in first["clocks"]} & {one["case_id"] for one in rest["clocks"]}
