@@ -50,7 +50,7 @@ _FINDINGS = """
            0.5 + (hashtext(visits.id::text) & 255) / 512.0, '', '{}', '{}', arrived_latest, 'open'
       FROM visits JOIN (VALUES ('stay-differs', 'minor', 1, 5), ('evidence-missing', 'serious', 2, 20),
                                ('check-in-elsewhere', 'severe', 3, 200),
-                               ('same-recording', 'severe', 3, 50000))
+                               ('photo-unusable', 'minor', 1, 100), ('same-recording', 'severe', 3, 50000))
                   AS kind (name, severity, rank, one_in)
         ON hashtext(visits.id::text || kind.name) % kind.one_in = 0
 """
@@ -137,13 +137,16 @@ def measure(app: Flask, visits: int) -> dict[str, Any]:
         "one visitor": (f"staff_id={facts['person']}", Chosen(staff_id=facts["person"])),
         "one client": (f"client={client}", Chosen(client_id=facts["client"])),
         "common check": ("check=stay-differs", Chosen(check="stay-differs")),
+        "a check's end": (f"check=stay-differs&after=3~{facts['person']}", Chosen(check="stay-differs")),
+        "light and rare": ("check=photo-unusable", Chosen(check="photo-unusable")),
         "rare check": ("check=same-recording", Chosen(check="same-recording")),
         "one month": (f"first={month[0]}&last={month[1]}", Chosen(first=month[0], last=month[1])),
         "from the middle": (f"after={middle}", Chosen()),
     }
     pages: dict[str, Any] = {}
     for name, (query, chosen) in kinds.items():
-        cursor = (10, facts["person"]) if name == "from the middle" else None
+        points = {"from the middle": 10, "a check's end": 3}.get(name)
+        cursor = None if points is None else (points, facts["person"])
         statement = page_query(chosen, cursor=cursor, limit=PAGE)
 
         def over_http(query: str = query) -> None:

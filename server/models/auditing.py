@@ -48,6 +48,21 @@ class QueuedVisit(Model):
     state: Mapped[str]
 
 
+class QueuedCheck(Model):
+    """That a waiting visit has an open finding of a check. Kept by triggers of `audit_queue`, from its rows.
+
+    Visits without the check are not walked past: how rare or how light it is does not matter.
+    """
+
+    __tablename__ = "audit_queue_checks"
+
+    check: Mapped[str] = mapped_column(primary_key=True)
+    score: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    visit_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("audit_queue.visit_id", ondelete="CASCADE"), primary_key=True
+    )
+
+
 class AuditPlan(Model):
     """One draw of visits for audit. `drawn_sha256` is over its whole population: visits, scores and arms.
 

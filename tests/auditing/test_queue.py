@@ -7,15 +7,16 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from server.auditing.weighing import current_weights
 from server.database import db, transaction
 from server.models.access import AccessEntry
-from server.models.auditing import QueuedVisit
+from server.models.auditing import QueuedCheck, QueuedVisit
 from server.models.cases import Client
 from server.models.findings import Finding
 from server.workflows.auditing.scoring import weigh_outdated
 from server.workflows.calendar import seed_calendar
 from server.workflows.reconciliation import reconcile_visit
-from tests.auditing.builders import DAY, a_judged_visit
+from tests.auditing.builders import DAY, a_judged_visit, decide
 from tests.builders import Person, a_case, a_visitor, now
 
 SEVERE = ("check-in-elsewhere", "severe", 1.0)
@@ -89,6 +90,40 @@ def test_a_cursor_that_no_page_gave_is_refused(app: Flask, auditor: Person, curs
     answer = auditor.get("/api/v1/audit/queue", query_string={"after": cursor})
 
     assert (answer.status_code, answer.get_json()["errors"][0]["pointer"]) == (422, "/after")
+
+
+def by_check() -> set[tuple[str, int, str]]:
+    """What pages of one check are read from."""
+    db.session.rollback()
+    rows = db.session.execute(sa.select(QueuedCheck.check, QueuedCheck.score, QueuedCheck.visit_id))
+    return {(row.check, row.score, str(row.visit_id)) for row in rows}
+
+
+def test_pages_of_one_check_follow_every_change_of_the_queue(app: Flask, auditor: Person) -> None:
+    both, other = a_judged_visit(a_visitor(), SEVERE, MINOR), a_judged_visit(a_visitor(), MINOR)
+    named = db.session.execute(sa.select(Finding.check, Finding.id).where(Finding.visit_id == both))
+    ids = {row.check: row.id for row in named}
+
+    begun = by_check()
+    pages = queue(auditor, "check=stay-differs&limit=1")
+    decide(auditor, ids["check-in-elsewhere"], "dismissed")
+    lighter = by_check()
+    decide(auditor, ids["stay-differs"], "dismissed")
+    auditor.post(f"/api/v1/audit/visits/{both}/conclusion", json={"note": "all of it"})
+    with transaction() as session:
+        session.execute(sa.update(QueuedVisit).values(score=7))
+
+    points = current_weights().severity
+    heavy, light = points["severe"] + points["minor"], points["minor"]
+    assert begun == {
+        ("check-in-elsewhere", heavy, str(both)),
+        ("stay-differs", heavy, str(both)),
+        ("stay-differs", light, str(other)),
+    }
+    assert pages == [str(both), str(other)]
+    assert lighter == {("stay-differs", light, str(both)), ("stay-differs", light, str(other))}
+    assert by_check() == {("stay-differs", 7, str(other))}
+    assert queue(auditor, "check=check-in-elsewhere") == []
 
 
 def test_reconciliation_moves_a_visit_in_the_transaction_in_which_it_finds_something(app: Flask) -> None:

@@ -1,7 +1,7 @@
 """Which visits wait for an audit, the worst first?
 
-A page is one step in an index of `audit_queue`, however many visits wait. Who saw which page is written down,
-in the transaction that read it.
+A page is one step in an index of `audit_queue`, or of `audit_queue_checks` where a check is asked for,
+however many visits wait. Who saw which page is written down, in the transaction that read it.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,7 @@ from server.authority import Actor
 from server.database import transaction
 from server.errors import Fault, Invalid
 from server.models.access import AccessEntry
-from server.models.auditing import QueuedVisit
-from server.models.findings import Finding
+from server.models.auditing import QueuedCheck, QueuedVisit
 
 THE_QUEUE: Final = UUID(int=0)
 """What the access log calls the queue: there is one."""
@@ -65,8 +64,12 @@ def waiting(chosen: Chosen, *, after: str | None, limit: int, actor: Actor, now:
 
 def page_query(chosen: Chosen, *, cursor: tuple[int, UUID] | None, limit: int) -> sa.Select[QueuedVisit]:
     """Return the statement of one page. "Waiting" stands in it as a word, as in the partial indexes."""
-    order = (QueuedVisit.score, QueuedVisit.visit_id)
+    order: tuple[Any, Any] = (QueuedVisit.score, QueuedVisit.visit_id)
     query = sa.select(QueuedVisit).where(sa.text("audit_queue.state = 'waiting'"), *_filters(chosen))
+    if chosen.check is not None:
+        order = (QueuedCheck.score, QueuedCheck.visit_id)
+        query = query.join(QueuedCheck, QueuedCheck.visit_id == QueuedVisit.visit_id)
+        query = query.where(QueuedCheck.check == chosen.check)
     if cursor is not None:
         query = query.where(sa.tuple_(*order) < cursor)
     return query.order_by(*(column.desc() for column in order)).limit(limit)
@@ -80,20 +83,11 @@ def _filters(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
         QueuedVisit.client_id: chosen.client_id,
     }
     found += [column == wanted for column, wanted in equal.items() if wanted is not None]
-    if chosen.check is not None:
-        found.append(_has_open(chosen.check))
     if chosen.first is not None:
         found.append(QueuedVisit.visited_on >= chosen.first)
     if chosen.last is not None:
         found.append(QueuedVisit.visited_on <= chosen.last)
     return found
-
-
-def _has_open(check: str) -> sa.ColumnElement[bool]:
-    """Ask the findings themselves: how rare a check is, the planner knows of a column, not of an array."""
-    return sa.exists().where(
-        Finding.visit_id == QueuedVisit.visit_id, sa.text("findings.state = 'open'"), Finding.check == check
-    )
 
 
 def _read_cursor(text: str) -> tuple[int, UUID]:
