@@ -7,7 +7,7 @@ costs most. Every other kind of key is checked by `sync.envelope`.
 import base64
 import json
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import tink
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tink import signature
 
 from sync.envelope import PublicKey, pae
-from sync.protocol import Envelope
+from sync.protocol import Envelope, Signature
 
 TYPE_URL: Final = "type.googleapis.com/google.crypto.tink.Ed25519PublicKey"
 KEY_FIELD: Final = b"\x12\x20"
@@ -54,6 +54,14 @@ class QuickSeal:
         except tink.TinkError:
             return False
         return True
+
+
+def stored_envelope(row: Any) -> Envelope:
+    """Return the envelope of a row that keeps payload type, payload and signatures as the inbox does."""
+    signatures = tuple(
+        Signature(keyid=one["keyid"], sig=base64.b64decode(one["sig"])) for one in row.signatures
+    )
+    return Envelope(row.payload_type, row.payload, signatures)
 
 
 def seal_of(key: PublicKey) -> QuickSeal | PublicKey:

@@ -2,25 +2,20 @@
 
 import hashlib
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.field import enrol
 from bench.push import cpu_seconds, descendants
 from bench.stage import free_port, wait_for_web
 from server.app import create_app
-from server.authority import Role
 from server.config import Config, make_secrets
-from server.database import transaction
 from server.embedded import EmbeddedPostgres
-from server.models.people import Device, Staff, Token
 from server.schema import upgrade
-from sync.protocol import uuid7
 from tests.node import NODE, install
 
 PEER = Path(__file__).parent / "peer"
@@ -165,35 +160,5 @@ def _a_phone(config: Config) -> str:
     """Migrate, enrol one phone, return its token."""
     app = create_app(config)
     upgrade(app)
-    token, now = secrets.token_urlsafe(32), datetime.now(UTC)
-    with app.app_context(), transaction() as session:
-        staff = Staff(
-            id=uuid7(),
-            employee_number="BENCH",
-            name="Bench",
-            roles=[Role.VISITOR.value],
-            joined_on=now.date(),
-            created_at=now,
-        )
-        session.add(staff)
-        session.flush()
-        device = Device(
-            id=uuid7(),
-            staff_id=staff.id,
-            algorithm="ed25519",
-            public_key=b"bench",
-            keyid="bench",
-            enrolled_at=now,
-        )
-        session.add(device)
-        session.flush()
-        session.add(
-            Token(
-                sha256=hashlib.sha256(token.encode()).digest(),
-                staff_id=staff.id,
-                device_id=device.id,
-                issued_at=now,
-                expires_at=now + timedelta(days=1),
-            )
-        )
-    return token
+    (handset,) = enrol(app, phones=1, visits_each=1)
+    return handset.token

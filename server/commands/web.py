@@ -1,4 +1,4 @@
-"""`fieldvisit web`: serve HTTP, once the schema is there. Only gunicorn's workers load the product."""
+"""`fieldvisit web`: serve HTTP, once the schema is there. Only gunicorn loads the product."""
 
 import os
 import sys

@@ -56,12 +56,12 @@ def next_start_under_cap(
     period = timedelta(days=pack.hardship_period_days)
     visits = _visits(facts)
     ends = [visit + period for visit in visits]
-    last = last_planned_day(facts, pack)
     for _ in range(MOST_DAYS):
         if not _is_over_cap(start, visits, pack) or is_covered(start, wanted, facts, pack):
             return start
         later = [end for end in ends if end > start]
-        if wanted.evidence_entry_id is not None and local_day(start, pack.zone) <= last:
+        entry = wanted.evidence_entry_id
+        if entry is not None and local_day(start, pack.zone) <= last_planned_day(facts, pack):
             later.append(next_midnight(start, pack.zone))  # what the debtor asked for may cover that day
         if not later:
             return None

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from server.auditing.hearing import current_terms, reply_due
 from server.authority import Actor
 from server.database import transaction
-from server.driver import run
+from server.driver import longs, run, uuids
 from server.rules.local_time import local_day
 from server.workflows.case_facts import load_calendar
 from server.workflows.standing_packs import local_zone
@@ -34,10 +34,18 @@ def tell(given: Mapping[UUID, tuple[int, Body]], *, after: int, actor: Actor, no
     zone = local_zone()
     year = local_day(now, zone).year
     due = reply_due(now, calendar=load_calendar(year, year + 1), zone=zone, terms=current_terms())
-    about = {"staff_id": actor.staff_id, "device_id": actor.device_id, "after": after, "now": now, "due": due}
+    told = {
+        "staff_id": actor.staff_id,
+        "device_id": actor.device_id,
+        "after": after,
+        "now": now,
+        "due": due,
+        "ids": uuids(uuid7() for _ in given),
+        "findings": uuids(given),
+        "numbers": longs(number for number, _ in given.values()),
+    }
     with transaction() as session:
-        for finding_id, (number, _) in given.items():
-            run(session, _TELL, about | {"id": uuid7(), "finding_id": finding_id, "number": number})
+        run(session, _TELL, told)
         until = dues_of(session, list(given), staff_id=actor.staff_id)
     for finding_id, (_, body) in given.items():
         body["reply_due_at"] = write_instant(until[finding_id])
@@ -46,8 +54,10 @@ def tell(given: Mapping[UUID, tuple[int, Body]], *, after: int, actor: Actor, no
 # Told already, unless all that was told was told this phone, and it never got that far.
 _TELL: Final = """
     INSERT INTO hearing_tellings (id, finding_id, staff_id, device_id, feed_seq, told_at, due_at)
-    SELECT %(id)s, hearings.finding_id, %(staff_id)s, %(device_id)s, %(number)s, %(now)s, %(due)s
-      FROM hearings WHERE hearings.finding_id = %(finding_id)s AND %(staff_id)s = ANY (hearings.people)
+    SELECT given.id, given.finding_id, %(staff_id)s, %(device_id)s, given.number, %(now)s, %(due)s
+      FROM unnest(%(ids)s, %(findings)s, %(numbers)s) AS given (id, finding_id, number)
+      JOIN hearings ON hearings.finding_id = given.finding_id
+     WHERE %(staff_id)s = ANY (hearings.people)
        AND NOT EXISTS (
            SELECT FROM hearing_tellings AS told
             WHERE told.finding_id = hearings.finding_id AND told.staff_id = %(staff_id)s

@@ -4,7 +4,6 @@ Every look is written to the access log before anything is shown. Bytes are show
 characters and, where they are JSON, parsed; the exact bytes are a download.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +19,10 @@ from server.models.access import AccessEntry
 from server.models.people import Device
 from server.models.quarantine import DeskDecision
 from server.models.visits import Item, RawSubmission
+from server.seals import stored_envelope
 from server.workflows.quarantine_desk.entries import Ref, Stored, decisions_about, find
 from sync.envelope import PublicKey
-from sync.protocol import Envelope, PushedItem, Signature
+from sync.protocol import PushedItem
 from sync.wire import Reader, WireFault, parse, read_pushed
 
 SHOWN: Final = 100_000
@@ -123,12 +123,8 @@ def pushed_of(found: Stored) -> PushedItem | None:
             return read_pushed(Reader(parse(found.content)))
         except WireFault:
             return None
-    signatures = tuple(
-        Signature(keyid=one["keyid"], sig=base64.b64decode(one["sig"])) for one in found.signatures
-    )
-    envelope = Envelope(found.payload_type, found.payload, signatures)
     seq, prev = (found.seq, found.prev) if isinstance(found, Item) else (0, None)
-    return PushedItem(found.item_id, seq, prev, envelope)
+    return PushedItem(found.item_id, seq, prev, stored_envelope(found))
 
 
 def _content(found: Stored) -> bytes:

@@ -1,6 +1,5 @@
 """What did the team's phones write of a visit, on which clocks, and what of it never came? A few queries."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,13 +14,14 @@ from server.models.evidence import Evidence
 from server.models.people import Device
 from server.models.visits import Item, Visit
 from server.reconcile.facts import ChainGap, ItemFact, LooseFile, PhoneFact
+from server.seals import stored_envelope
 from server.signing import Signer, current_signer
 from server.workflows.exchange.anchors import read_anchor
 from server.workflows.exchange.forks import UNREADABLE
 from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.reconciliation.evidence import read_place
 from sync.clock import locate
-from sync.envelope import PublicKey, pae
+from sync.envelope import PublicKey
 from sync.wire import WireFault, read_item
 
 MOST_ITEMS: Final = 300
@@ -94,11 +94,7 @@ def _item(row: Any, device: Device, signer: Signer) -> ItemFact | None:
 def _is_signed(row: Any, device: Device) -> bool:
     """Whether the phone's key signed a record; asked of what the office accepted: the rest was checked."""
     key = PublicKey.from_spki(device.public_key, algorithm=device.algorithm)
-    message = pae(row.payload_type, row.payload)
-    try:
-        return any(key.has_signed(message, base64.b64decode(one["sig"])) for one in row.signatures)
-    except (KeyError, TypeError, ValueError):
-        return False
+    return key.has_sealed(stored_envelope(row))
 
 
 def _chain_gaps(devices: Mapping[UUID, Device], rows: Sequence[Any]) -> tuple[ChainGap, ...]:
