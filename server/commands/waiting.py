@@ -1,6 +1,6 @@
 """`fieldvisit wait` waits until the database answers; whoever serves also waits for its tables.
 
-Loads nothing of the product: the processes that wait are started together and would only slow down the one
+Does not load the application: the processes that wait are started together and would only slow down the one
 that all of them wait for.
 """
 
