@@ -230,7 +230,7 @@ def test_memory_does_not_grow_with_the_month(office: Office) -> None:
 
     copies(decision, 400, every=timedelta(seconds=1))
     few = peak()
-    copies(decision, 1200, every=timedelta(seconds=1))
+    copies(decision, 2000, every=timedelta(seconds=1))
     many = peak()
 
     assert many < 1.5 * few, (few, many)
