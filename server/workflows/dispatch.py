@@ -238,11 +238,15 @@ def judge_and_record(
 
 
 def lock_visit(wanted: WantedVisit) -> None:
-    """Lock the debtor (no other visit, no hold meanwhile) and hold the team (nobody leaves meanwhile)."""
+    """Lock the debtor (no other visit, no hold meanwhile) and the team (nobody leaves or is sent elsewhere).
+
+    The exclusion constraint alone is not enough: two teams with one person, written at the same moment, each
+    wait for the other, and PostgreSQL ends one of them as a deadlock.
+    """
     of_case = sa.select(Case.debtor_id).where(Case.id == wanted.case_id).scalar_subquery()
     db.session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())
     people = sa.select(Staff.id).where(Staff.id.in_(wanted.team)).order_by(Staff.id)
-    db.session.execute(people.with_for_update(read=True, key_share=True))
+    db.session.execute(people.with_for_update(key_share=True))
 
 
 def _facts(wanted: WantedVisit, *, pack: RulePack, now: datetime, excluding: UUID | None = None) -> CaseFacts:

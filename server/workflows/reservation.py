@@ -94,7 +94,7 @@ def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assi
 
 
 def _seat(wanted: WantedVisit, assignment: Assignment) -> None:
-    """Write the team in the order of their numbers, so that two writers cannot wait for each other."""
+    """Write the team; whoever else wants one of them waits for the lock of `dispatch.lock_visit`."""
     rows = db.session.execute(
         sa.select(Staff.id, Staff.no).where(Staff.id.in_(wanted.team)).order_by(Staff.no)
     )

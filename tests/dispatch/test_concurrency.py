@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from server.authority import Role
 from server.database import db, transaction
@@ -15,7 +16,7 @@ from server.models.assignments import end_early
 from server.models.cases import Case, Hold
 from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Decision
 from server.workflows import assignments
-from server.workflows.dispatch import VisitRefused, assign, reassign
+from server.workflows.dispatch import VisitRefused, assign, lock_visit, reassign
 from server.workflows.people import depart
 from tests.builders import a_ledger_entry
 from tests.office import NOW, Office, a_door, a_team, a_wish
@@ -84,6 +85,22 @@ def test_one_team_wanted_for_many_debtors_goes_to_one(office: Office, app: Flask
     assert [sorted(verdict.rules) for verdict in refused] == [["X2"]] * 7
     active = sa.select(sa.func.count()).select_from(AssignmentMember).where(AssignmentMember.active)
     assert db.session.scalar(active) == 2
+
+
+def test_two_debtors_that_want_one_team_take_turns_before_anything_is_written(office: Office, app: Flask):
+    """Written at the same moment, each would wait for the other in the exclusion constraint: a deadlock."""
+    team = a_team()
+    first, second = (a_wish(a_door(), *team) for _ in range(2))
+
+    def impatient() -> None:
+        with app.app_context(), transaction() as session:
+            session.execute(sa.text("SET LOCAL lock_timeout = '200ms'"))
+            lock_visit(second)
+
+    with transaction(), ThreadPoolExecutor(1) as pool:
+        lock_visit(first)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            pool.submit(impatient).result()
 
 
 @pytest.mark.parametrize("attempt", range(5))
