@@ -1,12 +1,15 @@
 """What a narrative claims, kind by kind; what it leaves open; and how well the labelled accounts are read."""
 
+import json
+from collections import Counter
 from datetime import date
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.narratives import labelled, score
+from bench.narratives import ACCOUNTS, labelled, score
 from server.reconcile.narrative import Kind, read_narrative
 
 TUESDAY = date(2026, 11, 24)
@@ -292,7 +295,7 @@ def test_no_text_breaks_the_reader_and_every_claim_lies_within_it(text: str) -> 
 
 
 # Floors a little below what is read today; README.md beside the accounts says what the parts are worth.
-FLOORS = [("building", 0.99, 0.98), ("held_out", 0.97, 0.95), ("unseen", 0.95, 0.87)]
+FLOORS = [("building", 0.985, 0.97), ("held_out", 0.92, 0.72)]
 
 
 @pytest.mark.parametrize(("part", "precision", "recall"), FLOORS)
@@ -301,13 +304,37 @@ def test_the_labelled_accounts_are_read_as_well_as_before(part: str, precision: 
 
     together = score(accounts)["all"]
 
-    assert len(accounts) >= 35
+    assert len(accounts) >= 365
     assert together.precision >= precision, together
     assert together.recall >= recall, together
 
 
 def test_each_label_lies_where_it_says() -> None:
+    rows = [json.loads(line) for line in ACCOUNTS.read_text("utf-8").splitlines()]
+
+    misplaced = [
+        (row["text"], one)
+        for row in rows
+        for one in row["claims"]
+        if not one["span"] or not row["text"].startswith(one["span"], one["at"])
+    ]
+
+    assert len(rows) >= 900
+    assert misplaced == []
+
+
+def test_the_held_out_accounts_say_every_kind_of_claim_often_enough_to_measure_it() -> None:
+    held_out = [one for one in labelled() if one.part == "held_out"]
+
+    said = Counter(kind for one in held_out for kind, _, _ in one.claims)
+
+    assert {kind: said[kind] for kind in get_args(Kind) if said[kind] < 40} == {}
+
+
+def test_no_account_that_the_reader_is_built_against_is_held_out_too() -> None:
     accounts = list(labelled())
 
-    assert len(accounts) >= 300
-    assert all(text[at : at + 1] for one in accounts for text, at in [(one.text, c[2]) for c in one.claims])
+    texts = {part: {one.text for one in accounts if one.part == part} for part in ("building", "held_out")}
+
+    assert texts["building"] & texts["held_out"] == set()
+    assert sum(map(len, texts.values())) == len(accounts)
