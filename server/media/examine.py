@@ -1,15 +1,13 @@
-"""Read an untrusted file inside limits: the child process of `inspect`.
+"""Read an untrusted file inside limits: what the child process of `inspect` does.
 
-`python -m server.media.examine FILE MIME FOLDER` prints the Inspection as JSON and writes what it made of the
-file (pictures to show, landmarks) into the folder.
-The process bounds its own memory, processor time and output before it opens the file, so a hostile file can
-end this process but nothing else.
+It leaves the Inspection as JSON and what it made of the file (pictures to show, landmarks) in a folder. The
+process bounds its own memory, processor time and output before it opens the file, so a hostile file can end
+this process but nothing else.
 """
 
 import json
 import resource
 import struct
-import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from server.media.audio import examine_sound
 from server.media.images import examine_image
-from server.media.inspection import DISPLAY, LANDMARKS, THUMBNAIL, Inspection
+from server.media.inspection import DISPLAY, FOUND, LANDMARKS, THUMBNAIL, Inspection
 from server.media.sniffing import IMAGES, SNIFF_BYTES, is_mislabelled, sniff
 
 MEMORY_BYTES = 2 * 1024**3
@@ -105,11 +103,7 @@ def main(path: str, claimed_mime: str, folder: str) -> None:
     bound()
     found = examine(Path(path), claimed_mime=claimed_mime)
     landmarks = None if found.landmarks is None else found.landmarks.to_bytes()
-    for name, content in ((THUMBNAIL, found.thumbnail), (DISPLAY, found.display), (LANDMARKS, landmarks)):
+    made = {THUMBNAIL: found.thumbnail, DISPLAY: found.display, LANDMARKS: landmarks}
+    for name, content in {FOUND: json.dumps(found.to_json()).encode(), **made}.items():
         if content is not None:
             (Path(folder) / name).write_bytes(content)
-    json.dump(found.to_json(), sys.stdout)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

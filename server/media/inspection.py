@@ -10,7 +10,7 @@ from typing import Any
 from server.media.landmarks import Landmarks
 
 VERSION = 2
-THUMBNAIL, DISPLAY, LANDMARKS = "thumbnail.jpg", "display.jpg", "landmarks"
+FOUND, THUMBNAIL, DISPLAY, LANDMARKS = "inspection.json", "thumbnail.jpg", "display.jpg", "landmarks"
 """The files in which the child process leaves what it made; the parent loads no decoder to know them."""
 SMALLEST_EDGE = 240
 Stretch = tuple[float, float]

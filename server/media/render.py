@@ -1,10 +1,9 @@
-"""Make a copy of a recording that every browser plays: the child process of `rendering`.
+"""Make a copy of a recording that every browser plays: what the child process of `rendering` does.
 
-`python -m server.media.render FILE READER TARGET` writes an MP3: of what PyAV encodes the one format that all
-browsers play; or, for engines of speech, a WAV. Bounded like `examine`.
+It writes an MP3: of what PyAV encodes the one format that all browsers play; or, for engines of speech, a
+WAV. Bounded like `examine`.
 """
 
-import sys
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -69,7 +68,3 @@ def main(path: str, reader: str, target: str) -> None:
             encoder = Encoder(output)
             player.play(encoder)
             encoder.end()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

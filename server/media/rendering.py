@@ -5,12 +5,10 @@ copy keeps its seconds. Videos and what already plays get none.
 """
 
 import logging
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
-from server.media.inspect import child_environment
+from server.media import children
 from server.media.inspection import Inspection
 from server.media.sniffing import FAMILIES_OF_SOUND
 
@@ -33,14 +31,9 @@ def needs_rendition(found: Inspection) -> bool:
 def render(path: Path, target: Path, *, mime: str) -> bool:
     """Write the copy of a recording whose format is `mime`; False when it cannot be made."""
     reader = FAMILIES_OF_SOUND[mime.replace("video/", "audio/")].reader
-    command = [sys.executable, "-m", "server.media.render", str(path), str(reader), str(target)]
-    try:
-        done = subprocess.run(
-            command, env=child_environment(), capture_output=True, timeout=WALL_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
+    ended = children.run("render", str(path), str(reader), str(target), wall_seconds=WALL_SECONDS)
+    if ended.status is None:
         log.warning("rendering a recording took too long")
-        return False
-    if done.returncode:
-        log.warning("rendering a recording ended with status %d", done.returncode)
-    return done.returncode == 0
+    elif ended.status:
+        log.warning("rendering a recording ended with status %d", ended.status)
+    return ended.status == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.media.inspect import child_environment
+from server.media.children import child_environment
 from tests.media.fuzzing import SOURCES, mutated
 
 SEED = 20261126
