@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -56,6 +57,7 @@ HOUSE = packs.load("cn.house", NOW.date())
 WEEK = timedelta(days=7)
 wishes = st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 1), st.integers(8, 18), st.booleans())
 which = st.integers(0, 7)
+teams = st.sets(st.integers(0, 3), min_size=1)
 
 
 class Agency(RuleBasedStateMachine):
@@ -136,6 +138,10 @@ class Agency(RuleBasedStateMachine):
 
         return push
 
+    @initialize(teams=teams)
+    def a_day_was_planned(self, teams: set[int]) -> None:
+        self.a_day_is_planned(1, teams)
+
     @rule(several=st.lists(wishes, min_size=1, max_size=4))
     def dispatchers_assign(self, several: list[Any]) -> None:
         self._together(*(self._wish(*one) for one in several))
@@ -155,7 +161,7 @@ class Agency(RuleBasedStateMachine):
             wish = a_wish(door, *self.teams[team], start=start, evidence=one.evidence_entry_id)
             self._together(self._quietly(lambda: assign(wish, actor=self.actor, now=self.now)))
 
-    @rule(days=st.integers(0, 1), teams=st.sets(st.integers(0, 3), min_size=1))
+    @rule(days=st.integers(0, 1), teams=teams)
     def a_day_is_planned(self, days: int, teams: set[int]) -> None:
         day = (self.now.astimezone(CHINA) + timedelta(days=days)).date()
         crews = [a_crew(*self.teams[team], works=(time(8), time(21))) for team in sorted(teams)]
