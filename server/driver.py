@@ -62,7 +62,7 @@ def look_up(engine: Engine, statement: str, values: Mapping[str, Any]) -> list[A
 def run_on(raw: psycopg.Connection[Any], statement: str, values: Mapping[str, Any]) -> list[Any]:
     """Run a statement on the driver's connection; failures are the exceptions SQLAlchemy would raise."""
     with _as_sqlalchemy(statement):
-        cursor = raw.cursor(row_factory=namedtuple_row)
+        cursor = raw.cursor(row_factory=namedtuple_row, binary=True)
         cursor.execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
 

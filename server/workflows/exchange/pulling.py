@@ -97,7 +97,8 @@ _STANDING: Final = """
     SELECT devices.acked_seq,
            CASE WHEN EXISTS (SELECT FROM backups WHERE completed_at IS NOT NULL)
                 THEN devices.durable_seq ELSE devices.acked_seq END AS durable_seq,
-           feed_heads.scope, feed_heads.epoch, feed_heads.seq, feed_heads.oldest_tombstone, feed_heads.digest
+           feed_heads.scope, feed_heads.epoch, feed_heads.seq, feed_heads.oldest_tombstone,
+           feed_heads.digest::text AS digest
     FROM devices LEFT JOIN feed_heads ON feed_heads.scope = ANY (%(scopes)s)
     WHERE devices.id = %(device_id)s
 """
