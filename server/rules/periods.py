@@ -54,6 +54,19 @@ def visits_on(day: date, facts: CaseFacts, pack: RulePack) -> int:
     return visits_in(the_day, day, facts, pack)
 
 
+def counting_since(day: date, pack: RulePack) -> date:
+    """Return the first day whose visits can still count, by any rule, for a visit on `day` or later.
+
+    One day more than the rolling period: where the clocks are put forward its last day is shorter.
+    """
+    firsts = [day - timedelta(days=pack.hardship_period_days + 1)]
+    if pack.hardship_visits_per_calendar_week is not None:
+        firsts.append(the_week(day)[0])
+    if pack.visits_per_calendar_month is not None:
+        firsts.append(the_month(day)[0])
+    return min(firsts)
+
+
 def last_planned_day(facts: CaseFacts, pack: RulePack, *, period: Period = the_day) -> date:
     """Return the last day on which a visit so far, or a wish of the debtor, can change a count."""
     starts = [plan.start for plan in facts.reservations] + [arrival.at.latest for arrival in facts.arrivals]

@@ -1,12 +1,16 @@
 """What do the rules see of a case, without who it is?
 
-A `Situation` has one member for each subject of the rules, so that like cases are equal and each subject can
-be asked about each value once (`situations`).
+A `Situation` has one member for each subject of the rules: what that subject looks at, as a JSON array in
+text. Like cases have equal texts, so that each subject can be asked about each text once (`situations`). The
+functions say what a member means: they put it into the facts of some case in which nothing is special.
 """
 
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -28,123 +32,125 @@ SOMEBODY: Final = UUID(int=3)
 LONG_AGO: Final = date(2000, 1, 1)
 MOST_CALL_DAYS: Final = 8
 """More than any pack asks for. On how many days a case was called is what counts (A15), not on which."""
-
-
-class Wish(NamedTuple):
-    """A visit that the debtor asked for. Its place among the wishes of a `Had`, from 1 on, names it."""
-
-    channel: str
-    asked_on: date
-    visit_on: date | None
-    is_used: bool
-
-
-class Had(NamedTuple):
-    """The debtor's visits: when each was or will be, in order, and the wishes in theirs. Most had none.
-
-    A begun plan counts once. Nobody's ids are in it, so that like debtors had the same.
-    """
-
-    at: tuple[datetime, ...] = ()
-    wishes: tuple[Wish, ...] = ()
-
-
-NO_VISITS: Final = Had()
-
-
-@cache
-def noon(day: date, zone: ZoneInfo) -> datetime:
-    """Return the instant that stands for a day where only the day counts."""
-    return at_local(day, time(12), zone)
-
-
-class Place(NamedTuple):
-    """The address, without which one it is. `of_contact`: liable, refused contact, sensitive occupation."""
-
-    status: str
-    of_contact: tuple[bool, bool, bool] | None = None
-    is_near_sensitive: bool = False
-
-
-Limits = tuple[tuple[str, ...], int | None]
+NO_VISITS: Final = "[[], []]"
 
 
 class Situation(NamedTuple):
-    """A case as the rules see it, without who it is: one member for each subject of the rules.
+    """A case as the rules see it, without who it is.
 
-    money: outstanding fen, balance as of · looked_at: flagged, reviewed, special note, note acknowledged,
-    account missing · stopped: state, reasons of open holds · tried: days with calls (at most
-    MOST_CALL_DAYS), first letter received on · limits: hardship, own daily cap · by_day: the debtor's visits,
-    an arrival on its first day, all at noon · by_hour: the same at their hours, an arrival at its latest; it
-    is only looked at in hardship.
+    money: outstanding fen, balance as of · looked_at: flagged, reviewed, special note, note acknowledged ·
+    stopped: state, reasons of the debtor's open holds, of the case's · place: status, is a contact's, contact
+    liable, refuses contact, has a sensitive occupation, one lives at the same point; None without an address
+    · tried: days with calls (at most MOST_CALL_DAYS), first letter received on · limits: hardship, own daily
+    cap · by_day: days of the debtor's visits in order, an arrival on its first; wishes, each as channel,
+    asked on, for which day, is used · by_hour: the same with instants, an arrival at its latest; only looked
+    at in hardship · owes_account: a visit of the debtor's has no written account yet.
     """
 
-    money: tuple[int, date | None]
-    looked_at: tuple[bool, bool, bool, bool, bool]
-    stopped: tuple[str, tuple[str, ...]]
-    place: Place | None
-    tried: tuple[int, date | None]
-    limits: Limits
-    by_day: Had
-    by_hour: Had
+    money: str
+    looked_at: str
+    stopped: str
+    place: str | None
+    tried: str
+    limits: str
+    by_day: str
+    by_hour: str
+    owes_account: bool
 
 
-NOTHING_SPECIAL: Final = Situation(
-    money=(0, LONG_AGO),
-    looked_at=(False, False, False, False, False),
-    stopped=("open", ()),
-    place=Place("verified"),
-    tried=(0, None),
-    limits=((), None),
-    by_day=NO_VISITS,
-    by_hour=NO_VISITS,
-)
+def nothing_special(*, now: datetime, calendar: Calendar) -> CaseFacts:
+    """Return the facts of a case that nothing stops."""
+    return CaseFacts(
+        judged_at=now,
+        case=CaseFact(SOME_CASE, SOMEBODY, "open", 0, LONG_AGO),
+        address=AddressFact(SOME_ADDRESS, SOME_CASE, "verified"),
+        calendar=calendar,
+    )
 
 
-def facts_of(situation: Situation, *, now: datetime, calendar: Calendar, zone: ZoneInfo) -> CaseFacts:
-    """Return a situation as the facts of some case, with the visits by day. Wishes have numbers for ids."""
-    is_flagged, is_reviewed, has_note, is_acknowledged, is_account_missing = situation.looked_at
-    state, reasons = situation.stopped
-    call_days, letter = situation.tried
-    case = CaseFact(
-        id=SOME_CASE,
-        debtor_id=SOMEBODY,
-        state=state,
-        outstanding_fen=situation.money[0],
-        balance_as_of=situation.money[1],
-        hardship=situation.limits[0],
-        daily_visit_cap=situation.limits[1],
+def with_money(facts: CaseFacts, money: str) -> CaseFacts:
+    """Put the balance into the facts."""
+    fen, as_of = json.loads(money)
+    return replace(facts, case=replace(facts.case, outstanding_fen=fen, balance_as_of=_day(as_of)))
+
+
+def with_looked_at(facts: CaseFacts, looked_at: str, owes_account: bool) -> CaseFacts:
+    """Put into the facts what somebody must have looked at, and whether an account is missing."""
+    is_flagged, is_reviewed, has_note, is_acknowledged = json.loads(looked_at)
+    case = replace(
+        facts.case,
         special_flags=("flagged",) if is_flagged else (),
         is_reviewed=is_reviewed,
         has_special_note=has_note,
         is_note_acknowledged=is_acknowledged,
     )
-    return CaseFacts(
-        judged_at=now,
-        case=case,
-        address=_address_of(situation.place),
-        calendar=calendar,
-        holds=tuple(HoldFact(SOMEBODY, reason, "", now) for reason in reasons),
-        reservations=tuple(Reservation(SOMEBODY, at) for at in situation.by_day.at),
-        requests=tuple(
-            VisitRequest(
-                UUID(int=number),
-                wish.channel,
-                noon(wish.asked_on, zone),
-                wish.visit_on,
-                SOMEBODY if wish.is_used else None,
-            )
-            for number, wish in enumerate(situation.by_day.wishes, start=1)
-        ),
+    return replace(facts, case=case, accounts_missing=(SOMEBODY,) if owes_account else ())
+
+
+def with_stopped(facts: CaseFacts, stopped: str) -> CaseFacts:
+    """Put into the facts what stops the case."""
+    state, *held = json.loads(stopped)
+    holds = tuple(
+        HoldFact(SOMEBODY, reason, "", facts.judged_at) for reasons in held for reason in reasons or ()
+    )
+    return replace(facts, case=replace(facts.case, state=state), holds=holds)
+
+
+def with_place(facts: CaseFacts, place: str | None) -> CaseFacts:
+    """Put the address into the facts."""
+    if place is None:
+        return replace(facts, address=None)
+    status, is_of_contact, *contact, is_near_sensitive = json.loads(place)
+    address = AddressFact(
+        SOME_ADDRESS,
+        SOME_CASE,
+        status,
+        ContactFact(SOMEBODY, *contact) if is_of_contact else None,
+        (SOMEBODY,) if is_near_sensitive else (),
+    )
+    return replace(facts, address=address)
+
+
+def with_tried(facts: CaseFacts, tried: str) -> CaseFacts:
+    """Put into the facts what was tried before a visit."""
+    call_days, letter = json.loads(tried)
+    return replace(
+        facts,
         call_days=tuple(LONG_AGO + timedelta(days=n) for n in range(call_days)),
-        letters_received_on=() if letter is None else (letter,),
-        accounts_missing=(SOMEBODY,) if is_account_missing else (),
+        letters_received_on=() if letter is None else (date.fromisoformat(letter),),
     )
 
 
-def _address_of(place: Place | None) -> AddressFact | None:
-    if place is None:
-        return None
-    contact = None if place.of_contact is None else ContactFact(SOMEBODY, *place.of_contact)
-    neighbours = (SOMEBODY,) if place.is_near_sensitive else ()
-    return AddressFact(SOME_ADDRESS, SOME_CASE, place.status, contact, neighbours)
+def with_visits(facts: CaseFacts, limits: str, had: str, zone: ZoneInfo) -> CaseFacts:
+    """Put into the facts what the debtor had, by day or by hour, and what limits it. Wishes are numbered."""
+    hardship, cap = json.loads(limits)
+    visits, wishes = json.loads(had)
+    return replace(
+        facts,
+        case=replace(facts.case, hardship=tuple(hardship), daily_visit_cap=cap),
+        reservations=tuple(Reservation(SOMEBODY, _instant(at, zone)) for at in visits),
+        requests=tuple(_request(number, wish, zone) for number, wish in enumerate(wishes, start=1)),
+    )
+
+
+def _request(number: int, wish: Sequence[Any], zone: ZoneInfo) -> VisitRequest:
+    channel, asked_on, visit_on, is_used = wish
+    return VisitRequest(
+        UUID(int=number),
+        channel,
+        _instant(asked_on, zone),
+        _day(visit_on),
+        SOMEBODY if is_used else None,
+    )
+
+
+@cache
+def _instant(text: str, zone: ZoneInfo) -> datetime:
+    """Read an instant. Where only the day counts, its noon stands for it."""
+    if "T" in text:
+        return datetime.fromisoformat(text)
+    return at_local(date.fromisoformat(text), time(12), zone)
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

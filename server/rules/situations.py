@@ -11,8 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
-from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 from uuid import UUID
 
 from server.rules.calendar import Calendar
@@ -25,13 +24,16 @@ from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
 from server.rules.periods import visits_on
 from server.rules.situation import (
-    NOTHING_SPECIAL,
     SOME_ADDRESS,
     SOME_CASE,
-    Had,
-    Limits,
     Situation,
-    facts_of,
+    nothing_special,
+    with_looked_at,
+    with_money,
+    with_place,
+    with_stopped,
+    with_tried,
+    with_visits,
 )
 from server.rules.verdict import Reason, Verdict
 
@@ -124,12 +126,13 @@ def _budget_left(day: date, facts: CaseFacts, pack: RulePack) -> int:
     return max(0, cap - visits_on(day, facts, pack))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Said:
-    """What one subject says of one value. `number` is the same for values of which it says the same.
+    """What one subject says of one text. `number` is the same for texts of which it says the same now.
 
-    `facts` hold the value. `is_stuck`: it blocks, and time alone does not end it. `spoken` remembers what it
-    said at each start and with each evidence; what else a visit could be is the same for all of a day.
+    `facts` hold what the text says. `is_stuck`: it blocks, and time alone does not end it. `has_clock`: what
+    it says later may be another thing, even where it says the same now. `spoken` remembers what it said at
+    each start and with each evidence; what else a visit could be is the same for all of a day.
     """
 
     number: int
@@ -137,6 +140,7 @@ class _Said:
     facts: CaseFacts
     blocks: bool
     is_stuck: bool
+    has_clock: bool
     spoken: dict[Hashable, Spoken]
 
     def of(self, wanted: WantedVisit, pack: RulePack) -> Spoken:
@@ -148,13 +152,17 @@ class _Said:
         return spoken
 
 
-class _Planned(NamedTuple):
-    """What budget and calendar week say of a debtor's days, what is left, and which wish is the evidence."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planned:
+    """What budget and calendar week say of a debtor's days, and what is left of the budget.
+
+    `wanted` names the debtor's wish that is the evidence, if there is one.
+    """
 
     budget: _Said
     week: _Said
     left: int
-    entry: UUID | None
+    wanted: WantedVisit
 
 
 class DayJudge:
@@ -163,19 +171,19 @@ class DayJudge:
     def __init__(
         self, day: date, *, now: datetime, duration: timedelta, pack: RulePack, calendar: Calendar
     ) -> None:
-        self._day, self._now, self._pack, self._calendar = day, now, pack, calendar
+        self._day, self._pack = day, pack
         self._wanted = day_visit(
             day, now=now, duration=duration, pack=pack, case_id=SOME_CASE, address_id=SOME_ADDRESS
         )
         self._numbers: dict[Hashable, int] = {}
         self._answers: dict[Hashable, DayAnswer] = {}
-        self._nothing = self._facts(NOTHING_SPECIAL)
+        self._nothing = nothing_special(now=now, calendar=calendar)
         self._of_the_day = [self._ask(checks, self._nothing) for checks in (window.CHECKS, days.CHECKS)]
-        self._stopped = self._asking(holds, "stopped")
-        self._place = self._asking(address, "place")
-        self._looked_at = self._asking(review, "looked_at")
-        self._money = self._asking(balance, "money")
-        self._tried = self._asking(ground, "tried")
+        self._stopped = self._asking(holds.CHECKS, with_stopped)
+        self._place = self._asking(address.CHECKS, with_place)
+        self._looked_at = self._asking(review.CHECKS, with_looked_at)
+        self._money = self._asking(balance.CHECKS, with_money)
+        self._tried = self._asking(ground.CHECKS, with_tried)
         self._days = cache(self._ask_about_days)
         self._hours = cache(self._ask_about_hours)
 
@@ -184,23 +192,24 @@ class DayJudge:
 
         The evidence is named by its number among the debtor's wishes.
         """
-        stopped, place = self._stopped(situation.stopped), self._place(situation.place)
-        looked_at, money = self._looked_at(situation.looked_at), self._money(situation.money)
-        tried = self._tried(situation.tried)
-        planned = self._days(situation.limits, situation.by_day)
-        rolling = self._hours(situation.limits, situation.by_hour)
-        key = (
-            stopped.number, place.number, planned.budget.number, rolling.number, planned.week.number,
-            looked_at.number, money.number, tried.number, planned.left,
-        )  # fmt: skip
-        if planned.entry is None and (known := self._answers.get(key)) is not None:
-            return known
+        money, looked_at, stopped, place, tried, limits, by_day, by_hour, owes_account = situation
+        planned = self._days(limits, by_day)
         said = (
-            stopped, place, *self._of_the_day, planned.budget, rolling, planned.week, looked_at, money, tried
+            self._stopped(stopped), self._place(place), *self._of_the_day,
+            planned.budget, self._hours(limits, by_hour), planned.week,
+            self._looked_at(looked_at, owes_account), self._money(money), self._tried(tried),
         )  # fmt: skip
-        answer = self._judge(said, planned)
-        if planned.entry is None and not _ends_by_itself(said):
-            self._answers[key] = answer
+        key = (planned.left, planned.wanted.evidence_entry_id, *[one.number for one in said])
+        answer = self._answers.get(key)
+        return answer or self._find(key, said, planned)
+
+    def _find(self, key: Hashable, said: Sequence[_Said], planned: _Planned) -> DayAnswer:
+        """Judge what was not judged before; where time alone ends what blocks, what is said later counts."""
+        if _ends_by_itself(said):
+            key = (planned, *[one if one.has_clock else one.number for one in said])
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._answers[key] = self._judge(said, planned)
         return answer
 
     def _judge(self, said: Sequence[_Said], planned: _Planned) -> DayAnswer:
@@ -210,34 +219,34 @@ class DayJudge:
             spoken = [one for subject in said for one in subject.of(wanted, self._pack)]
             return conclude(spoken, wanted, self._nothing, self._pack)
 
-        wanted = self._wanted
-        if planned.entry is not None:
-            wanted = replace(wanted, evidence_entry_id=planned.entry)
-        return _answer(wanted, judge, self._pack, budget_left=planned.left)
+        return _answer(planned.wanted, judge, self._pack, budget_left=planned.left)
 
-    def _asking(self, subject: ModuleType, member: str) -> Callable[[Any], _Said]:
-        """Return what asks a subject about its member of a situation, the others being nothing special."""
-        return cache(
-            lambda value: self._ask(subject.CHECKS, self._facts(NOTHING_SPECIAL._replace(**{member: value})))
-        )
+    def _asking(self, checks: Checks, put: Callable[..., CaseFacts]) -> Callable[..., _Said]:
+        """Return what asks a subject about its member of a situation, nothing else being special."""
+        return cache(lambda *told: self._ask(checks, put(self._nothing, *told)))
 
-    def _ask_about_days(self, limits: Limits, by_day: Had) -> _Planned:
-        facts = self._facts(NOTHING_SPECIAL._replace(limits=limits, by_day=by_day))
+    def _ask_about_days(self, limits: str, by_day: str) -> _Planned:
+        facts = with_visits(self._nothing, limits, by_day, self._pack.zone)
+        wanted = self._with_evidence(facts)
         return _Planned(
-            budget=self._ask(budget.CHECKS, facts),
-            week=self._ask(hardship.BY_DAY, facts),
+            budget=self._ask(budget.CHECKS, facts, wanted),
+            week=self._ask(hardship.BY_DAY, facts, wanted),
             left=_budget_left(self._day, facts, self._pack),
-            entry=_evidence(self._day, facts, self._pack),
+            wanted=wanted,
         )
 
-    def _ask_about_hours(self, limits: Limits, by_hour: Had) -> _Said:
-        return self._ask(
-            hardship.BY_HOUR, self._facts(NOTHING_SPECIAL._replace(limits=limits, by_day=by_hour))
-        )
+    def _ask_about_hours(self, limits: str, by_hour: str) -> _Said:
+        facts = with_visits(self._nothing, limits, by_hour, self._pack.zone)
+        return self._ask(hardship.BY_HOUR, facts, self._with_evidence(facts))
 
-    def _ask(self, checks: Checks, facts: CaseFacts) -> _Said:
+    def _with_evidence(self, facts: CaseFacts) -> WantedVisit:
+        entry = _evidence(self._day, facts, self._pack)
+        return self._wanted if entry is None else replace(self._wanted, evidence_entry_id=entry)
+
+    def _ask(self, checks: Checks, facts: CaseFacts, wanted: WantedVisit | None = None) -> _Said:
+        wanted = wanted or self._wanted
         bound = tuple(_remembering(check, facts, self._pack) for check in checks)
-        spoken = _speak(bound, self._wanted, facts, self._pack)
+        spoken = _speak(bound, wanted, facts, self._pack)
         words = [(one.rule, one.slug, one.severity, one.allowed_from) for _, said in spoken for one in said]
         blocking = [check for check, said in spoken if any(one.severity == "block" for one in said)]
         return _Said(
@@ -246,11 +255,9 @@ class DayJudge:
             facts=facts,
             blocks=bool(blocking),
             is_stuck=any(check.next_start is None for check in blocking),
-            spoken={(self._wanted.window_start, None): spoken},
+            has_clock=any(check.next_start is not None for check in checks),
+            spoken={(wanted.window_start, wanted.evidence_entry_id): spoken},
         )
-
-    def _facts(self, situation: Situation) -> CaseFacts:
-        return facts_of(situation, now=self._now, calendar=self._calendar, zone=self._pack.zone)
 
 
 def _ends_by_itself(said: Sequence[_Said]) -> bool:

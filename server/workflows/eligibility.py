@@ -6,7 +6,7 @@ again under lock.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -18,10 +18,11 @@ from server.models.people import Staff
 from server.rules.availability import VisitorDay, visitor_day
 from server.rules.local_time import at_local
 from server.rules.pack import RulePack
+from server.rules.periods import counting_since
 from server.rules.situations import DayAnswer, DayJudge, Status
 from server.rules.verdict import Reason
 from server.workflows.case_facts import LOOK_BACK, load_calendar, load_members
-from server.workflows.eligibility_pages import Asked, Debtor, Row, Situations, pages
+from server.workflows.eligibility_pages import Asked, Debtor, Row, pages, situation_of
 
 ONE_HOUR: Final = timedelta(hours=1)
 
@@ -70,20 +71,21 @@ def which_cases(
         client: DayJudge(day, now=now, duration=duration, pack=own, calendar=calendar)
         for client, own in (of_clients or {}).items()
     }
+    packs = (pack, *(of_clients or {}).values())
     asked = Asked(
         now=now,
         since=at_local(day, pack.window_opens, pack.zone) - LOOK_BACK,
+        counting_since=at_local(min(counting_since(day, one) for one in packs), time.min, pack.zone),
         time_zone=pack.timezone,
-        small_fen=max(one.small_balance_fen for one in (pack, *(of_clients or {}).values())),
+        small_fen=max(one.small_balance_fen for one in packs),
         case_ids=case_ids,
         client_id=client_id,
         after=after,
     )
-    situations = Situations(pack.zone)
     for page in pages(db.engine, asked):
         for row in page.rows:
             debtor = page.debtors.get(row.debtor_id)
-            said = judges.get(row.client_id, judge).judge(situations.of(row, debtor))
+            said = judges.get(row.client_id, judge).judge(situation_of(row, debtor))
             yield _answer(row, debtor, said)
 
 
@@ -104,18 +106,7 @@ def _answer(row: Row, debtor: Debtor | None, said: DayAnswer) -> Answer:
     entry_id = said.evidence_entry_id
     if entry_id is not None and debtor is not None and debtor.wish_ids is not None:
         entry_id = debtor.wish_ids[entry_id.int - 1]
+    # The first seven columns are the answer's first seven members.
     return Answer(
-        case_id=row.id,
-        debtor_id=row.debtor_id,
-        client_id=row.client_id,
-        address_id=row.address_id,
-        latitude=row.latitude,
-        longitude=row.longitude,
-        is_hardship=row.is_hardship,
-        status=said.status,
-        first_start=said.first_start,
-        allowed_from=said.allowed_from,
-        reasons=said.reasons,
-        budget_left=said.budget_left,
-        evidence_entry_id=entry_id,
+        *row[:7], said.status, said.first_start, said.allowed_from, said.reasons, said.budget_left, entry_id
     )

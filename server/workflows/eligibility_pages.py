@@ -4,23 +4,19 @@ A fixed number of statements a page, on a connection of its own and in a thread 
 works on the next page while this one is judged.
 """
 
-import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import cache
-from itertools import chain
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from server.driver import run, uuids
 from server.models.dispatch import ENDED_EARLY
-from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Had, Place, Situation, Wish, noon
+from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Situation
 
 BEFORE_ALL: Final = UUID(int=0)
 FIRST_PAGE: Final = 1_000
@@ -35,11 +31,13 @@ _SETTINGS: Final = sa.text("SET LOCAL work_mem = '64MB'; SET LOCAL plan_cache_mo
 class Asked:
     """Which cases, and as of when. None for `case_ids` means every open case, or those of one client.
 
-    `since`: from when on the debtors' visits matter. `small_fen`: the balance above which amounts are alike.
+    `since`: from when on what the debtors had is looked at. `counting_since`: from when on their visits
+    count. `small_fen`: the balance above which amounts are alike.
     """
 
     now: datetime
     since: datetime
+    counting_since: datetime
     time_zone: str
     small_fen: int
     case_ids: Sequence[UUID] | None
@@ -111,6 +109,7 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
         "client_id": asked.client_id,
         "now": asked.now,
         "since": asked.since,
+        "counting_since": asked.counting_since,
         "zone": asked.time_zone,
         "small": asked.small_fen,
         "most_call_days": MOST_CALL_DAYS,
@@ -227,67 +226,21 @@ _ROWS: Final = _rows(_CHOSEN)
 _ROWS_OF_NAMED: Final = _rows(_NAMED)
 
 
-class Situations:
-    """Says what the rules see of the rows of pages; ids are left out, so that like cases are equal."""
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._money = _reading(lambda fen, as_of: (fen, _day(as_of)))
-        self._looked_at = _reading(lambda *seen: ((*seen, False), (*seen, True)))
-        self._stopped = _reading(lambda state, *reasons: (state, tuple(chain(*filter(None, reasons)))))
-        self._place = _reading(_place)
-        self._tried = _reading(lambda call_days, received_on: (call_days, _day(received_on)))
-        self._limits = _reading(lambda hardship, cap: (tuple(hardship), cap))
-        self._by_day = _reading(
-            lambda days, wishes: Had(
-                tuple(noon(date.fromisoformat(day), zone) for day in days), _wishes(wishes)
-            )
-        )
-        self._by_hour = _reading(
-            lambda at, wishes: Had(tuple(map(datetime.fromisoformat, at)), _wishes(wishes))
-        )
-
-    def of(self, row: Row, debtor: Debtor | None) -> Situation:
-        """Say it of one row, and of what its debtor had."""
-        return Situation(
-            self._money(row.money),
-            self._looked_at(row.looked_at)[debtor is not None and debtor.owes_account],
-            self._stopped(row.stopped),
-            self._place(row.place),
-            self._tried(row.tried),
-            self._limits(row.limits),
-            NO_VISITS if debtor is None else self._by_day(debtor.by_day),
-            NO_VISITS if debtor is None or not row.is_hardship else self._by_hour(debtor.by_hour),
-        )
-
-
-def _reading(read: Callable[..., Any]) -> Callable[[str | None], Any]:
-    """Return what reads the JSON arrays of one column; equal texts become one and the same value."""
-    return cache(lambda text: read(*json.loads(text or "[]")))
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
-
-
-def _place(*known: Any) -> Place | None:
-    """Read status, whether it is a contact's, the contact's liability, refusal and occupation, neighbours."""
-    if not known:
-        return None
-    status, is_of_contact, *through, is_near_sensitive = known
-    return Place(status, tuple(through) if is_of_contact else None, is_near_sensitive)
-
-
-def _wishes(told: Iterable[Any]) -> tuple[Wish, ...]:
-    return tuple(
-        Wish(channel, date.fromisoformat(asked_on), _day(visit_on), is_used)
-        for channel, asked_on, visit_on, is_used in told
-    )
+def situation_of(row: Row, debtor: Debtor | None) -> Situation:
+    """Say what the rules see of one row, and of what its debtor had."""
+    by_day = by_hour = NO_VISITS
+    if debtor is not None:
+        by_day = debtor.by_day
+        by_hour = debtor.by_hour if row.is_hardship else NO_VISITS
+    owes_account = debtor is not None and debtor.owes_account
+    return Situation(*row[7:], by_day, by_hour, owes_account)  # the columns from `money` on are its members
 
 
 def _had(whose: str) -> str:
     """Return the statement of what these debtors had of late; who had nothing is left out.
 
-    An arrival is a visit reported by a phone, or an imported one. A plan counts until it has begun.
+    An arrival is a visit reported by a phone, or an imported one. A plan counts until it has begun, which may
+    have been before it was due: so arrivals are looked for farther back than visits count.
     """
     return f"""
     WITH arrived AS (
@@ -306,7 +259,7 @@ def _had(whose: str) -> str:
     counted AS (
         SELECT debtor_id, json_agg(CAST(earliest AT TIME ZONE %(zone)s AS date) ORDER BY earliest) AS days,
                json_agg(latest ORDER BY latest) AS instants
-          FROM had GROUP BY debtor_id),
+          FROM had WHERE latest >= %(counting_since)s GROUP BY debtor_id),
     wished AS (
         SELECT asked.debtor_id, array_agg(asked.id ORDER BY asked.at, asked.id) AS ids,
                json_agg(json_build_array(asked.channel, CAST(asked.at AT TIME ZONE %(zone)s AS date),
