@@ -41,30 +41,50 @@ def run(where: Session | Connection, statement: str, values: Mapping[str, Any]) 
     return run_on(raw, statement, values)
 
 
-def look_up(engine: Engine, statement: str, values: Mapping[str, Any]) -> list[Any]:
-    """Run one reading statement on a pooled connection, in no transaction: one round trip, nothing held."""
+def run_alone(engine: Engine, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run one statement as a transaction of its own: one round trip, and nothing is held afterwards."""
+    with _autocommitting(engine, statement) as raw:
+        return run_on(raw, statement, values)
+
+
+def look_up(engine: Engine, *questions: tuple[str, Mapping[str, Any]]) -> list[list[Any]]:
+    """Ask several reading statements in one snapshot and one round trip; return the rows of each."""
+    whole = "; ".join(statement for statement, _ in questions)
+    with _autocommitting(engine, whole) as raw, _as_sqlalchemy(whole):
+        with raw.pipeline():
+            raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursors = [_cursor(raw).execute(statement.encode(), values) for statement, values in questions]
+            raw.execute("COMMIT")
+        return [cursor.fetchall() for cursor in cursors]
+
+
+@contextmanager
+def _autocommitting(engine: Engine, statement: str) -> Iterator[psycopg.Connection[Any]]:
+    """Lend a pooled connection, in no transaction; it is thrown away if anything goes wrong."""
     with _as_sqlalchemy(statement):
         pooled = engine.raw_connection()
     raw = pooled.driver_connection
     assert isinstance(raw, psycopg.Connection)
     try:
         raw.autocommit = True
-        rows = run_on(raw, statement, values)
+        yield raw
         raw.autocommit = False
     except BaseException:
         pooled.invalidate()
         raise
     finally:
         pooled.close()
-    return rows
 
 
 def run_on(raw: psycopg.Connection[Any], statement: str, values: Mapping[str, Any]) -> list[Any]:
     """Run a statement on the driver's connection; failures are the exceptions SQLAlchemy would raise."""
     with _as_sqlalchemy(statement):
-        cursor = raw.cursor(row_factory=namedtuple_row, binary=True)
-        cursor.execute(statement.encode(), values)
+        cursor = _cursor(raw).execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
+
+
+def _cursor(raw: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
+    return raw.cursor(row_factory=namedtuple_row, binary=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from flask import current_app, g, request
 
 from server.authority import Actor, Role
 from server.database import db
-from server.driver import look_up
+from server.driver import run_alone
 from server.errors import Forbidden, Unauthenticated
 
 View = Callable[..., Any]
@@ -46,7 +46,7 @@ def bearer_token() -> str:
 def identify(token: str, *, now: datetime) -> Actor:
     """Return the actor a token stands for, or raise Unauthenticated."""
     digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
-    row = next(iter(look_up(db.engine, _TOKEN, {"sha256": digest})), None)
+    row = next(iter(run_alone(db.engine, _TOKEN, {"sha256": digest})), None)
     if row is None or row.token_revoked_at is not None:
         raise Unauthenticated("token-unknown", "This token is not valid (any more). Sign in again.")
     if row.expires_at <= now:

@@ -134,7 +134,8 @@ def pull(query: dict[str, Any]) -> Response:
 @blueprint.response(200, PushAnswerSchema)
 def push() -> Response:
     """Store signed items. Repeating a batch returns the same receipts."""
-    return _written(inbox.push(request.get_data(cache=False), actor=current_actor(), now=current_time()))
+    answer = inbox.push(request.get_data(cache=False), actor=current_actor(), now=current_time())
+    return _written(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
 
 
 @blueprint.post("/quarantine")
@@ -155,9 +156,9 @@ def status() -> answers.Status:
     return answers.status(actor=current_actor())
 
 
-def _written(answer: dict[str, Any]) -> Response:
-    """Write an answer as JSON, gzipped (at the quickest level) where that pays and the phone accepts it."""
-    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+def _written(answer: str) -> Response:
+    """Answer with JSON, gzipped (at the quickest level) where that pays and the phone accepts it."""
+    body = answer.encode()
     headers = {"Vary": "Accept-Encoding"}
     if len(body) > WORTH_PACKING and request.accept_encodings["gzip"] > 0:
         packer = zlib.compressobj(level=1, wbits=GZIP)

@@ -1,5 +1,6 @@
 """The right of reply: the phone is told at its next sync, answers with a signed item, and has its time."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,8 @@ def test_a_page_that_was_lost_is_told_again_and_one_that_arrived_is_not(
     begun = now()
 
     def given(cursor: str | None, hours: int) -> tuple[str, list[str]]:
-        page = pull(cursor=cursor, limit=100, log_size=None, actor=actor, now=begun + timedelta(hours=hours))
+        at = begun + timedelta(hours=hours)
+        page = json.loads(pull(cursor=cursor, limit=100, log_size=None, actor=actor, now=at))
         bodies = [one["body"] for one in page["changes"] if one["kind"] == "finding"]
         return page["cursor"], [one["reply_due_at"] for one in bodies]
 

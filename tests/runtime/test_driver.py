@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InternalError, OperationalError
 
 from server import driver
 from server.database import db, transaction
-from server.driver import look_up, run
+from server.driver import look_up, run, run_alone
 
 STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -75,8 +75,16 @@ def test_failures_are_those_of_sqlalchemy(app: Flask, statement: str, error: typ
         assert run(session, "SELECT 1 AS one", {})[0].one == 1
 
 
-def test_a_look_up_leaves_no_transaction_open(app: Flask) -> None:
-    (mine,) = look_up(db.engine, "SELECT pg_backend_pid() AS pid", {})
+ONE = ("SELECT 1 AS one", {})
+LENDERS: dict[str, Callable[[str], Any]] = {
+    "alone": lambda statement: run_alone(db.engine, statement, {})[0],
+    "look up": lambda statement: look_up(db.engine, ONE, (statement, {}), ONE)[1][0],
+}
+
+
+@pytest.mark.parametrize("ask", LENDERS.values(), ids=LENDERS)
+def test_a_lent_connection_comes_back_without_a_transaction(app: Flask, ask: Callable[[str], Any]) -> None:
+    mine = ask("SELECT pg_backend_pid() AS pid")
 
     with db.engine.connect() as watcher:
         asked = sa.text("SELECT state, xact_start FROM pg_stat_activity WHERE pid = :pid")
@@ -87,12 +95,30 @@ def test_a_look_up_leaves_no_transaction_open(app: Flask) -> None:
         assert run(session, "SELECT count(*) AS n FROM kept", {})[0].n == 0
 
 
-def test_a_failed_look_up_does_not_spoil_the_pool(app: Flask) -> None:
+@pytest.mark.parametrize("ask", LENDERS.values(), ids=LENDERS)
+def test_a_failure_does_not_spoil_the_pool(app: Flask, ask: Callable[[str], Any]) -> None:
     for _ in range(3):
         with pytest.raises(DataError):
-            look_up(db.engine, "SELECT 1 / 0", {})
+            ask("SELECT 1 / 0")
 
-    assert look_up(db.engine, "SELECT 1 AS one", {})[0].one == 1
+    assert ask("SELECT 1 AS one").one == 1
+
+
+def test_what_is_run_alone_is_committed(app: Flask) -> None:
+    run_alone(db.engine, "INSERT INTO feed_heads (scope, seq) VALUES ('a scope', 7)", {})
+
+    (told,) = look_up(db.engine, ("SELECT seq FROM feed_heads WHERE scope = 'a scope'", {}))
+    assert [row.seq for row in told] == [7]
+
+
+def test_all_questions_of_a_look_up_see_one_instant_and_write_nothing(app: Flask) -> None:
+    now = ("SELECT pg_current_snapshot()::text AS seen, now() AS at", {})
+
+    first, second = look_up(db.engine, now, ("SELECT pg_sleep(0.02)", {}), now)[::2]
+
+    assert first == second
+    with pytest.raises(InternalError, match="read-only"):
+        look_up(db.engine, ("DELETE FROM feed_heads", {}))
 
 
 def test_pooled_connections_whose_server_has_gone_are_replaced_unnoticed(app: Flask) -> None:

@@ -64,8 +64,9 @@ def _acknowledge_unsent(batch: Any, box: Any, limit: int, **_: Any) -> Any:
     return batch
 
 
-def _without_removals(rows: Any, *_: Any, **__: Any) -> Any:
-    return [row for row in rows if row.op != "remove"]
+def _without_removals(seen: Any, *_: Any, **__: Any) -> Any:
+    standing, rows, head = seen
+    return standing, [row for row in rows if row.op != "remove"], head
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -120,7 +121,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     ),
     "permission is a filter at read time": Mutation(
         {
-            (pulling, "_rows"): _then(pulling._rows, _without_removals),
+            (pulling, "_look"): _then(pulling._look, _without_removals),
             (client.SyncClient, "_differs"): _never,
         },
         ("reassign",),

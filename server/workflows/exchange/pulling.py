@@ -5,33 +5,28 @@ stand now. What a phone may see is decided when a change is published, never her
 removed (I2).
 """
 
-from collections import defaultdict
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from server.authority import Actor
-from server.bulk import insert_rows
-from server.database import snapshot, transaction
-from server.driver import run
+from server.database import db, transaction
+from server.driver import look_up, run_alone, uuids
 from server.errors import Gone
-from server.models.access import AccessEntry
 from server.models.feed import EVERYONE, hex_digest, publish, staff_scope
 from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
-from server.workflows.exchange.carried import BODIES, Body
+from server.workflows.exchange.carried import CARRIED, KINDS, body_of
 from server.workflows.exchange.tellings import tell
-from server.workflows.transparency.watched import grown_since
+from server.workflows.transparency.watched import NEWEST, grown_since
 from sync.feed import Cursor, Head, StaleCursor, advance, continue_from, read_cursor, write_cursor
 from sync.protocol import uuid7
 
 MOST: Final = 1000
-
-Key = tuple[str, UUID]
+MOST_NUMBER: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +39,25 @@ class Standing:
     durable_seq: int
 
 
-def pull(
-    *, cursor: str | None, limit: int, log_size: int | None, actor: Actor, now: datetime
-) -> dict[str, Any]:
-    """Return one page of the phone's feed. Raises Gone (`feed-reset`) when the cursor cannot be continued."""
+def pull(*, cursor: str | None, limit: int, log_size: int | None, actor: Actor, now: datetime) -> str:
+    """Return one page of the phone's feed, as JSON.
+
+    Raises Gone (`feed-reset`) when the cursor cannot be continued.
+    """
     assert actor.staff_id is not None and actor.device_id is not None
     own = staff_scope(actor.staff_id)
-    with snapshot() as session:
-        standing = _standing(session, [EVERYONE, own], device_id=actor.device_id)
-        begun, after = _start(cursor, standing.heads)
-        rows = _rows(session, after, standing.heads, limit=limit + 1)
-        page, has_more = rows[:limit], len(rows) > limit
-        bodies = _bodies(session, page)
-        log = None if has_more else grown_since(session, log_size)
-    given = {
-        row.entity_id: (row.seq, bodies[row.kind, row.entity_id])
-        for row in page
-        if row.kind == "finding" and row.op == "put" and (row.kind, row.entity_id) in bodies
-    }
-    if given:
-        tell(given, after=after.get(own, 0), actor=actor, now=now)
-    lost = [row for row in page if row.op == "put" and (row.kind, row.entity_id) not in bodies]
-    _note(bodies, lost, actor=actor, now=now)
+    begun = _begun(cursor)
+    standing, rows, head = _look(begun, [EVERYONE, own], device_id=actor.device_id, most=limit + 1)
+    after = _after(begun, standing.heads)
+    page, has_more = rows[:limit], len(rows) > limit
+    bodies = [body_of(row) for row in page]
+    lost = [row for row, body in zip(page, bodies, strict=True) if row.op == "put" and body is None]
+    _tell(page, bodies, after=after.get(own, 0), actor=actor, now=now)
+    _note(page, bodies, actor=actor, now=now)
+    _take_out(lost)
     reached = _reached(page, after, standing.heads, has_more=has_more)
-    return {
+    about = {
         "epoch": str(standing.heads[own].epoch) if own in standing.heads else None,
-        "changes": [_change(row, bodies) for row in page],
         "cursor": write_cursor(advance(begun, standing.heads, reached)),
         "seen": reached,
         "has_more": has_more,
@@ -78,19 +66,54 @@ def pull(
         "ack_seq": standing.acked_seq,
         "durable_through": standing.durable_seq,
         "rescue_key": current_signer().rescue_key,
-        "log": log,
+        "log": None if has_more else grown_since(head, log_size),
     }
+    changes = ",".join(map(_change, page, bodies))
+    return f'{_write(about)[:-1]},"changes":[{changes}]}}'
 
 
-def _standing(session: Session, scopes: Sequence[str], *, device_id: UUID) -> Standing:
-    rows = run(session, _STANDING, {"device_id": device_id, "scopes": list(scopes)})
-    known = [row for row in rows if row.scope is not None]
-    return Standing(
+def _begun(cursor: str | None) -> Cursor:
+    try:
+        return read_cursor(cursor) if cursor else {}
+    except StaleCursor as error:
+        raise _reset(error) from None
+
+
+def _after(begun: Cursor, heads: Mapping[str, Head]) -> Mapping[str, int]:
+    """Return the number to go on after in each scope."""
+    try:
+        return continue_from(begun, heads)
+    except StaleCursor as error:
+        raise _reset(error) from None
+
+
+def _reset(error: StaleCursor) -> Gone:
+    return Gone("feed-reset", f"Forget the cursor and pull from the beginning: {error}.")
+
+
+def _look(
+    begun: Cursor, scopes: Sequence[str], *, device_id: UUID, most: int
+) -> tuple[Standing, Sequence[Any], Any]:
+    """Return how things stand, the rows after the cursor with what they carry, and the log's newest head.
+
+    The rows are those of a cursor that can be continued; whether it can is known only from the heads. They
+    come one scope after the other, so that a page is a prefix of each scope.
+    """
+    numbers = [begun[scope].seq if scope in begun else 0 for scope in scopes]
+    standing, rows, heads = look_up(
+        db.engine,
+        (_STANDING, {"device_id": device_id, "scopes": list(scopes)}),
+        (_ROWS, {"scopes": list(scopes), "after": [min(n, MOST_NUMBER) for n in numbers], "most": most}),
+        (NEWEST, {}),
+    )
+    known = [row for row in standing if row.scope is not None]
+    stands = Standing(
         heads={row.scope: Head(row.epoch, row.seq, row.oldest_tombstone) for row in known},
         digests={row.scope: hex_digest(row.digest) for row in known},
-        acked_seq=rows[0].acked_seq,
-        durable_seq=min(rows[0].durable_seq, rows[0].acked_seq),
+        acked_seq=standing[0].acked_seq,
+        durable_seq=min(standing[0].durable_seq, standing[0].acked_seq),
     )
+    return stands, rows, next(iter(heads), None)
 
 
 _STANDING: Final = """
@@ -102,49 +125,17 @@ _STANDING: Final = """
     FROM devices LEFT JOIN feed_heads ON feed_heads.scope = ANY (%(scopes)s)
     WHERE devices.id = %(device_id)s
 """
-
-
-def _start(cursor: str | None, heads: Mapping[str, Head]) -> tuple[Cursor, dict[str, int]]:
-    """Return the phone's cursor and the number to go on after in each scope."""
-    try:
-        begun = read_cursor(cursor) if cursor else {}
-        return begun, continue_from(begun, heads)
-    except StaleCursor as error:
-        raise Gone("feed-reset", f"Forget the cursor and pull from the beginning: {error}.") from None
-
-
-def _rows(
-    session: Session, after: Mapping[str, int], heads: Mapping[str, Head], *, limit: int
-) -> Sequence[Any]:
-    """Return the next rows, one scope after the other, so that a page is a prefix of each scope."""
-    behind = sorted(scope for scope, seq in after.items() if seq < heads[scope].seq)
-    if not behind:
-        return []
-    places = {"scopes": behind, "after": [after[scope] for scope in behind], "most": limit}
-    return run(session, _ROWS, places)
-
-
-_ROWS: Final = """
-    SELECT place.scope, found.seq, found.kind, found.entity_id, found.op, found.rev
-    FROM unnest(%(scopes)s::text[], %(after)s::int8[]) WITH ORDINALITY AS place (scope, after, n)
-    CROSS JOIN LATERAL (
-        SELECT seq, kind, entity_id, op, rev FROM feed
-        WHERE feed.scope = place.scope AND feed.seq > place.after ORDER BY seq LIMIT %(most)s
-    ) AS found
-    ORDER BY place.n, found.seq LIMIT %(most)s
+_ROWS: Final = f"""
+    WITH found AS MATERIALIZED (
+        SELECT place.n AS place, place.scope, each.seq, each.kind, each.entity_id, each.op, each.rev
+        FROM unnest(%(scopes)s::text[], %(after)s::int8[]) WITH ORDINALITY AS place (scope, after, n)
+        CROSS JOIN LATERAL (
+            SELECT seq, kind, entity_id, op, rev FROM feed
+            WHERE feed.scope = place.scope AND feed.seq > place.after ORDER BY seq LIMIT %(most)s
+        ) AS each
+        ORDER BY place.n, each.seq LIMIT %(most)s)
+    {CARRIED}
 """
-
-
-def _bodies(session: Session, page: Sequence[Any]) -> dict[Key, Body]:
-    wanted: dict[str, list[UUID]] = defaultdict(list)
-    for row in page:
-        if row.op == "put":
-            wanted[row.kind].append(row.entity_id)
-    bodies: dict[Key, Body] = {}
-    for kind, load in BODIES.items():
-        if wanted[kind]:
-            bodies |= {(kind, entity_id): body for entity_id, body in load(session, wanted[kind]).items()}
-    return bodies
 
 
 def _reached(
@@ -159,16 +150,12 @@ def _reached(
     return reached
 
 
-def _change(row: Any, bodies: Mapping[Key, Body]) -> dict[str, Any]:
-    body = bodies.get((row.kind, row.entity_id)) if row.op == "put" else None
-    return {
-        "scope": row.scope,
-        "kind": row.kind,
-        "id": str(row.entity_id),
-        "op": row.op if body is not None else "remove",
-        "rev": row.rev,
-        "body": body,
-    }
+def _change(row: Any, body: str | None) -> str:
+    op = "remove" if body is None else row.op
+    return (
+        f'{{"scope":"{row.scope}","kind":"{row.kind}","id":"{row.entity_id}","op":"{op}","rev":{row.rev},'
+        f'"body":{body or "null"}}}'
+    )
 
 
 def _digests(standing: Standing, lost: Sequence[Any]) -> dict[str, str]:
@@ -177,27 +164,50 @@ def _digests(standing: Standing, lost: Sequence[Any]) -> dict[str, str]:
     return {scope: digest for scope, digest in standing.digests.items() if scope not in spoiled}
 
 
-def _note(bodies: Mapping[Key, Body], lost: Sequence[Any], *, actor: Actor, now: datetime) -> None:
-    """Note that the phone was given names and addresses in clear; take what is lost out of the feed."""
-    given = [body for (kind, _), body in bodies.items() if kind == "assignment"]
-    if not given and not lost:
-        return
-    entries = [
-        {
-            "id": uuid7(),
-            "at": now,
-            "staff_id": actor.staff_id,
-            "action": "sync.pull",
-            "entity_kind": "case",
-            "entity_id": UUID(body["case"]["id"]),
-            "fields": ["debtors.name", "addresses.text"],
-            "reason": "",
-            "request": {"assignment_id": body["id"], "device_id": str(actor.device_id)},
-        }
-        for body in given
+def _tell(page: Sequence[Any], bodies: list[str | None], *, after: int, actor: Actor, now: datetime) -> None:
+    """Write down which findings the phone is given, and put the visitor's own deadlines into their bodies."""
+    found = {
+        place: json.loads(body)
+        for place, (row, body) in enumerate(zip(page, bodies, strict=True))
+        if row.kind == "finding" and body is not None
+    }
+    if found:
+        given = {page[place].entity_id: (page[place].seq, body) for place, body in found.items()}
+        tell(given, after=after, actor=actor, now=now)
+        for place, body in found.items():
+            bodies[place] = _write(body)
+
+
+def _note(page: Sequence[Any], bodies: Sequence[str | None], *, actor: Actor, now: datetime) -> None:
+    """Note that the phone is given names and addresses in clear."""
+    given = [
+        row.entity_id
+        for row, body in zip(page, bodies, strict=True)
+        if row.kind == "assignment" and body is not None
     ]
-    with transaction() as session:
-        insert_rows(session, AccessEntry, entries)
-        for row in lost:
-            if row.kind in BODIES:
+    if given:
+        about = {"now": now, "staff_id": actor.staff_id, "device_id": str(actor.device_id)}
+        ids = uuids(uuid7() for _ in given)
+        run_alone(db.engine, _NOTE, about | {"ids": ids, "assignment_ids": uuids(given)})
+
+
+_NOTE: Final = """
+    INSERT INTO access_log (id, at, staff_id, action, entity_kind, entity_id, fields, reason, request)
+    SELECT given.id, %(now)s, %(staff_id)s, 'sync.pull', 'case', assignments.case_id,
+           ARRAY['debtors.name', 'addresses.text'], '',
+           jsonb_build_object('assignment_id', assignments.id, 'device_id', %(device_id)s::text)
+      FROM unnest(%(ids)s, %(assignment_ids)s) AS given (id, assignment_id)
+      JOIN assignments ON assignments.id = given.assignment_id
+"""
+
+
+def _take_out(lost: Sequence[Any]) -> None:
+    """Take what is not there any more out of the feed."""
+    known = [row for row in lost if row.kind in KINDS]
+    if known:
+        with transaction():
+            for row in known:
                 publish(row.scope, kind=row.kind, entity_id=row.entity_id, op="remove")
+
+
+_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

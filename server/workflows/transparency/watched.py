@@ -7,31 +7,35 @@ proof, and says so itself.
 from typing import Any, Final
 
 import structlog
-from sqlalchemy.orm import Session
 
-from server.driver import run
+from server.database import snapshot
 from server.ledger.tiles import Cached, TreeBroken, consistency_proof
 from server.workflows.transparency.shelf import Shelf
 
 log = structlog.get_logger()
 
+NEWEST: Final = "SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+"""Asked by every pull: the newest signed head, if there is one."""
 
-# Asked by every pull.
-_NEWEST: Final = "SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
 
-
-def grown_since(session: Session, size: int | None) -> dict[str, Any] | None:
+def grown_since(head: Any | None, size: int | None) -> dict[str, Any] | None:
     """Return the newest head and the proof that it grew out of the head of `size`; None before the first.
 
     A phone without a head, or with one of more leaves than there are, gets no proof: neither has one.
     """
-    head = next(iter(run(session, _NEWEST, {})), None)
     if head is None:
         return None
     since = head.size if size is None else min(size, head.size)
+    return {"checkpoint": head.note, "since": since, "proof": _proof(since, head.size)}
+
+
+def _proof(since: int, size: int) -> list[str]:
+    if since == size:
+        return []
     try:
-        proof = consistency_proof(Cached(Shelf(session)), size=since, later_size=head.size)
+        with snapshot() as session:
+            proof = consistency_proof(Cached(Shelf(session)), size=since, later_size=size)
     except TreeBroken as fault:
         log.error("log.broken", fault=str(fault))
-        proof = []
-    return {"checkpoint": head.note, "since": since, "proof": [one.hex() for one in proof]}
+        return []
+    return [one.hex() for one in proof]

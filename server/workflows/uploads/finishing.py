@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.database import db, transaction
-from server.driver import look_up, run
+from server.driver import run, run_alone
 from server.errors import Conflict, Gone
 from server.jobs import enqueue
 from server.media.store import Assembled, MediaStore, Segment, SegmentMissing, StoreUnavailable
@@ -91,7 +91,7 @@ _STANDING: Final = """
 
 def _standing(grant: Grant) -> _Standing:
     """Ask in one statement, in no transaction; only the newest request is answered."""
-    row = next(iter(look_up(db.engine, _STANDING, {"id": grant.id})), None)
+    row = next(iter(run_alone(db.engine, _STANDING, {"id": grant.id})), None)
     if row is None or row.fence != grant.fence:
         raise taken_over()
     kept = zip(row.starts or (), row.sizes or (), row.keys or (), strict=True)
