@@ -21,7 +21,7 @@ _OPEN_AFTER: Final = re.compile(r"\s*(?:多|余|来|几|好几|出头|以上|上
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
 _COUNTED: Final = re.compile(
-    r"\s*(?:次|遍|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|[a-zA-Z:/])"
+    r"\s*(?:次|遍|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z:/])"
 )
 MOST_DIGITS: Final = 9
 NEAR: Final = 8  # how many clauses away a word of money may stand
@@ -35,7 +35,7 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
         if match.start("number") in taken or match.end("number") - 1 in taken:
             continue
         place = index_at(clauses, match.start("number"))
-        if place is None or not _is_money(text, match, place, clauses):
+        if place is None or not _is_money(text, match, place, clauses, taken):
             continue
         value = read_number(number)
         fen = None if value is None else value * 100
@@ -48,7 +48,9 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
     return tuple(claims)
 
 
-def _is_money(text: str, match: re.Match[str], place: int, clauses: Sequence[Clause]) -> bool:
+def _is_money(
+    text: str, match: re.Match[str], place: int, clauses: Sequence[Clause], taken: Container[int]
+) -> bool:
     """Whether a number is a sum, by its unit or its company."""
     number, unit = match["number"], match["unit"]
     before, after = around(text, *match.span())
@@ -70,7 +72,8 @@ def _is_money(text: str, match: re.Match[str], place: int, clauses: Sequence[Cla
     is_spoken = re.search(r"[百千佰仟]", number) is not None and not re.search(r"\d", number)
     if has_myriad or is_spoken or finder("money").search(clause.text.replace(number, "")):
         return True
-    return clause.text.strip() == number and any(
+    said = "".join(char for at, char in enumerate(clause.text, clause.start) if at not in taken)
+    return said.strip() == number and any(
         finder("money").search(one.text) and one.sentence == clause.sentence
         for one in clauses[max(0, place - NEAR) : place + NEAR + 1]
     )

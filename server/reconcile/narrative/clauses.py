@@ -20,10 +20,13 @@ _SENTENCE: Final = re.compile(r"[。；！？\n]|[;!?]")
 _CLAUSE: Final = re.compile(
     r"[，。；！？、：\n“”\"「」『』（）()…—]|[;!?]|(?<!\d)[,:]|[,:](?!\d)|(?<!\d)\.|\.(?!\d)"
 )
-_NOT_NEGATING: Final = re.compile(
-    "|".join(map(re.escape, sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
-)
+_NOT_NEGATING: Final = re.compile("|".join(sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
 _NEGATOR: Final = re.compile("|".join(map(re.escape, WORDS["negation"]["words"])))
+# What begins anew, so that a denial before it denies something else: 没多说就把信塞进门缝.
+_ANEW: Final = re.compile(
+    "^.*(?<![没未不别])(?:就(?!是)|便(?!宜|条|利)|遂|于是|只好|只得|然后|随后|随即|后来|但是?|却|所以|因此|改为|改成|直接|也(?!没|未|不是))"
+)
+_ASKS: Final = re.compile(r"(?:吗|行不行|好不好|成不成|可不可以|有没有用)\s*$")
 _SUPPOSED: Final = re.compile("|".join(WORDS["supposition"]["words"]))
 
 
@@ -56,7 +59,7 @@ def clauses_of(text: str) -> tuple[Clause, ...]:
         end = len(text) if match is None else match.start()
         piece = text[start:end]
         if piece.strip():
-            asks = match is not None and match.group() in "？?"
+            asks = (match is not None and match.group() in "？?") or _ASKS.search(piece) is not None
             found.append(Clause(piece, start, sentence, is_question=asks, is_quoted=quotes > 0))
         if match is None:
             break
@@ -89,7 +92,7 @@ def _depth(mark: str, quotes: int) -> int:
 
 def negations(before: str) -> int:
     """How often the words before a statement turn it round. Twice (不是不) is neither yes nor no."""
-    return len(_NEGATOR.findall(_NOT_NEGATING.sub("", before)))
+    return len(_NEGATOR.findall(_NOT_NEGATING.sub("", _ANEW.sub("", before))))
 
 
 def is_supposed(before: str) -> bool:

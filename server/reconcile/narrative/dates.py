@@ -14,29 +14,32 @@ from typing import Final
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, index_at
 from server.reconcile.narrative.numerals import read_whole
-from server.reconcile.narrative.words import WORDS, finder, pattern
+from server.reconcile.narrative.words import WORDS, looks_back, pattern
 
 _N = r"[零〇一二两三四五六七八九十廿\d]{1,3}"
 _MONTH = rf"元|{_N}"
 _WHICH = "下个?|次|本|这个?|当|上个?"
 _PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
+_TO_PAY = r"(?=之?前|还|先|再|给|打|存|转|缴|付|处理)"
 _FORMS: Final = (
     r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
     rf"(?P<ending>{_MONTH})月份?(?P<end>底|末)",
     rf"(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
     r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
-    rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号)",
+    rf"(?<![\d.])(?P<dm>1[0-2]|0?[1-9])[.-](?P<dd>3[01]|[12]\d|0?[1-9]){_TO_PAY}",
+    rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号|{_TO_PAY})",
     rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末)|(?P<bare_end>月底|月末)",
-    rf"(?<![今明])(?P<near>{pattern(WORDS['days'])})",
-    rf"(?P<days>{_N}|半个?月)(?P<unit>天|个?(?:周|星期|礼拜))?之?以?(?P<in>内|后)",
-    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天])"
+    rf"(?<![今明月])(?P<near>{pattern(WORDS['days'])})",
+    rf"(?P<months>{_N})个月之?以?[内后]",
+    rf"(?<![几数两三四五六七八九十])(?P<days>{_N}|半个?月)(?P<unit>天|日(?=之?以?内)|个?(?:周|星期|礼拜))?之?以?(?P<in>内|后)",
+    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天]|[1-7](?![\d次天个\-]))"
     r"(?!(?:至|到|-)(?:下?个?(?:周|星期|礼拜))?[一二三四五六日天])",
     r"(?P<year_end>年底|年末)",
     r"(?P<new_year>元旦)",
     rf"(?<![第\d月])(?P<day>{_N})(?:号|日)" + _PLACE,
 )
 _DATE: Final = re.compile("|".join(_FORMS))
-_LOOKS_BACK: Final = finder("past")
+_TWO_DIGITS: Final = re.compile("[一二两三四五六七八九]{2}")  # 一两天
 _THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
 
 
@@ -51,7 +54,7 @@ def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Cla
         if match["days"] and not (match["unit"] or match["days"].startswith("半")):
             continue
         places.update(range(*match.span()))
-        found = _resolve(match, day, is_past=_LOOKS_BACK.search(clauses[place].text) is not None)
+        found = _resolve(match, day, is_past=looks_back(clauses[place].text))
         if found is not None:
             claims.append(Claim("date", found.isoformat(), *match.span()))
     return tuple(_said_once(text, claims)), frozenset(places)
@@ -115,6 +118,10 @@ def _slashed(told: dict[str, str], day: date, is_past: bool) -> date | None:
     return _nearest(day, int(told["sm"]), int(told["sd"]))
 
 
+def _dotted(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _nearest(day, int(told["dm"]), int(told["dd"]))
+
+
 def _which_month(name: str, day: date) -> tuple[int, int]:
     return _month_after(day, {"下": 1, "次": 1, "上": -1}.get(name[0], 0))
 
@@ -137,15 +144,22 @@ def _near(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 def _count(told: dict[str, str], day: date, is_past: bool) -> date | None:
     count = 15 if told["days"].startswith("半") else read_whole(told["days"])
-    if count is None or is_past:
+    if count is None or is_past or _TWO_DIGITS.fullmatch(told["days"]):
         return None
-    return day + timedelta(
-        days=count if (told["unit"] or "天") == "天" or told["days"].startswith("半") else 7 * count
-    )
+    return day + timedelta(days=count if (told["unit"] or "天") in "天日" else 7 * count)
+
+
+def _in_months(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    count = read_whole(told["months"])
+    if count is None or is_past or _TWO_DIGITS.fullmatch(told["months"]):
+        return None
+    year, month = _month_after(day, count)
+    return _last_of(year, month) if day.day > _last_of(year, month).day else date(year, month, day.day)
 
 
 def _weekday(told: dict[str, str], day: date, is_past: bool) -> date | None:
-    wanted = "一二三四五六日".find(told["weekday"].replace("天", "日"))
+    said = told["weekday"].replace("天", "日")
+    wanted = int(said) - 1 if said.isdecimal() else "一二三四五六日".find(said)
     monday = day - timedelta(days=day.weekday())
     which = told["week"] or ""
     if which.startswith("每"):
@@ -178,10 +192,12 @@ _READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] 
     "end": _month_end,
     "md": _month_day,
     "sm": _slashed,
+    "dm": _dotted,
     "wd": _day_of_which,
     "wend": _end_of_which,
     "bare_end": _end_of_month,
     "near": _near,
+    "months": _in_months,
     "days": _count,
     "weekday": _weekday,
     "year_end": _year_end,

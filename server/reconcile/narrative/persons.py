@@ -10,13 +10,13 @@ from typing import Final
 
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import Voiced, debtors_in
+from server.reconcile.narrative.voices import WE_ASK, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 _RELATION: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
 _PERSON: Final = re.compile(pattern(_RELATION))
 _PHONE: Final = finder("absent", "telephone")
-_UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})$")
+_UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})了?$")
 _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
 _OWNERS: Final = pattern(WORDS["third_party"]["possessors"])
 _ONE: Final = "(?:一?[个位家户名对])?"
@@ -28,8 +28,32 @@ _NOT_MET_BEFORE: Final = re.compile(
 )
 _ACTS: Final = re.compile(f".{{0,3}}?(?:{pattern(WORDS['third_party']['acts'])})")
 _AWAY: Final = re.compile(pattern([*WORDS["absent"]["words"], *WORDS["absent"]["places"]]))
-_ALWAYS_THE_DEBTOR: Final = re.compile("见")
+_ALWAYS_THE_DEBTOR: Final = re.compile(pattern(["<not><see>"]))
+_ANYBODY: Final = frozenset(_RELATION)
+_CALLS: Final = {name: frozenset(words) for name, words in WORDS["calls"].items()}
+# What may stand between the beginning of a clause and the person who is its subject.
+_OPENS: Final = re.compile(f"(?:{pattern(WORDS['third_party']['opens'])}|{_OWNERS}|\\s)*")
+_NOT_HERE: Final = re.compile(
+    "(?:也|均|都|又|还|已经?|则|刚|一直|早就?)*"
+    f"(?:{pattern([*WORDS['third_party']['not_here'], *WORDS['absent']['words']])})"
+)
+_OUTSIDERS: Final = frozenset({"neighbour", "property", "landlord", "tenant", "colleague", "other", "friend"})
+_IS_DEBTOR: Final = re.compile(
+    "(?<![不非])(?:自称|确认|核实|证实|系|是|为)[其他她]?(?:就?是|系|为)?"
+    f"(?:{pattern(['<debtor><not_kin>'])})"
+)
+# Named behind a word of speech, and there all the same: 自称债务人妻子, 问了对门邻居.
+_INTRODUCED: Final = re.compile(
+    f"(?:自称|^[^称说讲]{{0,4}}(?:询?问|咨询)[了过到]?)[是系为]?(?:{_OWNERS})?{_ONE}"
+    f"(?:{pattern(WORDS['third_party']['opens'])})*$"
+)
+_WITH: Final = re.compile("[与和跟我带]$")
+_LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
+_TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
+_MEET: Final = re.compile("接触|见面|见上面|碰面|谋面|取得|联系|面谈|谈上|说上")
 _THE_DEBTOR: Final = re.compile("本人|债务人|持卡人|^人|他|她|业主")
+
+ADDRESSED_WITHIN: Final = 3  # characters behind a verb of asking
 
 
 def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
@@ -47,11 +71,14 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
         if _PHONE.search(text):
             continue
         for match in debtors_in(text):
-            if one.voice in ("other", "unknown") and one.is_said(match.start()):
+            before, rest = text[: match.start()], text[match.end() :]
+            if one.voice in ("other", "unknown") and one.is_said(match.start()) and not before.endswith("被"):
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
-            if _UNMET_BEFORE.search(text[: match.start()]) or _UNMET_AFTER.match(text[match.end() :]):
+            if _UNMET_BEFORE.search(before) or _UNMET_AFTER.match(rest):
+                continue
+            if _TOGETHER.search(before) and _MEET.match(rest):
                 continue
             yield Claim("met", "debtor", start + match.start(), start + match.end())
 
@@ -67,21 +94,50 @@ def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
 
 def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     elders, others = [], []
+    is_told = False
     for one in clauses:
         text, start = one.clause.text, one.clause.start
         if _PHONE.search(text) or one.clause.is_quoted:
             continue
+        last = None
         for match in _PERSON.finditer(text):
-            before, rest = text[: match.start()], text[match.end() :]
-            if one.is_said(match.start()) or _NOT_MET_BEFORE.search(before):
-                continue
-            if not (_ACTS.match(rest) or _MET_BEFORE.search(before)):
-                continue
             relation = _RELATION[match.group()]
+            is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
+            last = (relation, match.end())
+            is_said = one.is_said(match.start()) and not (
+                _INTRODUCED.search(text[: match.start()]) or _is_addressed(one, match.start())
+            )
+            if is_same or is_said or not _takes_part(text, match, relation, is_told=is_told):
+                continue
             value = "third_party:other" if relation == "elder" else f"third_party:{relation}"
             claim = Claim("met", value, start + match.start(), start + match.end())
             (elders if relation == "elder" else others).append(claim)
-    yield from others or elders
+        is_told = one.said_from is not None and one.voice == "debtor"
+    if not any(_IS_DEBTOR.search(one.clause.text) for one in clauses):
+        others = others or elders
+    yield from others
+
+
+def _is_addressed(one: Voiced, place: int) -> bool:
+    """Whether we turn to the person at a place: 请物业保安转交, 问了邻居."""
+    asked = WE_ASK.match(one.clause.text)
+    return one.voice == "us" and asked is not None and 0 <= place - asked.end() <= ADDRESSED_WITHIN
+
+
+def _takes_part(text: str, match: re.Match[str], relation: str, *, is_told: bool) -> bool:
+    """Whether somebody does something here. Behind what the debtor tells (`is_told`) it takes a plain act."""
+    before, rest = text[: match.start()], text[match.end() :]
+    if _NOT_MET_BEFORE.search(before) or _LIVES.match(rest):
+        return False
+    if relation == "colleague" and _WITH.search(before):
+        return False  # ours
+    is_subject = _OPENS.fullmatch(before) is not None
+    if is_subject and _NOT_HERE.match(rest):
+        return False
+    if _ACTS.match(rest) or _MET_BEFORE.search(before) or _INTRODUCED.search(before):
+        return True
+    is_colleague_of_ours = relation == "colleague" and not before.strip()
+    return is_subject and not is_told and not is_colleague_of_ours
 
 
 def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
@@ -127,7 +183,9 @@ def _said_away(one: Voiced) -> Iterator[Claim]:
     if one.voice != "other" or one.said_from is None or one.clause.is_quoted:
         return
     match = finder("absent", "said_away").search(one.clause.text, one.said_from)
-    if match and not negations(one.clause.text[one.said_from : match.start()]):
+    if match is None or _names_another(one, match.start()):
+        return
+    if not negations(one.clause.text[one.said_from : match.start()]):
         yield Claim("absent", "debtor", one.clause.start + match.start(), one.clause.start + match.end())
 
 
@@ -148,5 +206,18 @@ def _is_the_debtor(one: Voiced, match: re.Match[str], clauses: Sequence[Voiced])
         return one.names_subject or match.start() == 0
     if one.voice == "other":
         # What a third party says of somebody is said of the debtor; what is said of a third party is not.
-        return one.is_said(match.start()) or _speaks_of_the_debtor(before)
+        if one.is_said(match.start()):
+            return not _names_another(one, match.start())
+        return _speaks_of_the_debtor(before)
     return True
+
+
+def _names_another(one: Voiced, place: int) -> bool:
+    """Whether a third party speaks of somebody else than the debtor: a neighbour of his wife."""
+    text = one.clause.text
+    begun = one.said_from or 0
+    speaker = _PERSON.search(text, 0, begun)
+    spoken_of = [found.group() for found in _PERSON.finditer(text, begun, place)]
+    if not spoken_of or not speaker:
+        return False
+    return spoken_of[-1] not in _CALLS.get(_RELATION[speaker.group()], _ANYBODY)

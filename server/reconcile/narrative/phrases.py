@@ -16,10 +16,25 @@ from server.reconcile.narrative.words import WORDS, pattern
 from server.rules.added_words import AddedWords
 
 STANCES: Final = frozenset({"dispute", "debt", "outcome"})
-_WISHED: Final = re.compile("要求|请求|请其|让其|希望|准备|打算|以便|用于|无法|未能")
-_HANDED_TO: Final = re.compile(r"(?:交给|交由|递给|转交给?|托给?|交予|交到|递到|交与)(?P<who>[^，。；]{0,8})")
+_WISHED: Final = re.compile(
+    "(?<!按)要求|请求|请其|让其|希望|准备|打算|以便|用于|无法|未能|请(?:债务人|持卡人|客户|他|她|对方)|下次|正要|原本|本想|想把"
+    "|不让|不准|不许|不能|不得|不可|不便|问|上次|应当?$|须|需要|有没有|记得"
+)
+# Whoever opens the clause does what the words right behind say: 债务人出示, 他随手放.
+_OWN: Final = re.compile(
+    r"\s*(?:债务人|持卡人|欠款人|借款人|客户|卡主|对方|保安|物业|其|他|她)(?:本人)?"
+    "(?:也|又|就|便|主动|自己|当场|当即|随手|直接|反过来|向我们|跟我们|对我们|不肯|不愿|拒绝|[把将].{1,4})*"
+)
+OURS: Final = frozenset({"mailbox", "under_door", "posted", "left_behind", "callback_slip"})
+_TO: Final = pattern(WORDS["handed"]["to"])
+_FOR: Final = pattern(WORDS["handed"]["for"])
+_HANDED_TO: Final = re.compile(
+    f"(?:{_TO})了?(?P<who>[^，。；]{{0,8}})|(?:{pattern(WORDS['handed']['asks'])})(?P<whom>[^，。；]{{1,8}}?)(?:{_FOR})"
+)
+_PAPER: Final = re.compile(pattern(["<paper>"]))
+_SLIP: Final = re.compile(pattern(["<slip>"]))
 _THEM: Final = re.compile("[他她其](?:转交|代转|代为转交|代交)")
-_TOOK: Final = re.compile("[接收拿]")
+_TOOK: Final = re.compile(f"[接收拿取领]|(?:{pattern(['<paper>'])}).*(?:{pattern(['<take>'])})|[由把]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,7 @@ class Family:
     negated: str | None
     found: re.Pattern[str]
     unless: re.Pattern[str] | None
+    is_theirs: bool  # an act of theirs, not of ours
 
 
 @lru_cache(maxsize=1)
@@ -41,8 +57,9 @@ def families() -> tuple[Family, ...]:
             kind=entry["kind"],
             value=entry["value"],
             negated=entry.get("negated"),
-            found=re.compile(pattern(entry["phrases"])),
+            found=re.compile(pattern([*entry["phrases"], *entry.get("patterns", ())])),
             unless=re.compile(pattern(entry["unless"])) if "unless" in entry else None,
+            is_theirs=entry.get("is_theirs", False),
         )
         for entry in WORDS["family"]
     )
@@ -73,11 +90,13 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
     text, start = one.clause.text, one.clause.start
     if family.unless and family.unless.search(text):
         return
-    if family.kind in STANCES and one.voice == "us" and one.names_subject:
+    if family.kind in STANCES and one.voice == "us" and (one.names_subject or one.said_from):
         return
     for match in family.found.finditer(text):
         before = text[: match.start()]
         if is_supposed(before) or (family.kind not in STANCES and _WISHED.search(before)):
+            continue
+        if _is_of_the_wrong(one, family, match.start()):
             continue
         turns = negations(before)
         value = family.value if turns == 0 else family.negated if turns == 1 else None
@@ -87,21 +106,29 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
             yield Claim(family.kind, value, start + match.start(), start + match.end())
 
 
+def _is_of_the_wrong(one: Voiced, family: Family, place: int) -> bool:
+    """Whether somebody else does or says it than whose act or stance it would be."""
+    if family.kind in ("debt", "outcome"):
+        return one.voice == "other" and one.is_said(place)
+    is_ours = family.kind == "conduct" or family.value in OURS
+    return is_ours and not family.is_theirs and _OWN.fullmatch(one.clause.text[:place]) is not None
+
+
 def handed_in(clauses: Sequence[Voiced], persons: Sequence[Claim]) -> Iterator[Claim]:
     """Find letters given to a third party who is named right there."""
     named = [one for one in persons if one.value.startswith("third_party:")]
     for one in clauses:
         text, start = one.clause.text, one.clause.start
+        if _SLIP.search(text) and not _PAPER.search(text):
+            continue  # a slip to call back is no letter
         for match in _HANDED_TO.finditer(text):
-            who = range(start + match.start("who"), start + match.end("who"))
+            group = "who" if match["who"] is not None else "whom"
+            who = range(start + match.start(group), start + match.end(group))
             is_named = any(person.start in who for person in named) or (
-                one.voice == "other" and bool(named) and _THEM.match(match["who"])
+                one.voice == "other" and bool(named) and _THEM.match(match[group])
             )
-            if (
-                is_named
-                and not negations(text[: match.start()])
-                and not _WISHED.search(text[: match.start()])
-            ):
+            before = text[: match.start()]
+            if is_named and not negations(before) and not _WISHED.search(before):
                 yield Claim("delivery", "handed_to_third_party", start + match.start(), start + match.end())
 
 

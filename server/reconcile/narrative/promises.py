@@ -14,13 +14,19 @@ from typing import Final
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import is_supposed, negations
 from server.reconcile.narrative.voices import Voiced
-from server.reconcile.narrative.words import finder
+from server.reconcile.narrative.words import finder, looks_back
 
 _HIDDEN: Final = finder("promise", "not_paying")
 _PAYS: Final = finder("promise", "pays")
 _CUES: Final = finder("promise", "cues")
-_PAST: Final = finder("past")
 _RECEIPT: Final = re.compile("(?:之?以?前)?(?:到账|到帐|到位|入账|入帐)")
+_HE_SAYS: Final = re.compile(
+    r"\s*(?:他|她|对方|其|人家)(?:本人|自己|就|也|又|还|口头|当场)*(?:说|讲|称|表示|答应|承诺)"
+)
+_INSTALMENT: Final = re.compile(
+    "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四]笔|第[一二三四]次|每个?月|每期|之?前|左右|\\s)*"
+)
+_WHEN: Final = re.compile("(?:还款)?(?:时间|日期|日|期限|于|在|就是|定在|为|是|之?以?前|左右|到账|\\s)*")
 NOTHING: Final = "-"
 FRAGMENTS: Final = 3  # how many short clauses before a promise may hold its sum
 
@@ -34,35 +40,33 @@ def promises_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -
 
 def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
     has_cue = any(_cue(one.clause.text) for one in clauses)
-    is_if = False
+    is_if = is_he = has_promised = False
     used: set[Claim] = set()
     for place, one in enumerate(clauses):
         text = one.clause.text
         is_if = is_if or is_supposed(text) or one.clause.is_question
+        is_he = is_he or _HE_SAYS.match(text) is not None
         cue = _cue(text)
         pay = _payment(text)
-        if is_if or _is_no_promise(one, pay, has_cue=has_cue):
+        if is_if or _is_no_promise(one, pay, has_cue=has_cue or is_he):
             continue
         if pay is None and cue is None:
-            continue
-        amount = _amount(clauses, place, pay, values, used)
-        due = _date(clauses, place, values, used, day)
-        if due is None and not has_cue:
-            continue
-        if (amount is None and due is None) or (
-            pay is None and not _is_whole_promise(text, cue, amount, due)
-        ):
-            continue
-        used |= {value for value in (amount, due) if value is not None}
+            amount, due = _instalment(one, values, used, day) if has_promised else (None, None)
+        else:
+            amount = _amount(clauses, place, pay, values, used)
+            due = _date(clauses, place, values, used, day)
+            has_promised = has_promised or cue is not None
+            is_whole = amount is not None and due is not None
+            if (due is None and not has_cue) or (pay is None and not is_whole):
+                continue
         parts = [value for value in (amount, due) if value is not None]
-        begin = one.clause.start + min(found.start() for found in (cue, pay) if found is not None)
-        end = one.clause.start + max(found.end() for found in (cue, pay) if found is not None)
-        yield Claim(
-            "promise",
-            f"{amount.value if amount else NOTHING}@{due.value if due else NOTHING}",
-            min(begin, *(part.start for part in parts)),
-            max(end, *(part.end for part in parts)),
-        )
+        if not parts:
+            continue
+        used |= set(parts)
+        verbs = [one.clause.start + place for found in (cue, pay) if found for place in found.span()]
+        places = [*verbs, *(value.start for value in parts), *(value.end for value in parts)]
+        promised = f"{amount.value if amount else NOTHING}@{due.value if due else NOTHING}"
+        yield Claim("promise", promised, min(places), max(places))
 
 
 def _cue(text: str) -> re.Match[str] | None:
@@ -79,7 +83,7 @@ def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> 
     text = one.clause.text
     if finder("promise", "asked").search(text) and one.voice != "debtor":
         return True
-    if _PAST.search(text) or finder("promise", "open").search(text):
+    if looks_back(text) or finder("promise", "open").search(text):
         return True
     if one.voice == "us" and (one.names_subject or _cue(text) is None):
         return True
@@ -88,9 +92,25 @@ def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> 
     return not has_cue and one.voice not in ("debtor", "other")
 
 
-def _is_whole_promise(text: str, cue: re.Match[str] | None, amount: Claim | None, due: Claim | None) -> bool:
-    """Whether 承诺, 答应 or ptp alone say it: with both the sum and the day."""
-    return cue is not None and amount is not None and due is not None
+def _instalment(
+    one: Voiced, values: Sequence[Claim], used: set[Claim], day: date
+) -> tuple[Claim | None, Claim | None]:
+    """Return what a clause behind a promise adds to it that says no more than a sum and a day: 5日2000元."""
+    amounts, days = _within(one, values, "amount", used), _within(one, values, "date", used)
+    due = days[0] if len(days) == 1 and days[0].value >= day.isoformat() else None
+    if len(amounts) != 1 or len(days) > 1 or not _INSTALMENT.fullmatch(_rest_of(one, [*amounts, *days])):
+        return None, None
+    if due is None and "每" not in one.clause.text:
+        return None, None
+    return amounts[0], due
+
+
+def _rest_of(one: Voiced, values: Sequence[Claim]) -> str:
+    """Return what a clause says besides its values."""
+    rest, start = one.clause.text, one.clause.start
+    for value in sorted(values, key=lambda value: -value.start):
+        rest = rest[: value.start - start] + rest[value.end - start :]
+    return rest.strip()
 
 
 def _within(one: Voiced, values: Sequence[Claim], kind: str, used: set[Claim]) -> list[Claim]:
@@ -144,9 +164,23 @@ def _date(
         if near < place - 1 and _fragment(clauses[near + 1], values, used) is None:
             break
         there = [one for one in _within(clauses[near], values, "date", used) if one.value >= day.isoformat()]
-        if there and not _PAST.search(clauses[near].clause.text):
+        if there and not looks_back(clauses[near].clause.text):
             return there[-1]
-    return _day_of_receipt(clauses[place + 1 : place + 2], values, used, day)
+    return _day_of_receipt(clauses[place + 1 : place + 2], values, used, day) or _day_behind(
+        clauses[place + 1 : place + 3], values, used, day
+    )
+
+
+def _day_behind(
+    following: Sequence[Voiced], values: Sequence[Claim], used: set[Claim], day: date
+) -> Claim | None:
+    """Return the day of the next clause when that is all it says, and no payment behind it may claim it."""
+    if not following:
+        return None
+    days = _within(following[0], values, "date", used)
+    is_anothers = any(_payment(one.clause.text) is not None for one in following[1:])
+    is_all = len(days) == 1 and _WHEN.fullmatch(_rest_of(following[0], days)) is not None
+    return days[0] if is_all and not is_anothers and days[0].value >= day.isoformat() else None
 
 
 def _day_of_receipt(

@@ -11,19 +11,25 @@ from typing import Final
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.clauses import Clause, around, index_at
 from server.reconcile.narrative.numerals import read_whole
+from server.reconcile.narrative.voices import RELATIVES
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 _CN = r"[零〇一二两三四五六七八九十廿\d]"
 _PART = pattern(word for words in WORDS["dayparts"].values() for word in words)
-_COLON = r"(?P<ch>\d{1,2})[:：](?P<cm>\d{2})(?![\d:：])"
+_COLON = r"(?P<ch>\d{1,2}):(?P<cm>\d{2})(?::\d{2})?(?![\d:])"
+# Four digits are a time only right before a verb of coming or going, and not behind one of paying.
+_BARE = (
+    r"(?<![\d.,:还付给欠打转存缴交拿出凑收减])(?P<bh>[01]\d|2[0-3])(?P<bm>[0-5]\d)"
+    r"(?=到(?!账|帐|位|手|期|付|我|卡)|抵达|离开|离场|撤|走(?!账|帐))"
+)
 _MINUTE = (
     rf"半|一刻|三刻|整|钟|过?[零〇]?{_CN}{{1,3}}分|过{_CN}{{1,3}}分?|[零〇]{_CN}分?"
     r"|(?:[一二三四五]?十|廿)[一二三四五六七八九]?分?|\d{2}分?"
 )
 _SHORT = rf"差(?P<short>一刻|{_CN}{{1,2}}分)"
-_SPOKEN = rf"(?P<h>{_CN}{{1,3}})(?:点|时(?!间|候|常))(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
+_SPOKEN = rf"(?P<h>{_CN}{{1,3}})(?:点|(?P<clock>时)(?!间|候|常))(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
 _TIME: Final = re.compile(
-    rf"(?P<part>{_PART})?\s*(?:(?<![\d:：])(?:{_COLON})|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
+    rf"(?P<part>{_PART})?\s*(?:(?<!\d)(?<!\d:)(?:{_COLON})|{_BARE}|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
 )
 _VAGUE_AFTER: Final = re.compile(r"多|不到|以?之?前|以?之?后|过后|来钟|几分")
 _VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快|近|过了|早于|晚于)$")
@@ -31,6 +37,10 @@ _ABOUT_AFTER: Final = re.compile(r"左右|上下|前后|许")
 _ABOUT_BEFORE: Final = re.compile(r"(?:约|大约|大概)$")
 _LONE_AFTER: Final = re.compile(r"\s*(?:到|离|走|左右|钟|上门|出发|抵达|才|来|结束|返|撤|出来|一次)")
 _LONE_BEFORE: Final = re.compile(r"(?:约|在|于|到|至|从|差不多|大概)$")
+_STAYED: Final = re.compile(r"(?:聊|谈|待|呆|坐|持续|沟通|守|说话?)(?:一直)?了?(?:到|至)$")
+_SOMEBODY: Final = f"(?:{pattern(WORDS['debtor']['words'])}|{RELATIVES.pattern}|[他她](?![家们]))"
+_THEY_BEFORE: Final = re.compile(rf"{_SOMEBODY}(?:[说称讲约于在是就才]|大概|大约|今天|昨天)*\s*$")
+_THEY_AFTER: Final = re.compile(rf"\s*(?:左右|许|时)?{_SOMEBODY}")
 _UNTIL: Final = re.compile(r"(?:直到|等到|待到)$")
 _THEN_LEFT: Final = re.compile(r"\s*才?(?:离开|离场|离去|撤离|撤走|返回|告辞|结束)")
 _RANGE: Final = re.compile(r"\s*(?:[-—~～–]+|至|到)\s*")
@@ -61,21 +71,26 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
 
 def _digits(match: re.Match[str]) -> int:
     """Where the hour stands: 今晚7点 shares its 今晚 with the day."""
-    return match.start("ch") if match["ch"] else match.start("h")
+    return next(match.start(group) for group in ("ch", "bh", "h") if match[group])
 
 
 def _value(text: str, match: re.Match[str]) -> str | None:
     before, after = around(text, *match.span())
     if _VAGUE_AFTER.match(after) or _VAGUE_BEFORE.search(before):
         return None
-    if match["ch"]:
+    if match["bh"]:
+        hour, minute, is_open = int(match["bh"]), int(match["bm"]), False
+    elif match["ch"]:
         hour, minute = int(match["ch"]), int(match["cm"])
         is_open = hour < 10 and len(match["ch"]) == 1
     else:
         spoken, minute = read_whole(match["h"]), _minute(match)
         if spoken is None or minute is None:
             return None
-        hour, is_open = spoken, spoken <= MIDDAY
+        hour, is_open = (
+            spoken,
+            spoken <= MIDDAY and not (match["clock"] and match["h"].isdecimal() and spoken >= 10),
+        )
         if minute < 0:
             hour, minute = hour - 1, minute + 60
         is_bare = not (match["part"] or match["m"] or match["short"])
@@ -128,11 +143,20 @@ def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -
     before, after = text[clause.start : match.start()], text[match.end() : clause.end]
     if _UNTIL.search(before) and _THEN_LEFT.match(after):
         return "left"
-    if finder("visit_times", "not_of_the_visit").search(before):
+    if _STAYED.search(before):
+        return "left"
+    if (
+        finder("visit_times", "not_of_the_visit").search(before)
+        or _THEY_BEFORE.search(before)
+        or _THEY_AFTER.match(after)
+    ):
         return "time"
     if told := _role(after, is_first=True):
         return told
     if told := _role(before, is_first=False):
+        return told
+    is_headed = place > 0 and text[clause.start - 1] == ":"  # 到达时间：14:20
+    if is_headed and (told := _role(clauses[place - 1].text[-6:], is_first=False)):
         return told
     if not after.strip() and _ONLY_DATE.fullmatch(before.strip()) and place + 1 < len(clauses):
         following = clauses[place + 1]

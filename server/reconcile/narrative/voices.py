@@ -18,7 +18,7 @@ RELATIVES: Final = re.compile(pattern(word for words in WORDS["relations"].value
 _LIABLE: Final = finder("debtor", "liable")
 _POSSESSED: Final = finder("debtor", "possessed")
 _US: Final = finder("us")
-_WE_ASK: Final = re.compile(f"(?:已经|已|均已|再次|随后|并)?(?:{pattern(WORDS['us']['asks'])})")
+WE_ASK: Final = re.compile(f"(?:已经|已|均已|再次|随后|并)?(?:{pattern(WORDS['us']['asks'])})")
 _SPEECH: Final = finder("speech")
 # Whoever is spoken of as 他 or 其 right after being asked or told is not the one who asks.
 _SPOKEN_OF: Final = re.compile("他|她|其|对方")
@@ -59,7 +59,7 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     inherited: Voice = before.voice if before else "unknown"
     text = clause.text
     goes_on = before is not None and before.said_from is not None and not _WE_DO.match(text.lstrip())
-    asks = _WE_ASK.match(text.strip())
+    asks = WE_ASK.match(text.strip())
     debtors = tuple(debtors_in(text))
     if asks and (
         inherited in ("unknown", "us")
@@ -80,7 +80,7 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     spoken = _SPEECH.search(text)
     if spoken and spoken.start() < place and inherited != "unknown":
         return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
-    if spoken and spoken.start() < place and voice != "us":
+    if spoken and spoken.start() < place and (voice != "us" or len(text[: spoken.start()].strip()) > 1):
         return Voiced(clause, "unknown", _speech(text, 0, goes_on=False), names_subject=True)
     return Voiced(clause, voice, _speech(text, place, goes_on=False), names_subject=True)
 
