@@ -13,7 +13,7 @@ from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.clauses import clauses_of, plain
 from server.reconcile.narrative.dates import dates_in
 from server.reconcile.narrative.persons import persons_in
-from server.reconcile.narrative.phrases import handed_in, phrases_in, resolve_handed_over
+from server.reconcile.narrative.phrases import handed_in, phrases_in, refused_in, resolve_handed_over
 from server.reconcile.narrative.promises import promises_in
 from server.reconcile.narrative.times import times_in
 from server.reconcile.narrative.voices import voiced
@@ -37,7 +37,9 @@ def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> 
     amounts = amounts_in(even, clauses, taken)
     spoken = voiced(clauses)
     persons = persons_in(spoken)
-    deeds = resolve_handed_over([*phrases_in(spoken, added), *handed_in(spoken, persons)], persons)
+    deeds = resolve_handed_over(
+        [*phrases_in(spoken, added), *handed_in(spoken, persons), *refused_in(spoken)], persons
+    )
     promises = promises_in(spoken, (*dates, *amounts), day)
     found = [*dates, *times, *amounts, *persons, *deeds, *promises]
     return _once(sorted(found, key=lambda one: (one.start, one.end, one.kind, one.value)))

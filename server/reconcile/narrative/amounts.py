@@ -14,7 +14,7 @@ from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number
 from server.reconcile.narrative.words import finder
 
 _SUM: Final = re.compile(
-    rf"(?P<sign>[¥$]|人民币|RMB|rmb)?\s*(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?)?"
+    rf"(?P<sign>[¥$]|人民币|RMB|rmb)?\s*(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?|蚊)?"
 )
 _OPEN_BEFORE: Final = re.compile(r"(?:几|数|好几|近|将近|不到|超过|多达|至少|好|第)$")
 _OPEN_AFTER: Final = re.compile(r"\s*(?:多|余|来|几|好几|出头|以上|上下不等|不到)")

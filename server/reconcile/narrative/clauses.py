@@ -18,7 +18,8 @@ _NARROW: Final = {code: code - 0xFEE0 for code in range(0xFF10, 0xFF5B)} | {
 }
 _SENTENCE: Final = re.compile(r"[。；！？\n]|[;!?]")
 _CLAUSE: Final = re.compile(
-    r"[，。；！？、：\n“”\"「」『』（）()…—]|[;!?]|(?<!\d)[,:]|[,:](?!\d)|(?<!\d)\.|\.(?!\d)"
+    r"[，。；！？、：\n“”\"「」『』（）()【】|→…—]|[;!?]|(?<!\d)[,:]|[,:](?!\d)|(?<!\d)\.|\.(?!\d)"
+    r"|(?:(?<=[\u4e00-\u9fff])|(?<=:\d\d)) +(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])/(?=[\u4e00-\u9fff])"
 )
 _NOT_NEGATING: Final = re.compile("|".join(sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
 _NEGATOR: Final = re.compile("|".join(map(re.escape, WORDS["negation"]["words"])))

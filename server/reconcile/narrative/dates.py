@@ -27,6 +27,7 @@ _FORMS: Final = (
     rf"(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
     r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
     rf"(?<![\d.])(?P<dm>1[0-2]|0?[1-9])[.-](?P<dd>3[01]|[12]\d|0?[1-9]){_TO_PAY}",
+    r"(?<![\d.])(?P<am>1[0-2]|0?[1-9])[.](?P<ad>3[01]|[12]\d|0?[1-9])(?=\s*(?:上午|下午|早|中午|晚|傍晚|外访|走访|上门))",
     rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号|{_TO_PAY})",
     rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末)|(?P<bare_end>月底|月末)",
     rf"(?<![今明月])(?P<near>{pattern(WORDS['days'])})",
@@ -36,7 +37,7 @@ _FORMS: Final = (
     r"(?!(?:至|到|-)(?:下?个?(?:周|星期|礼拜))?[一二三四五六日天])",
     r"(?P<year_end>年底|年末)",
     r"(?P<new_year>元旦)",
-    rf"(?<![第\d月])(?P<day>{_N})(?:号|日)" + _PLACE,
+    rf"(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])(?P<day>{_N})(?:号|日)" + _PLACE,
 )
 _DATE: Final = re.compile("|".join(_FORMS))
 _TWO_DIGITS: Final = re.compile("[一二两三四五六七八九]{2}")  # 一两天
@@ -119,7 +120,7 @@ def _slashed(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 
 def _dotted(told: dict[str, str], day: date, is_past: bool) -> date | None:
-    return _nearest(day, int(told["dm"]), int(told["dd"]))
+    return _nearest(day, int(told["dm"] or told["am"]), int(told["dd"] or told["ad"]))
 
 
 def _which_month(name: str, day: date) -> tuple[int, int]:
@@ -193,6 +194,7 @@ _READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] 
     "md": _month_day,
     "sm": _slashed,
     "dm": _dotted,
+    "am": _dotted,
     "wd": _day_of_which,
     "wend": _end_of_which,
     "bare_end": _end_of_month,

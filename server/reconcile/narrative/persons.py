@@ -28,6 +28,7 @@ _NOT_MET_BEFORE: Final = re.compile(
 )
 _ACTS: Final = re.compile(f".{{0,3}}?(?:{pattern(WORDS['third_party']['acts'])})")
 _AWAY: Final = re.compile(pattern([*WORDS["absent"]["words"], *WORDS["absent"]["places"]]))
+_US: Final = finder("us")
 _ALWAYS_THE_DEBTOR: Final = re.compile(pattern(["<not><see>"]))
 _ANYBODY: Final = frozenset(_RELATION)
 _CALLS: Final = {name: frozenset(words) for name, words in WORDS["calls"].items()}
@@ -53,6 +54,7 @@ _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
 _MEET: Final = re.compile("接触|见面|见上面|碰面|谋面|取得|联系|面谈|谈上|说上")
 _THE_DEBTOR: Final = re.compile("本人|债务人|持卡人|^人|他|她|业主")
 
+AWAY_WITHIN: Final = 4  # characters from the debtor to the words that say the debtor is away
 ADDRESSED_WITHIN: Final = 3  # characters behind a verb of asking
 
 
@@ -80,6 +82,9 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
                 continue
             if _TOGETHER.search(before) and _MEET.match(rest):
                 continue
+            end = start + match.end()
+            if any(0 <= span.start - end <= AWAY_WITHIN for span in covered):
+                continue  # 债务人现在苏州打工: who is away was not met
             yield Claim("met", "debtor", start + match.start(), start + match.end())
 
 
@@ -136,7 +141,7 @@ def _takes_part(text: str, match: re.Match[str], relation: str, *, is_told: bool
         return False
     if _ACTS.match(rest) or _MET_BEFORE.search(before) or _INTRODUCED.search(before):
         return True
-    is_colleague_of_ours = relation == "colleague" and not before.strip()
+    is_colleague_of_ours = match.group() in ("同事", "领导", "员工") and not before.strip()
     return is_subject and not is_told and not is_colleague_of_ours
 
 
@@ -183,7 +188,7 @@ def _said_away(one: Voiced) -> Iterator[Claim]:
     if one.voice != "other" or one.said_from is None or one.clause.is_quoted:
         return
     match = finder("absent", "said_away").search(one.clause.text, one.said_from)
-    if match is None or _names_another(one, match.start()):
+    if match is None or _names_another(one, match.start()) or _US.search(one.clause.text, 0, match.start()):
         return
     if not negations(one.clause.text[one.said_from : match.start()]):
         yield Claim("absent", "debtor", one.clause.start + match.start(), one.clause.start + match.end())

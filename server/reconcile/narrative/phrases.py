@@ -33,6 +33,12 @@ _HANDED_TO: Final = re.compile(
 )
 _PAPER: Final = re.compile(pattern(["<paper>"]))
 _SLIP: Final = re.compile(pattern(["<slip>"]))
+_GIVES: Final = "[递给交送拿塞]"
+_OFFERED: Final = re.compile(f"{_GIVES}.*(?:{_PAPER.pattern})|(?:{_PAPER.pattern}).*{_GIVES}")
+_BARE_NO: Final = re.compile(
+    r"\s*(?:他|她|其|对方|债务人|人家|就是|死活|硬是|说什么|怎么|还是|但|却|坚决|也|都|始终|直接)*"
+    r"(?P<no>不接|不收|没接|不要|不肯接|不肯收|不肯要|不愿接|不愿收|拒接|拒收|不拿)[了的]?\s*"
+)
 _THEM: Final = re.compile("[他她其](?:转交|代转|代为转交|代交)")
 _TOOK: Final = re.compile(f"[接收拿取领]|(?:{pattern(['<paper>'])}).*(?:{pattern(['<take>'])})|[由把]")
 
@@ -130,6 +136,18 @@ def handed_in(clauses: Sequence[Voiced], persons: Sequence[Claim]) -> Iterator[C
             before = text[: match.start()]
             if is_named and not negations(before) and not _WISHED.search(before):
                 yield Claim("delivery", "handed_to_third_party", start + match.start(), start + match.end())
+
+
+def refused_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
+    """Find the bare no to a letter that the clauses before hold out: 函件递过去，他不接."""
+    for place, one in enumerate(clauses):
+        offered = [
+            before
+            for before in clauses[max(0, place - 2) : place]
+            if before.clause.sentence == one.clause.sentence and _OFFERED.search(before.clause.text)
+        ]
+        if offered and (match := _BARE_NO.fullmatch(one.clause.text)):
+            yield Claim("delivery", "refused", one.clause.start + match.start("no"), one.clause.end)
 
 
 def resolve_handed_over(claims: Sequence[Claim], persons: Sequence[Claim]) -> list[Claim]:

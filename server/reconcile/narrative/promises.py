@@ -21,12 +21,15 @@ _PAYS: Final = finder("promise", "pays")
 _CUES: Final = finder("promise", "cues")
 _RECEIPT: Final = re.compile("(?:之?以?前)?(?:到账|到帐|到位|入账|入帐)")
 _HE_SAYS: Final = re.compile(
-    r"\s*(?:他|她|对方|其|人家)(?:本人|自己|就|也|又|还|口头|当场)*(?:说|讲|称|表示|答应|承诺)"
+    r"\s*(?:他|她|佢|对方|其|人家)?(?:本人|自己|就|也|又|还|口头|当场)*(?:说|讲|称|表示|答应|承诺)"
 )
 _INSTALMENT: Final = re.compile(
     "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四]笔|第[一二三四]次|每个?月|每期|之?前|左右|\\s)*"
 )
-_WHEN: Final = re.compile("(?:还款)?(?:时间|日期|日|期限|于|在|就是|定在|为|是|之?以?前|左右|到账|\\s)*")
+_MUTUAL: Final = re.compile("[与和跟同].*(?:约|说|谈|讲|商|敲|达成)|双方")
+_WHEN: Final = re.compile(
+    "(?:还款)?(?:时间|日期|日|期限|于|在|就是|定在|为|是|之?以?前|左右|到账|去银行|到银行|去柜台|去存|去打|去转|去办|一早|\\s)*"
+)
 NOTHING: Final = "-"
 FRAGMENTS: Final = 3  # how many short clauses before a promise may hold its sum
 
@@ -85,7 +88,8 @@ def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> 
         return True
     if looks_back(text) or finder("promise", "open").search(text):
         return True
-    if one.voice == "us" and (one.names_subject or _cue(text) is None):
+    cue = _cue(text)
+    if one.voice == "us" and (cue is None or (one.names_subject and not _MUTUAL.search(text))):
         return True
     if negations(text[: pay.start()] if pay else ""):
         return True

@@ -42,10 +42,14 @@ _SOMEBODY: Final = f"(?:{pattern(WORDS['debtor']['words'])}|{RELATIVES.pattern}|
 _THEY_BEFORE: Final = re.compile(rf"{_SOMEBODY}(?:[说称讲约于在是就才]|大概|大约|今天|昨天)*\s*$")
 _THEY_AFTER: Final = re.compile(rf"\s*(?:左右|许|时)?{_SOMEBODY}")
 _UNTIL: Final = re.compile(r"(?:直到|等到|待到)$")
-_THEN_LEFT: Final = re.compile(r"\s*才?(?:离开|离场|离去|撤离|撤走|返回|告辞|结束)")
+_THEN_LEFT: Final = re.compile(
+    r"\s*[才就便]?(?:离开|离场|离去|撤|返|告辞|结束|走(?!到|进)|回(?!来)|收工|收队)"
+)
 _RANGE: Final = re.compile(r"\s*(?:[-—~～–]+|至|到)\s*")
-_ONLY_DATE: Final = re.compile(r"[\s\d年月日号/.:-]*|今日|今天|本日")
+_ONLY_DATE: Final = re.compile(r"(?:[\s\d年月日号/.:-]|今日|今天|本日|周[一二三四五六日]|时间[为是]?)*")
+_HEADS: Final = re.compile(r"(?:^|\s)(?:外访|走访|上门|到访)?(?:时间|日期)$")
 MIDDAY: Final = 12
+VISIT_KINDS: Final[tuple[Kind, ...]] = ("arrived", "left")
 
 
 def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
@@ -151,38 +155,41 @@ def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -
         or _THEY_AFTER.match(after)
     ):
         return "time"
-    if told := _role(after, is_first=True):
-        return told
-    if told := _role(before, is_first=False):
-        return told
+    ahead, behind = _role(after, is_first=True), _role(before, is_first=False)
+    if ahead and behind:
+        return min(ahead, behind, key=lambda one: one[0])[1]
+    if told := ahead or behind:
+        return told[1]
     is_headed = place > 0 and text[clause.start - 1] == ":"  # 到达时间：14:20
     if is_headed and (told := _role(clauses[place - 1].text[-6:], is_first=False)):
-        return told
+        return told[1]
     if not after.strip() and _ONLY_DATE.fullmatch(before.strip()) and place + 1 < len(clauses):
         following = clauses[place + 1]
         if following.sentence == clause.sentence and (told := _role(following.text, is_first=True)):
-            return told
+            return told[1]
     if (
         _ONLY_DATE.fullmatch(before.strip())
         and not after.strip()
         and place
         and clauses[place - 1].sentence == clause.sentence
     ):
-        return _role(clauses[place - 1].text[-6:], is_first=False) or "time"
-    is_alone = place == 0 and not after.strip() and _ONLY_DATE.fullmatch(before.strip())
+        told = _role(clauses[place - 1].text[-6:], is_first=False)
+        return told[1] if told else "time"
+    is_alone = (
+        (place == 0 or (is_headed and _HEADS.search(clauses[place - 1].text)))
+        and not after.strip()
+        and _ONLY_DATE.fullmatch(before.strip())
+    )
     return "arrived" if is_alone else "time"  # an account that opens with a time opens with the arrival
 
 
-def _role(words: str, *, is_first: bool) -> Kind | None:
-    """Which verb of coming or going stands nearest?"""
-    if finder("visit_times", "not_of_the_visit").search(words[:6] if is_first else words):
-        return "time"
+def _role(words: str, *, is_first: bool) -> tuple[int, Kind] | None:
+    """Which verb of coming or going stands nearest, and how far away?"""
     hidden = finder("visit_times", "neither").sub(lambda one: "□" * len(one.group()), words)
-    kinds: tuple[Kind, ...] = ("arrived", "left")
-    found: list[tuple[int, Kind]] = [
-        (one.start(), kind) for kind in kinds for one in finder("visit_times", kind).finditer(hidden)
-    ]
-    if not found:
-        return None
-    nearest = min(found) if is_first else max(found)
-    return nearest[1]
+    if finder("visit_times", "not_of_the_visit").search(words[:6] if is_first else words):
+        return 0, "time"
+    found: list[tuple[int, Kind]] = []
+    for kind in VISIT_KINDS:
+        for one in finder("visit_times", kind).finditer(hidden):
+            found.append((one.start() if is_first else len(words) - one.end(), kind))
+    return min(found, default=None)

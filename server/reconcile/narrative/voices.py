@@ -28,6 +28,12 @@ _WE_DO: Final = re.compile(
     "(?:[骂说对劝催](?:他|她|其|对方|债务人|持卡人)|(?<!我)(?:说|讲|告诉|告知|警告|答复|解释|回复))"
 )
 
+# 我 after somebody else is that person, quoted without a word of speech; the writer acts: 我建议, 我递上.
+_I_SAY: Final = re.compile(
+    "[这那]?[钱账帐债卡]?我(?![们方司与和跟同俩等就便则随即再又把将让叫请问劝说讲告递给打拿回看记先当在没敲按到走进见向对]"
+    "|解释|建议|要求|提醒|出示)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Voiced:
@@ -67,7 +73,10 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
         or _SPOKEN_OF.match(text.lstrip(), asks.end())
     ):
         return Voiced(clause, "us", asks.end(), names_subject=False)
-    ours = () if goes_on and inherited != "us" else _US.finditer(text)
+    is_theirs = (goes_on and inherited != "us") or (
+        inherited in ("debtor", "other") and _I_SAY.match(text.lstrip()) is not None
+    )
+    ours = () if is_theirs else _US.finditer(text)
     named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
         ("debtor", debtors),
         ("other", (*RELATIVES.finditer(text), *_LIABLE.finditer(text))),
