@@ -21,12 +21,14 @@ _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
 _OWNERS: Final = pattern(WORDS["third_party"]["possessors"])
 _ONE: Final = "(?:一?[个位家户名对])?"
 _MET_BEFORE: Final = re.compile(
-    f"(?:{pattern(WORDS['third_party']['met_before'])}|(?<![未没不难])见)(?:{_OWNERS})?{_ONE}$"
+    f"(?:{pattern(WORDS['third_party']['met_before'])}|(?<![未没不难])见)了?(?:{_OWNERS})?{_ONE}$"
 )
 _NOT_MET_BEFORE: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['unmet_before'])})(?:{_OWNERS})?{_ONE}$"
 )
 _ACTS: Final = re.compile(f".{{0,3}}?(?:{pattern(WORDS['third_party']['acts'])})")
+_ACTS_OF_PRESENT: Final = re.compile(pattern(WORDS["third_party"]["acts_of_present"]))
+_HABITS: Final = finder("debtor", "habits")
 _AWAY: Final = re.compile(pattern([*WORDS["absent"]["words"], *WORDS["absent"]["places"]]))
 _US: Final = finder("us")
 _ALWAYS_THE_DEBTOR: Final = re.compile(pattern(["<not><see>"]))
@@ -49,6 +51,7 @@ _INTRODUCED: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['opens'])})*$"
 )
 _WITH: Final = re.compile("[与和跟我带]$")
+_MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
 _MEET: Final = re.compile("接触|见面|见上面|碰面|谋面|取得|联系|面谈|谈上|说上")
@@ -68,8 +71,10 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
 
 
 def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Claim]:
+    is_told = False
     for one in clauses:
         text, start = one.clause.text, one.clause.start
+        was_told, is_told = is_told, one.voice == "other" and one.said_from is not None
         if _PHONE.search(text):
             continue
         for match in debtors_in(text):
@@ -79,6 +84,8 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
             if _UNMET_BEFORE.search(before) or _UNMET_AFTER.match(rest):
+                continue
+            if was_told and _HABITS.match(rest):
                 continue
             if _TOGETHER.search(before) and _MEET.match(rest):
                 continue
@@ -137,12 +144,14 @@ def _takes_part(text: str, match: re.Match[str], relation: str, *, is_told: bool
     if relation == "colleague" and _WITH.search(before):
         return False  # ours
     is_subject = _OPENS.fullmatch(before) is not None
+    if is_told:
+        return is_subject and _ACTS_OF_PRESENT.match(rest) is not None
     if is_subject and _NOT_HERE.match(rest):
         return False
     if _ACTS.match(rest) or _MET_BEFORE.search(before) or _INTRODUCED.search(before):
         return True
     is_colleague_of_ours = match.group() in ("同事", "领导", "员工") and not before.strip()
-    return is_subject and not is_told and not is_colleague_of_ours
+    return is_subject and not is_colleague_of_ours
 
 
 def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
@@ -169,6 +178,8 @@ def _absences(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         if one.clause.sentence in corrected or one.clause.is_question:
             continue
         for match in _AWAY.finditer(text):
+            if not one.is_said(match.start()) and _MAYBE.search(text, 0, match.start()):
+                continue
             if _is_the_debtor(one, match, clauses):
                 yield Claim("absent", "debtor", start + match.start(), start + match.end())
                 break
@@ -222,7 +233,11 @@ def _names_another(one: Voiced, place: int) -> bool:
     text = one.clause.text
     begun = one.said_from or 0
     speaker = _PERSON.search(text, 0, begun)
-    spoken_of = [found.group() for found in _PERSON.finditer(text, begun, place)]
+    spoken_of = [
+        found.group()
+        for found in _PERSON.finditer(text, begun, place)
+        if _RELATION[found.group()] != "family"  # 这家人
+    ]
     if not spoken_of or not speaker:
         return False
     return spoken_of[-1] not in _CALLS.get(_RELATION[speaker.group()], _ANYBODY)

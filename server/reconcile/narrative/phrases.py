@@ -18,7 +18,7 @@ from server.rules.added_words import AddedWords
 STANCES: Final = frozenset({"dispute", "debt", "outcome"})
 _WISHED: Final = re.compile(
     "(?<!按)要求|请求|请其|让其|希望|准备|打算|以便|用于|无法|未能|请(?:债务人|持卡人|客户|他|她|对方)|下次|正要|原本|本想|想把"
-    "|不让|不准|不许|不能|不得|不可|不便|问|上次|应当?$|须|需要|有没有|记得"
+    "|不让|不准|不许|不能|不得|不可|不便|问|上次|应当?$|须|需要|有没有|记得|[要让叫]我们|嘱我"
 )
 # Whoever opens the clause does what the words right behind say: 债务人出示, 他随手放.
 _OWN: Final = re.compile(
@@ -31,6 +31,7 @@ _FOR: Final = pattern(WORDS["handed"]["for"])
 _HANDED_TO: Final = re.compile(
     f"(?:{_TO})了?(?P<who>[^，。；]{{0,8}})|(?:{pattern(WORDS['handed']['asks'])})(?P<whom>[^，。；]{{1,8}}?)(?:{_FOR})"
 )
+_FAILED: Final = re.compile("时?(?:被拒|未果|未成|不成|没成|没送成|失败|遭拒|被婉拒|被挡|未能成功)")
 _PAPER: Final = re.compile(pattern(["<paper>"]))
 _SLIP: Final = re.compile(pattern(["<slip>"]))
 _GIVES: Final = "[递给交送拿塞]"
@@ -104,6 +105,8 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
             continue
         if _is_of_the_wrong(one, family, match.start()):
             continue
+        if family.kind == "delivery" and _FAILED.match(text, match.end()):
+            continue
         turns = negations(before)
         value = family.value if turns == 0 else family.negated if turns == 1 else None
         if value == "handed_to_debtor" and one.voice == "other" and _TOOK.match(match.group()):
@@ -134,7 +137,12 @@ def handed_in(clauses: Sequence[Voiced], persons: Sequence[Claim]) -> Iterator[C
                 one.voice == "other" and bool(named) and _THEM.match(match[group])
             )
             before = text[: match.start()]
-            if is_named and not negations(before) and not _WISHED.search(before):
+            if (
+                is_named
+                and not _FAILED.search(text, match.end())
+                and not negations(before)
+                and not _WISHED.search(before)
+            ):
                 yield Claim("delivery", "handed_to_third_party", start + match.start(), start + match.end())
 
 

@@ -59,7 +59,7 @@ def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) 
             amount = _amount(clauses, place, pay, values, used)
             due = _date(clauses, place, values, used, day)
             has_promised = has_promised or cue is not None
-            is_whole = amount is not None and due is not None
+            is_whole = amount is not None and due is not None and "借" not in text
             if (due is None and not has_cue) or (pay is None and not is_whole):
                 continue
         parts = [value for value in (amount, due) if value is not None]

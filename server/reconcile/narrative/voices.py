@@ -35,6 +35,10 @@ _I_SAY: Final = re.compile(
 )
 
 
+# Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
+_OBJECT: Final = re.compile("[跟与和同向对给把被骂问求赶推]$")
+
+
 @dataclass(frozen=True, slots=True)
 class Voiced:
     """A clause, who is its subject, and from where in it that subject is being quoted (None: nowhere)."""
@@ -76,7 +80,9 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     is_theirs = (goes_on and inherited != "us") or (
         inherited in ("debtor", "other") and _I_SAY.match(text.lstrip()) is not None
     )
-    ours = () if is_theirs else _US.finditer(text)
+    ours = (
+        () if is_theirs else (one for one in _US.finditer(text) if not _OBJECT.search(text, 0, one.start()))
+    )
     named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
         ("debtor", debtors),
         ("other", (*RELATIVES.finditer(text), *_LIABLE.finditer(text))),
