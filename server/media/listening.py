@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from server.media.landmarks import Landmarker
 from server.media.playing import RATE
-from server.media.voice import WINDOW_SAMPLES, VoiceDetector
+from server.media.silero import WINDOW_SAMPLES
+from server.media.voice import VoiceDetector
 
 Sound = NDArray[np.float32]
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from server.media import examine, render
+from server.media import examine, render, silero
 from server.ownership import dies_with_owner
 
 TASKS: Final[dict[str, Callable[..., None]]] = {"examine": examine.main, "render": render.main}
@@ -79,6 +79,7 @@ def main() -> None:
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         raise SystemExit(f"{threads} threads run before anything was decoded; none of them may be forked")
+    silero.network()
     gc.freeze()
     serve(socket.socket(fileno=sys.stdin.fileno()))
 
