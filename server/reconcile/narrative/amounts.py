@@ -18,6 +18,8 @@ _SUM: Final = re.compile(
 )
 _OPEN_BEFORE: Final = re.compile(r"(?:几|数|好几|近|将近|不到|超过|多达|至少|好|第)$")
 _OPEN_AFTER: Final = re.compile(r"\s*(?:多|余|来|几|好几|出头|以上|上下不等|不到)")
+_SPAN_BEFORE: Final = re.compile(rf"{NUMERAL}(?:元|块)?(?:到|至|[-~～—]+)$")
+_SPAN_AFTER: Final = re.compile(rf"(?:到|至|[-~～—]+){NUMERAL}(?!\s*[:月日号点时])")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
 _COUNTED: Final = re.compile(
@@ -48,6 +50,11 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
     return tuple(claims)
 
 
+def _is_span(before: str, after: str) -> bool:
+    """Whether a number opens or closes a span of two: 三百到五百."""
+    return _SPAN_BEFORE.search(before) is not None or _SPAN_AFTER.match(after) is not None
+
+
 def _is_money(
     text: str, match: re.Match[str], place: int, clauses: Sequence[Clause], taken: Container[int]
 ) -> bool:
@@ -57,7 +64,7 @@ def _is_money(
     clause = clauses[place]
     if before.endswith("上") and number[0] in UNITS:
         return False  # 上万
-    if _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after):
+    if _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after) or _is_span(before, after):
         return False
     if unit or match["sign"]:
         return not (unit == "块" and number in "一两二三") or after.startswith("钱")

@@ -20,7 +20,7 @@ _N = r"[零〇一二两三四五六七八九十廿\d]{1,3}"
 _MONTH = rf"元|{_N}"
 _WHICH = "下个?|次|本|这个?|当|上个?"
 _PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
-_TO_PAY = r"(?=之?前|还|先|再|给|打|存|转|缴|付|处理)"
+_TO_PAY = r"(?=\s*(?:之?前|还|先|再|给|打|存|转|缴|付|处理))"
 _FORMS: Final = (
     r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
     rf"(?P<ending>{_MONTH})月份?(?P<end>底|末)",
@@ -40,6 +40,7 @@ _FORMS: Final = (
     rf"(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])(?P<day>{_N})(?:号|日)" + _PLACE,
 )
 _DATE: Final = re.compile("|".join(_FORMS))
+LIKELY_YEARS: Final = range(1950, 2100)  # 1500/12.5 is a sum and a day
 _TWO_DIGITS: Final = re.compile("[一二两三四五六七八九]{2}")  # 一两天
 _THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
 
@@ -99,7 +100,8 @@ def _last_of(year: int, month: int) -> date:
 
 
 def _full(told: dict[str, str], day: date, is_past: bool) -> date | None:
-    return _make(int(told["y"]), int(told["mo"]), int(told["d"]))
+    year = int(told["y"])
+    return _make(year, int(told["mo"]), int(told["d"])) if year in LIKELY_YEARS else None
 
 
 def _month(name: str) -> int | None:

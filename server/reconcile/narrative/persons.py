@@ -51,6 +51,7 @@ _INTRODUCED: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['opens'])})*$"
 )
 _WITH: Final = re.compile("[与和跟我带]$")
+_BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -72,10 +73,12 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
 
 def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Claim]:
     is_told = False
+    phoned = None
     for one in clauses:
         text, start = one.clause.text, one.clause.start
         was_told, is_told = is_told, one.voice == "other" and one.said_from is not None
         if _PHONE.search(text):
+            phoned = one.clause.sentence
             continue
         for match in debtors_in(text):
             before, rest = text[: match.start()], text[match.end() :]
@@ -85,7 +88,11 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
                 continue
             if _UNMET_BEFORE.search(before) or _UNMET_AFTER.match(rest):
                 continue
-            if was_told and _HABITS.match(rest):
+            if (was_told and _HABITS.match(rest)) or (
+                phoned == one.clause.sentence and _BY_PHONE.match(rest)
+            ):
+                continue
+            if _LIVES.match(rest) and before.endswith(("与", "和", "跟")):
                 continue
             if _TOGETHER.search(before) and _MEET.match(rest):
                 continue

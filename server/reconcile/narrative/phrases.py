@@ -17,7 +17,7 @@ from server.rules.added_words import AddedWords
 
 STANCES: Final = frozenset({"dispute", "debt", "outcome"})
 _WISHED: Final = re.compile(
-    "(?<!按)要求|请求|请其|让其|希望|准备|打算|以便|用于|无法|未能|请(?:债务人|持卡人|客户|他|她|对方)|下次|正要|原本|本想|想把"
+    "(?<!按)要求|请求|请其|让其|希望|准备|打算|以便|用于|请(?:债务人|持卡人|客户|他|她|对方)|下次|正要|原本|本想|想把"
     "|不让|不准|不许|不能|不得|不可|不便|问|上次|应当?$|须|需要|有没有|记得|[要让叫]我们|嘱我"
 )
 # Whoever opens the clause does what the words right behind say: 债务人出示, 他随手放.

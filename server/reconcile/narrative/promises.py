@@ -27,6 +27,9 @@ _INSTALMENT: Final = re.compile(
     "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四]笔|第[一二三四]次|每个?月|每期|之?前|左右|\\s)*"
 )
 _MUTUAL: Final = re.compile("[与和跟同].*(?:约|说|谈|讲|商|敲|达成)|双方")
+_AT_HAND: Final = re.compile("[能凑挤拿]|只有|手上|手里|最多|先")
+_PAID_OFF: Final = re.compile("[清完全]|部分")
+AFTER_PAYING: Final = 2  # characters that may stand behind a verb of paying without an object: 还上
 _WHEN: Final = re.compile(
     "(?:还款)?(?:时间|日期|日|期限|于|在|就是|定在|为|是|之?以?前|左右|到账|去银行|到银行|去柜台|去存|去打|去转|去办|一早|\\s)*"
 )
@@ -54,7 +57,8 @@ def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) 
         if is_if or _is_no_promise(one, pay, has_cue=has_cue or is_he):
             continue
         if pay is None and cue is None:
-            amount, due = _instalment(one, values, used, day) if has_promised else (None, None)
+            bare = clauses[place : place + 2]
+            amount, due = _instalment(bare, values, used, day) if has_promised else (None, None)
         else:
             amount = _amount(clauses, place, pay, values, used)
             due = _date(clauses, place, values, used, day)
@@ -97,14 +101,21 @@ def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> 
 
 
 def _instalment(
-    one: Voiced, values: Sequence[Claim], used: set[Claim], day: date
+    bare: Sequence[Voiced], values: Sequence[Claim], used: set[Claim], day: date
 ) -> tuple[Claim | None, Claim | None]:
-    """Return what a clause behind a promise adds to it that says no more than a sum and a day: 5日2000元."""
-    amounts, days = _within(one, values, "amount", used), _within(one, values, "date", used)
+    """Return what clauses behind a promise add to it that say no more than a sum and a day: 5日，2000元."""
+    found: list[Claim] = []
+    for one in bare:
+        there = [*_within(one, values, "amount", used), *_within(one, values, "date", used)]
+        if not there or not _INSTALMENT.fullmatch(_rest_of(one, there)):
+            break
+        found += there
+        if any(value.kind == "amount" for value in there):
+            break
+    amounts = [value for value in found if value.kind == "amount"]
+    days = [value for value in found if value.kind == "date"]
     due = days[0] if len(days) == 1 and days[0].value >= day.isoformat() else None
-    if len(amounts) != 1 or len(days) > 1 or not _INSTALMENT.fullmatch(_rest_of(one, [*amounts, *days])):
-        return None, None
-    if due is None and "每" not in one.clause.text:
+    if len(amounts) != 1 or len(days) > 1 or (due is None and "每" not in bare[0].clause.text):
         return None, None
     return amounts[0], due
 
@@ -147,8 +158,23 @@ def _amount(
         if there is not None and there.kind == "amount":
             return there
         if there is None and near not in following:
-            return None
-    return None
+            break
+    return _amount_told(clauses[place - 1 : place], one, pay, values, used)
+
+
+def _amount_told(
+    before: Sequence[Voiced],
+    one: Voiced,
+    pay: re.Match[str] | None,
+    values: Sequence[Claim],
+    used: set[Claim],
+) -> Claim | None:
+    """Return the sum that the clause before says is at hand, when this one only says that it will be paid."""
+    if pay is None or not before or _PAID_OFF.search(one.clause.text):
+        return None
+    there = _within(before[0], values, "amount", used)
+    is_at_hand = len(there) == 1 and _AT_HAND.search(before[0].clause.text) is not None
+    return there[0] if is_at_hand and len(one.clause.text) - pay.end() <= AFTER_PAYING else None
 
 
 def _fragment(one: Voiced, values: Sequence[Claim], used: set[Claim]) -> Claim | None:

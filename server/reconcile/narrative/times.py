@@ -49,6 +49,7 @@ _RANGE: Final = re.compile(r"\s*(?:[-—~～–]+|至|到)\s*")
 _ONLY_DATE: Final = re.compile(r"(?:[\s\d年月日号/.:-]|今日|今天|本日|周[一二三四五六日]|时间[为是]?)*")
 _HEADS: Final = re.compile(r"(?:^|\s)(?:外访|走访|上门|到访)?(?:时间|日期)$")
 MIDDAY: Final = 12
+NEAR: Final = 12  # how many characters before a time may say that it is not the visit's
 VISIT_KINDS: Final[tuple[Kind, ...]] = ("arrived", "left")
 
 
@@ -150,7 +151,7 @@ def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -
     if _STAYED.search(before):
         return "left"
     if (
-        finder("visit_times", "not_of_the_visit").search(before)
+        finder("visit_times", "not_of_the_visit").search(before[-NEAR:])
         or _THEY_BEFORE.search(before)
         or _THEY_AFTER.match(after)
     ):

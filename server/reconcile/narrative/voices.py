@@ -58,8 +58,9 @@ def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
     found: list[Voiced] = []
     for clause in clauses:
         before = found[-1] if found and found[-1].clause.sentence == clause.sentence else None
-        if clause.is_quoted and found:
-            found.append(Voiced(clause, found[-1].voice, 0, names_subject=False))
+        if clause.is_quoted:
+            voice = found[-1].voice if found else "unknown"
+            found.append(Voiced(clause, voice, 0, names_subject=False))
         else:
             found.append(_voice(clause, before))
     return tuple(found)
