@@ -19,7 +19,7 @@ _PHONE: Final = finder("absent", "telephone")
 _UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})了?$")
 _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
 _OWNERS: Final = pattern(WORDS["third_party"]["possessors"])
-_ONE: Final = "(?:一?[个位家户名对])?"
+_ONE: Final = "(?:[一两三四五几]?[个位家户名对])?(?:[^，与和的]{1,5}的)?"
 _MET_BEFORE: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['met_before'])}|(?<![未没不难])见)了?(?:{_OWNERS})?{_ONE}$"
 )
@@ -52,6 +52,7 @@ _INTRODUCED: Final = re.compile(
 )
 _WITH: Final = re.compile("[与和跟我带]$")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
+_IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|病逝|身亡|死亡|已故|服刑|入狱|被羁押)")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -93,6 +94,8 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
             ):
                 continue
             if _LIVES.match(rest) and before.endswith(("与", "和", "跟")):
+                continue
+            if _IS_DEAD.match(rest):
                 continue
             if _TOGETHER.search(before) and _MEET.match(rest):
                 continue

@@ -11,8 +11,8 @@ from typing import Final
 
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.clauses import is_supposed, negations, plain
-from server.reconcile.narrative.voices import Voiced
-from server.reconcile.narrative.words import WORDS, pattern
+from server.reconcile.narrative.voices import RELATIVES, Voiced
+from server.reconcile.narrative.words import WORDS, finder, pattern
 from server.rules.added_words import AddedWords
 
 STANCES: Final = frozenset({"dispute", "debt", "outcome"})
@@ -22,15 +22,16 @@ _WISHED: Final = re.compile(
 )
 # Whoever opens the clause does what the words right behind say: 债务人出示, 他随手放.
 _OWN: Final = re.compile(
-    r"\s*(?:债务人|持卡人|欠款人|借款人|客户|卡主|对方|保安|物业|其|他|她)(?:本人)?"
+    rf"\s*(?:债务人|持卡人|欠款人|借款人|客户|卡主|对方|{RELATIVES.pattern}|[其他她])(?:本人)?"
     "(?:也|又|就|便|主动|自己|当场|当即|随手|直接|反过来|向我们|跟我们|对我们|不肯|不愿|拒绝|[把将].{1,4})*"
 )
-OURS: Final = frozenset({"mailbox", "under_door", "posted", "left_behind", "callback_slip"})
+OURS: Final = frozenset({"mailbox", "under_door", "posted", "left_behind"})
 _TO: Final = pattern(WORDS["handed"]["to"])
 _FOR: Final = pattern(WORDS["handed"]["for"])
 _HANDED_TO: Final = re.compile(
     f"(?:{_TO})了?(?P<who>[^，。；]{{0,8}})|(?:{pattern(WORDS['handed']['asks'])})(?P<whom>[^，。；]{{1,8}}?)(?:{_FOR})"
 )
+_BY_PHONE: Final = finder("absent", "telephone")
 _FAILED: Final = re.compile("时?(?:被拒|未果|未成|不成|没成|没送成|失败|遭拒|被婉拒|被挡|未能成功)")
 _PAPER: Final = re.compile(pattern(["<paper>"]))
 _SLIP: Final = re.compile(pattern(["<slip>"]))
@@ -99,6 +100,8 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
         return
     if family.kind in STANCES and one.voice == "us" and (one.names_subject or one.said_from):
         return
+    if family.kind == "conduct" and _BY_PHONE.search(text):
+        return
     for match in family.found.finditer(text):
         before = text[: match.start()]
         if is_supposed(before) or (family.kind not in STANCES and _WISHED.search(before)):
@@ -117,8 +120,11 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
 
 def _is_of_the_wrong(one: Voiced, family: Family, place: int) -> bool:
     """Whether somebody else does or says it than whose act or stance it would be."""
-    if family.kind in ("debt", "outcome"):
-        return one.voice == "other" and one.is_said(place)
+    if family.kind == "outcome" and RELATIVES.search(one.clause.text, one.said_from or 0, place):
+        return True  # 说他老婆不同意还
+    if family.kind in STANCES and family.value != "identity":
+        is_told = one.voice == "other" and one.is_said(place)
+        return is_told and (one.names_subject or family.kind != "dispute")
     is_ours = family.kind == "conduct" or family.value in OURS
     return is_ours and not family.is_theirs and _OWN.fullmatch(one.clause.text[:place]) is not None
 

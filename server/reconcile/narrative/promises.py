@@ -24,7 +24,7 @@ _HE_SAYS: Final = re.compile(
     r"\s*(?:他|她|佢|对方|其|人家)?(?:本人|自己|就|也|又|还|口头|当场)*(?:说|讲|称|表示|答应|承诺)"
 )
 _INSTALMENT: Final = re.compile(
-    "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四]笔|第[一二三四]次|每个?月|每期|之?前|左右|\\s)*"
+    "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四][笔次期]|每个?月|每期|之?前|左右|\\s)*"
 )
 _MUTUAL: Final = re.compile("[与和跟同].*(?:约|说|谈|讲|商|敲|达成)|双方")
 _AT_HAND: Final = re.compile("[能凑挤拿]|只有|手上|手里|最多|先")
@@ -53,7 +53,7 @@ def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) 
         is_if = is_if or is_supposed(text) or one.clause.is_question
         is_he = is_he or _HE_SAYS.match(text) is not None
         cue = _cue(text)
-        pay = _payment(text)
+        pay = None if _is_over(one, values, day) else _payment(text)
         if is_if or _is_no_promise(one, pay, has_cue=has_cue or is_he):
             continue
         if pay is None and cue is None:
@@ -83,6 +83,12 @@ def _cue(text: str) -> re.Match[str] | None:
 def _payment(text: str) -> re.Match[str] | None:
     hidden = _HIDDEN.sub(lambda one: "□" * len(one.group()), text)
     return next((one for one in _PAYS.finditer(hidden) if not negations(hidden[: one.start()])), None)
+
+
+def _is_over(one: Voiced, values: Sequence[Claim], day: date) -> bool:
+    """Whether every day that a clause names is past: 11月20日还款500元."""
+    days = _within(one, values, "date", set())
+    return bool(days) and all(value.value < day.isoformat() for value in days)
 
 
 def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> bool:
