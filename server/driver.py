@@ -7,7 +7,7 @@ packed here into PostgreSQL's binary form, so that neither side parses text. Err
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -33,12 +33,25 @@ _LONG: Final = struct.Struct(">iq")
 _dialect: Final = PGDialect_psycopg()
 
 
+Statement = tuple[str, Mapping[str, Any]]
+"""Constant SQL and its values."""
+
+
 def run(where: Session | Connection, statement: str, values: Mapping[str, Any]) -> list[Any]:
     """Run constant SQL (`%(name)s`) in the transaction that is open there; return rows as named tuples."""
+    return run_on(_raw(where), statement, values)
+
+
+def run_each(where: Session | Connection, *statements: Statement) -> list[list[Any]]:
+    """Run several statements in one round trip, none of which needs what another answers."""
+    return _run_each_on(_raw(where), statements)
+
+
+def _raw(where: Session | Connection) -> psycopg.Connection[Any]:
     connection = where.connection() if isinstance(where, Session) else where
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
-    return run_on(raw, statement, values)
+    return raw
 
 
 def run_alone(engine: Engine, statement: str, values: Mapping[str, Any]) -> list[Any]:
@@ -47,15 +60,14 @@ def run_alone(engine: Engine, statement: str, values: Mapping[str, Any]) -> list
         return run_on(raw, statement, values)
 
 
-def look_up(engine: Engine, *questions: tuple[str, Mapping[str, Any]]) -> list[list[Any]]:
+def look_up(engine: Engine, *questions: Statement) -> list[list[Any]]:
     """Ask several reading statements in one snapshot and one round trip; return the rows of each."""
-    whole = "; ".join(statement for statement, _ in questions)
-    with _autocommitting(engine, whole) as raw, _as_sqlalchemy(whole):
-        with raw.pipeline():
-            raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursors = [_cursor(raw).execute(statement.encode(), values) for statement, values in questions]
-            raw.execute("COMMIT")
-        return [cursor.fetchall() for cursor in cursors]
+    with _autocommitting(engine, _BEGIN[0]) as raw:
+        return _run_each_on(raw, (_BEGIN, *questions, _COMMIT))[1:-1]
+
+
+_BEGIN: Final[Statement] = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {})
+_COMMIT: Final[Statement] = ("COMMIT", {})
 
 
 @contextmanager
@@ -81,6 +93,13 @@ def run_on(raw: psycopg.Connection[Any], statement: str, values: Mapping[str, An
     with _as_sqlalchemy(statement):
         cursor = _cursor(raw).execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
+
+
+def _run_each_on(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[list[Any]]:
+    with _as_sqlalchemy("; ".join(statement for statement, _ in statements)):
+        with raw.pipeline():
+            cursors = [_cursor(raw).execute(statement.encode(), values) for statement, values in statements]
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 def _cursor(raw: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:

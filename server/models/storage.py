@@ -5,14 +5,14 @@ and never be looked at again. Rot is what a check found otherwise than it was st
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from server.database import Model, one_of
-from server.driver import run
+from server.driver import Statement
 from sync.protocol import uuid7
 
 ROT_KINDS = ("altered", "missing", "unreadable")
@@ -75,18 +75,23 @@ class Collection(Model):
     objects: Mapped[int]
 
 
-def may_be_named(session: Session, key: str, *, since: int) -> bool:
-    """Whether an object that was seen in the store is still there, and stays until this transaction ends.
+def asking_what_is_collected(key: str) -> tuple[Statement, Statement]:
+    """Return what holds collecting off until the transaction ends, and then asks what was collected.
+
+    Two statements: what was collected while the first one waited is seen by the second alone.
+    """
+    return (_HOLD_COLLECTING_OFF, {"number": COLLECTING}), (_WHAT_IS_COLLECTED, {"key": key})
+
+
+def may_be_named(collected: Any, *, since: int) -> bool:
+    """Whether an object that was seen in the store is still there; `collected` is what the question told.
 
     `since` is the newest id of `collections` (0 if there is none) from before it was seen. False means: it is
     being removed, or others were meanwhile; look again.
     """
-    run(session, _HOLD_COLLECTING_OFF, {"number": COLLECTING})
-    (now,) = run(session, _WHAT_IS_COLLECTED, {"key": key})
-    return not now.doomed and now.newest == since
+    return not collected.doomed and collected.newest == since
 
 
-# Two statements: what was collected while the first one waited is seen by the second alone.
 _HOLD_COLLECTING_OFF: Final = "SELECT pg_advisory_xact_lock_shared(%(number)s)"
 _WHAT_IS_COLLECTED: Final = """
     SELECT EXISTS (SELECT FROM doomed_objects WHERE key = %(key)s) AS doomed,

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.database import db, transaction
-from server.driver import run, run_alone
+from server.driver import run, run_alone, run_each
 from server.errors import Conflict, Gone
 from server.jobs import enqueue
 from server.media.store import Assembled, MediaStore, Segment, SegmentMissing, StoreUnavailable
 from server.models.evidence import Upload
-from server.models.storage import may_be_named
+from server.models.storage import asking_what_is_collected, may_be_named
 from server.workflows.uploads.grant import GRANTED, Grant
 
 _TRIES: Final = 3
@@ -115,10 +115,14 @@ def _record(grant: Grant, found: Assembled, *, collections: int, now: datetime) 
     creation does.
     """
     with transaction() as session:
-        if not may_be_named(session, found.key, since=collections):
+        _, (collected,), (evidence,), (upload,) = run_each(
+            session,
+            *asking_what_is_collected(found.key),
+            (_LOCK_EVIDENCE, {"id": grant.evidence_id}),
+            (_LOCK_UPLOAD, {"id": grant.id}),
+        )
+        if not may_be_named(collected, since=collections):
             raise _Collected
-        (evidence,) = run(session, _LOCK_EVIDENCE, {"id": grant.evidence_id})
-        (upload,) = run(session, _LOCK_UPLOAD, {"id": grant.id})
         if upload.state == "complete":
             return True
         Grant.of(upload).refuse_gone()
@@ -128,8 +132,7 @@ def _record(grant: Grant, found: Assembled, *, collections: int, now: datetime) 
             run(session, _MARK_MISMATCHED, {"id": grant.id})
             _record_mismatch(session, evidence)
         else:
-            run(session, _COMPLETE, {"id": grant.id, "size": found.size_bytes})
-            _record_evidence(session, evidence, found, mime=upload.mime, now=now)
+            _record_evidence(session, grant, evidence, found, mime=upload.mime, now=now)
         return is_right
 
 
@@ -157,8 +160,12 @@ def _record_mismatch(session: Session, evidence: Any) -> None:
         enqueue("reconcile_visit", queueing_lock=f"reconcile-{visit_id}", visit_id=visit_id)
 
 
-def _record_evidence(session: Session, evidence: Any, found: Assembled, *, mime: str, now: datetime) -> None:
+def _record_evidence(
+    session: Session, grant: Grant, evidence: Any, found: Assembled, *, mime: str, now: datetime
+) -> None:
+    completed = (_COMPLETE, {"id": grant.id, "size": found.size_bytes})
     if evidence.state in ("stored", "verified"):
+        run(session, *completed)
         return
     stored = {
         "id": evidence.id,
@@ -168,5 +175,5 @@ def _record_evidence(session: Session, evidence: Any, found: Assembled, *, mime:
         "size": found.size_bytes,
         "mime": mime,
     }
-    run(session, _STORE, stored)
+    run_each(session, completed, (_STORE, stored))
     enqueue("inspect_evidence", evidence_id=str(evidence.id))

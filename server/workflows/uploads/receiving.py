@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from server.database import transaction
-from server.driver import run
+from server.database import db
+from server.driver import longs, run_alone, texts
 from server.errors import ChecksumMismatch, TooLarge
 from server.media.store import MediaStore, Segment, SegmentMissing
 from server.workflows.uploads.finishing import finish, give_up, lost_here, taken_over
@@ -173,14 +173,16 @@ class _Intake:
 
 _ADVANCE: Final = """
     WITH moved AS (
-        UPDATE uploads SET upload_offset = upload_offset + %(size)s
+        UPDATE uploads SET upload_offset = %(reached)s
         WHERE id = %(id)s AND fence = %(fence)s AND upload_offset = %(start)s AND state = 'open'
+          AND set_config('synchronous_commit', %(synchronous)s, true) IS NOT NULL
         RETURNING id
     )
     INSERT INTO upload_segments (upload_id, start, size_bytes, key)
-    SELECT id, %(start)s, %(size)s, %(key)s FROM moved RETURNING start
+    SELECT moved.id, kept.start, kept.size_bytes, kept.key
+      FROM moved, unnest(%(starts)s, %(sizes)s, %(keys)s) AS kept (start, size_bytes, key)
+    RETURNING start
 """
-_RELAXED: Final = "SET LOCAL synchronous_commit TO off"
 
 
 def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None:
@@ -189,19 +191,19 @@ def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None
     Only the last step before an answer waits for the database's disk: an offset that a crash of the database
     takes back costs a resend, never a byte.
     """
-    with transaction() as session:
-        if not is_durable:
-            run(session, _RELAXED, {})
-        for segment in segments:
-            move = {
-                "id": grant.id,
-                "fence": grant.fence,
-                "start": segment.start,
-                "size": segment.size_bytes,
-                "key": segment.key,
-            }
-            if not run(session, _ADVANCE, move):
-                raise taken_over()
+    last = segments[-1]
+    move = {
+        "id": grant.id,
+        "fence": grant.fence,
+        "start": segments[0].start,
+        "reached": last.start + last.size_bytes,
+        "synchronous": "on" if is_durable else "off",
+        "starts": longs(one.start for one in segments),
+        "sizes": longs(one.size_bytes for one in segments),
+        "keys": texts(one.key for one in segments),
+    }
+    if not run_alone(db.engine, _ADVANCE, move):
+        raise taken_over()
 
 
 def _verify_chunk(checksum: Checksum, actual: bytes, *, is_whole: bool) -> None:
