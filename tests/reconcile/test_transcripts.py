@@ -179,6 +179,16 @@ OURS = [
     ("answered-with-abuse", "搭档忍不住回骂。"),
     ("insult", "债务人称没钱，我骂他是老赖。"),
     ("threat", "债务人称刚做了手术，我们说不还就天天来。"),
+    ("threat", "跟他讲再拖就去单位闹。"),
+    ("authorities", "我们说要把他抓起来。"),
+    ("impersonation", "搭档谎称是物业。"),
+    ("cash", "我们让他扫收款码付了五百。"),
+    ("cash", "搭档拿了现金，说替他存。"),
+    ("waiver", "我们说利息可以免。"),
+    ("third-party-pays", "让其父代还。"),
+    ("disclosure", "敲门无人，我们在楼道里喊他欠钱。"),
+    ("disclosure", "告诉其父欠款一事。"),
+    ("answered-with-abuse", "搭档骂了他几句。"),
 ]
 
 
@@ -207,6 +217,13 @@ def test_what_the_visitors_say_or_do_counts(topic: str, words: str) -> None:
         "债务人家对面是派出所。",
         "按规定不得张贴，投入信箱。",
         "如果收取现金就违规了，已说明。",
+        "一进门就开骂，说我们是骗子。",
+        "派出所片警介绍该户早已迁出。",
+        "债务人要我们替他存，我们没有答应。",
+        "没有告诉其父欠款的事。",
+        "债务人问利息可以免多少。",
+        "债务人扬言要打断腿，我们撤离。",
+        "其妻说不让其父代还。",
     ],
 )
 def test_the_debtor_s_words_and_what_was_not_done_do_not_count(words: str) -> None:
