@@ -53,6 +53,7 @@ _INTRODUCED: Final = re.compile(
 _WITH: Final = re.compile("[与和跟我带]$")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
 _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|病逝|身亡|死亡|已故|服刑|入狱|被羁押)")
+_HEARS: Final = re.compile("反应|回应|响应|声音|没声")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -174,6 +175,8 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 text[match.end() :]
             ):
                 continue
+            if one.names_subject and one.voice != "us" and _HEARS.search(match.group()):
+                continue  # 债务人没反应
             place = one.clause.start
             yield Claim("met", "nobody", place + match.start(), place + match.end())
             break

@@ -125,6 +125,8 @@ def _is_of_the_wrong(one: Voiced, family: Family, place: int) -> bool:
     if family.kind in STANCES and family.value != "identity":
         is_told = one.voice == "other" and one.is_said(place)
         return is_told and (one.names_subject or family.kind != "dispute")
+    if family.value in OURS and _SLIP.search(one.clause.text) and not _PAPER.search(one.clause.text):
+        return True  # a slip to call back is no letter
     is_ours = family.kind == "conduct" or family.value in OURS
     return is_ours and not family.is_theirs and _OWN.fullmatch(one.clause.text[:place]) is not None
 
