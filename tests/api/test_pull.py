@@ -123,7 +123,6 @@ def test_the_phone_gets_the_calendar_and_every_name_it_is_given_is_logged(
 
     years = {body["year"]: body for _, _, body in phone.outbox.entities("calendar")}
     assert years[2026]["status"] == "published" and len(years[2026]["days"]) > 20
-    logged = db.session.scalars(sa.select(AccessEntry)).all()
-    assert [(one.staff_id, one.entity_id, one.action) for one in logged] == [
-        (visitor.id, assignment.case_id, "sync.pull")
-    ]
+    (logged,) = db.session.scalars(sa.select(AccessEntry)).all()
+    assert (logged.staff_id, logged.entity_id, logged.action) == (visitor.id, phone.device_id, "sync.pull")
+    assert logged.request == {"assignments": [str(assignment.id)], "cases": [str(assignment.case_id)]}

@@ -31,7 +31,8 @@ _ASSIGNMENT: Final = f"""(
         'case', json_build_object(
             'id', cases.id, 'reference', cases.reference, 'client', clients.name,
             'outstanding_fen', cases.outstanding_fen, 'special_note', cases.special_note)
-        )::text AS body, debtors.name, addresses.text, addresses.latitude, addresses.longitude
+        )::text AS body, cases.id AS case_id,
+           debtors.name, addresses.text, addresses.latitude, addresses.longitude
       FROM assignments AS plan
       JOIN cases ON cases.id = plan.case_id
       JOIN clients ON clients.id = cases.client_id
@@ -68,7 +69,7 @@ _FINDING: Final = f"""(
     )"""
 
 CARRIED: Final = f"""
-    SELECT found.*, visit.name, visit.text, visit.latitude, visit.longitude,
+    SELECT found.*, visit.case_id, visit.name, visit.text, visit.latitude, visit.longitude,
            CASE WHEN found.op = 'put' THEN
                CASE found.kind WHEN 'assignment' THEN visit.body
                                WHEN 'calendar' THEN {_CALENDAR}
@@ -86,9 +87,9 @@ def body_of(row: Any) -> str | None:
     """Return what one row of `CARRIED` carries, as JSON; None when it is not there."""
     if row.body is None or row.kind != "assignment":
         return row.body
-    debtor = {"name": _clear("debtors.name", row.name)}
     address = {"text": _clear("addresses.text", row.text), "lat": row.latitude, "lon": row.longitude}
-    return f'{row.body[:-1]},"debtor":{_write(debtor)},"address":{_write(address)}}}'
+    person = _write({"debtor": {"name": _clear("debtors.name", row.name)}, "address": address})
+    return f"{row.body[:-1]},{person[1:]}"
 
 
 def _clear(column: str, ciphertext: bytes | None) -> str | None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from server.authority import Actor
 from server.database import db, transaction
-from server.driver import look_up, run_alone, uuids
+from server.driver import look_up, run_alone
 from server.errors import Gone
 from server.models.feed import EVERYONE, hex_digest, publish, staff_scope
 from server.signing import current_signer
@@ -179,25 +179,23 @@ def _tell(page: Sequence[Any], bodies: list[str | None], *, after: int, actor: A
 
 
 def _note(page: Sequence[Any], bodies: Sequence[str | None], *, actor: Actor, now: datetime) -> None:
-    """Note that the phone is given names and addresses in clear."""
+    """Note that the phone is given names and addresses in clear: one entry a page, which lists the cases."""
     given = [
-        row.entity_id
-        for row, body in zip(page, bodies, strict=True)
-        if row.kind == "assignment" and body is not None
+        row for row, body in zip(page, bodies, strict=True) if row.kind == "assignment" and body is not None
     ]
     if given:
-        about = {"now": now, "staff_id": actor.staff_id, "device_id": str(actor.device_id)}
-        ids = uuids(uuid7() for _ in given)
-        run_alone(db.engine, _NOTE, about | {"ids": ids, "assignment_ids": uuids(given)})
+        request = {
+            "assignments": [str(row.entity_id) for row in given],
+            "cases": sorted({str(row.case_id) for row in given}),
+        }
+        about = {"id": uuid7(), "now": now, "staff_id": actor.staff_id, "device_id": actor.device_id}
+        run_alone(db.engine, _NOTE, about | {"request": _write(request)})
 
 
 _NOTE: Final = """
     INSERT INTO access_log (id, at, staff_id, action, entity_kind, entity_id, fields, reason, request)
-    SELECT given.id, %(now)s, %(staff_id)s, 'sync.pull', 'case', assignments.case_id,
-           ARRAY['debtors.name', 'addresses.text'], '',
-           jsonb_build_object('assignment_id', assignments.id, 'device_id', %(device_id)s::text)
-      FROM unnest(%(ids)s, %(assignment_ids)s) AS given (id, assignment_id)
-      JOIN assignments ON assignments.id = given.assignment_id
+    VALUES (%(id)s, %(now)s, %(staff_id)s, 'sync.pull', 'device', %(device_id)s,
+            ARRAY['debtors.name', 'addresses.text'], '', %(request)s::jsonb)
 """
 
 
