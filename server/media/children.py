@@ -27,6 +27,11 @@ PATIENCE_SECONDS: Final = 60.0
 MOST_CHILDREN: Final = 500
 _SAID_BYTES: Final = 4000
 _MESSAGE_BYTES: Final = 4096
+_FEW_LARGE_PAGES: Final = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:"
+    "glibc.malloc.trim_threshold=268435456:glibc.malloc.top_pad=33554432"
+)
+"""A fresh child pays for every page that it touches first: half of what it cost beside its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,7 @@ def child_environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, and that is what is limited
+        "GLIBC_TUNABLES": _FEW_LARGE_PAGES,
     }
 
 

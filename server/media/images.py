@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pi_heif
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from server.media.exif import read_exif
@@ -48,11 +49,12 @@ def examine_image(path: Path) -> tuple[ImageFacts, bytes, bytes | None]:
             edge = _WORK_EDGE if shows_itself else DISPLAY_EDGE
             picture.draft("RGB", _enough(size, edge))
             picture.thumbnail((edge, edge), Image.Resampling.BILINEAR)
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    display = None if shows_itself else _jpeg(upright, DISPLAY_EDGE)
-    upright.thumbnail((_WORK_EDGE, _WORK_EDGE), Image.Resampling.BILINEAR)
+            ImageOps.exif_transpose(picture, in_place=True)
+            upright = picture if picture.mode == "RGB" else picture.convert("RGB")
+    upright.info.clear()  # nothing of the original's metadata goes with what is drawn
     width, height = reversed(size) if turned in (5, 6, 7, 8) else size
-    return _facts(upright, width, height, told), _jpeg(upright, THUMBNAIL_EDGE), display
+    facts = _facts(_fitted(upright.convert("L"), _WORK_EDGE), width, height, told)
+    return facts, _jpeg(_fitted(upright, THUMBNAIL_EDGE)), None if shows_itself else _jpeg(upright)
 
 
 def _enough(size: tuple[int, int], edge: int) -> tuple[int, int]:
@@ -62,11 +64,11 @@ def _enough(size: tuple[int, int], edge: int) -> tuple[int, int]:
     return width * edge * 7 // (8 * longest), height * edge * 7 // (8 * longest)
 
 
-def _facts(upright: Image.Image, width: int, height: int, told: dict[str, object]) -> ImageFacts:
-    grey = np.asarray(upright.convert("L"), dtype=np.float32)
-    sharpness = _sharpness(grey)
-    brightness = float(grey.mean())
-    bits, quality = _fingerprint(upright)
+def _facts(grey: Image.Image, width: int, height: int, told: dict[str, object]) -> ImageFacts:
+    plane = np.asarray(grey)
+    sharpness = _sharpness(plane)
+    brightness = float(plane.mean())
+    bits, quality = fingerprint(np.asarray(_fitted(grey, _HASH_EDGE)))
     return ImageFacts(
         width=width,
         height=height,
@@ -74,33 +76,35 @@ def _facts(upright: Image.Image, width: int, height: int, told: dict[str, object
         brightness=round(brightness, 1),
         is_blurred=sharpness < _BLURRED_BELOW,
         is_dark=brightness < _DARK_BELOW,
-        perceptual_hash=bits,
+        # a picture without features resembles every other one
+        perceptual_hash=bits.hex() if quality >= _HASH_QUALITY else None,
         perceptual_quality=quality,
         **told,  # pyright: ignore[reportArgumentType]
     )
 
 
-def _sharpness(grey: np.ndarray) -> float:
+def _sharpness(plane: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian: edges make it large, blur makes it small."""
-    if min(grey.shape) < 3:
+    if min(plane.shape) < 3:
         return 0.0
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((around - 4 * grey[1:-1, 1:-1]).var())
+    grey = plane.astype(np.int16)
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1]
+    around += grey[1:-1, :-2]
+    around += grey[1:-1, 2:]
+    around -= 4 * grey[1:-1, 1:-1]
+    return float(around.var(dtype=np.float32))
 
 
-def _fingerprint(upright: Image.Image) -> tuple[str | None, int]:
-    """Return PDQ's 256 bits in hex and its quality; no bits for a picture without features."""
-    small = upright.copy()
-    small.thumbnail((_HASH_EDGE, _HASH_EDGE), Image.Resampling.BILINEAR)
-    bits, quality = fingerprint(np.asarray(small))
-    return (bits.hex() if quality >= _HASH_QUALITY else None), quality
+def _fitted(picture: Image.Image, edge: int) -> Image.Image:
+    """The picture, or a smaller one that is no larger than `edge`."""
+    longest = max(picture.size)
+    if longest <= edge:
+        return picture
+    width, height = (max(1, round(side * edge / longest)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-def _jpeg(upright: Image.Image, edge: int) -> bytes:
-    """Draw a JPEG no larger than `edge`. Nothing of the original's metadata goes with it."""
-    small = upright.copy()
-    small.thumbnail((edge, edge), Image.Resampling.BILINEAR)
-    small.info.clear()
+def _jpeg(upright: Image.Image) -> bytes:
     file = BytesIO()
-    small.save(file, "JPEG", quality=80)
+    upright.save(file, "JPEG", quality=80)
     return file.getvalue()

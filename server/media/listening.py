@@ -39,16 +39,18 @@ class Listener:
 
     def hear(self, sound: Sound) -> None:
         """Take the next portion."""
-        sound = np.nan_to_num(sound)
+        if not np.isfinite(sound @ sound):
+            sound = np.nan_to_num(sound)
         self.samples += len(sound)
         windows, self._windows = _cut(np.concatenate([self._windows, sound]), WINDOW_SAMPLES)
         self.speech += self.detector.likelihoods(windows)
         steps, self._steps = _cut(np.concatenate([self._steps, sound]), _STEP)
         if len(steps):
-            loudness = np.abs(steps)
-            self.clipped += int((loudness >= _CLIPPED_AT).sum())
-            self.peaks += loudness.max(axis=1).tolist()
-            self.levels += np.sqrt((steps**2).mean(axis=1)).tolist()
+            peaks = np.maximum(steps.max(axis=1), -steps.min(axis=1))
+            for step in steps[peaks >= _CLIPPED_AT]:
+                self.clipped += int((np.abs(step) >= _CLIPPED_AT).sum())
+            self.peaks += peaks.tolist()
+            self.levels += np.sqrt(np.vecdot(steps, steps) / _STEP).tolist()
         self.landmarker.hear(sound)
 
     def silence(self) -> list[tuple[float, float]]:

@@ -22,8 +22,9 @@ DCT: Final = (np.sqrt(2 / EDGE) * np.cos(np.pi / 2 / EDGE * _ROWS * _COLUMNS)).a
 
 
 def fingerprint(pixels: NDArray[np.uint8]) -> tuple[bytes, int]:
-    """Return the hash (32 bytes) and the quality (0 to 100) of an RGB picture, height x width x 3."""
-    small = _shrink(pixels.astype(np.float32) @ LUMINANCE)
+    """Return the hash (32 bytes) and quality (0 to 100) of a picture: RGB (height x width x 3) or grey."""
+    plane = pixels.astype(np.float32)
+    small = _shrink(plane @ LUMINANCE if plane.ndim == 3 else plane)
     frequencies = (DCT @ small @ DCT.T).ravel()
     median = np.sort(frequencies)[frequencies.size // 2 - 1]
     return np.packbits((frequencies > median)[::-1]).tobytes(), _quality(small)

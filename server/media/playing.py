@@ -185,7 +185,8 @@ class _Portions:
 class _Pipe:
     """FFmpeg's filters for frames of one shape; they refuse those of another.
 
-    Half the resampler's usual taps are enough: what they let through wrongly lies above 5 kHz.
+    Frames are gathered before and after resampling, for the same reason. Half the resampler's usual taps are
+    enough: what they let through wrongly lies above 5 kHz.
     """
 
     def __init__(self, frame: Any) -> None:
@@ -198,6 +199,7 @@ class _Pipe:
         self._exit = graph.add("abuffersink")
         steps = (
             entry,
+            graph.add("asetnsamples", f"n={max(rate // 5, 1)}:p=0"),
             graph.add("aresample", f"{RATE}:filter_size=16"),
             graph.add("aformat", "sample_fmts=flt:channel_layouts=mono"),
             graph.add("asetnsamples", f"n={PORTION_SECONDS * RATE}:p=0"),
