@@ -104,6 +104,14 @@ def test_a_failure_does_not_spoil_the_pool(app: Flask, ask: Callable[[str], Any]
     assert ask("SELECT 1 AS one").one == 1
 
 
+@pytest.mark.parametrize("ask", LENDERS.values(), ids=LENDERS)
+def test_a_server_that_goes_away_meanwhile_is_said_to(app: Flask, ask: Callable[[str], Any]) -> None:
+    with pytest.raises(OperationalError):
+        ask("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    assert ask("SELECT 1 AS one").one == 1
+
+
 def test_what_is_run_alone_is_committed(app: Flask) -> None:
     run_alone(db.engine, "INSERT INTO feed_heads (scope, seq) VALUES ('a scope', 7)", {})
 
