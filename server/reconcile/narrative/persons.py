@@ -19,7 +19,7 @@ _PHONE: Final = finder("absent", "telephone")
 _UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})了?$")
 _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
 _OWNERS: Final = pattern(WORDS["third_party"]["possessors"])
-_ONE: Final = "(?:[一两三四五几]?[个位家户名对])?(?:[^，与和的]{1,5}的)?"
+_ONE: Final = r"(?:[一两三四五几]?[个位家户名对])?(?:[^，与和的]{1,5}的|[\d一二三四五六七八九十多]+岁)?"
 _MET_BEFORE: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['met_before'])}|(?<![未没不难])见)了?(?:{_OWNERS})?{_ONE}$"
 )
@@ -47,13 +47,15 @@ _IS_DEBTOR: Final = re.compile(
 )
 # Named behind a word of speech, and there all the same: 自称债务人妻子, 问了对门邻居.
 _INTRODUCED: Final = re.compile(
-    f"(?:自称|^[^称说讲]{{0,4}}(?:询?问|咨询)[了过到]?)[是系为]?(?:{_OWNERS})?{_ONE}"
+    f"(?:自称|[说称](?:自己|[他她其])?是|称系|^[^称说讲]{{0,4}}(?:询?问|咨询)[了过到]?)[是系为]?(?:{_OWNERS})?{_ONE}"
     f"(?:{pattern(WORDS['third_party']['opens'])})*$"
 )
 _WITH: Final = re.compile("[与和跟我带]$")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
 _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|病逝|身亡|死亡|已故|服刑|入狱|被羁押)")
 _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
+_VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
+_NEXT_DOOR: Final = re.compile("(?:邻居家?|隔壁|对门|对面)的?[^，]{0,4}$")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -88,7 +90,7 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
-            if _UNMET_BEFORE.search(before) or _UNMET_AFTER.match(rest):
+            if _UNMET_AFTER.match(rest) or (_UNMET_BEFORE.search(before) and not _VERIFIED.search(before)):
                 continue
             if (was_told and _HABITS.match(rest)) or (
                 phoned == one.clause.sentence and _BY_PHONE.match(rest)
@@ -128,10 +130,13 @@ def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
             last = (relation, match.end())
             is_said = one.is_said(match.start()) and not (
-                _INTRODUCED.search(text[: match.start()]) or _is_addressed(one, match.start())
+                (one.voice != "debtor" and _INTRODUCED.search(text[: match.start()]))
+                or _is_addressed(one, match.start())
             )
             if is_same or is_said or not _takes_part(text, match, relation, is_told=is_told):
                 continue
+            if relation == "elder" and _NEXT_DOOR.search(text[: match.start()]):
+                relation = "neighbour"
             value = "third_party:other" if relation == "elder" else f"third_party:{relation}"
             claim = Claim("met", value, start + match.start(), start + match.end())
             (elders if relation == "elder" else others).append(claim)

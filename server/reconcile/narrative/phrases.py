@@ -91,7 +91,8 @@ def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) ->
         if one.clause.is_question:
             continue
         for family in known:
-            yield from _of_family(one, family)
+            if family.found.search(one.clause.text):
+                yield from _of_family(one, family)
 
 
 def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:

@@ -35,6 +35,7 @@ _I_SAY: Final = re.compile(
 )
 
 
+_AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
 _OBJECT: Final = re.compile("[跟与和同向对给把被骂问求赶推]$")
 
@@ -112,5 +113,5 @@ def debtors_in(text: str) -> Iterator[re.Match[str]]:
     """Find the debtor as a person: not their house, their shop or their wife."""
     for match in DEBTOR.finditer(text):
         rest = text[match.end() :]
-        if not (_POSSESSED.match(rest) or RELATIVES.match(rest)):
+        if not (_POSSESSED.match(rest) or RELATIVES.match(_AGED.sub("", rest))):
             yield match
