@@ -20,6 +20,7 @@ _OPEN_BEFORE: Final = re.compile(r"(?:几|数|好几|近|将近|不到|超过|�
 _OPEN_AFTER: Final = re.compile(r"\s*(?:多|余|来|几|好几|出头|以上|上下不等|不到)")
 _SPAN_BEFORE: Final = re.compile(rf"{NUMERAL}(?:元|块)?(?:到|至|[-~～—]+)$")
 _SPAN_AFTER: Final = re.compile(rf"(?:到|至|[-~～—]+){NUMERAL}(?!\s*[:月日号点时])")
+_LITTLE_ELSE: Final = re.compile(r"[先再各就给前\s]|之前|左右")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
 _COUNTED: Final = re.compile(
@@ -80,7 +81,7 @@ def _is_money(
     if has_myriad or is_spoken or finder("money").search(clause.text.replace(number, "")):
         return True
     said = "".join(char for at, char in enumerate(clause.text, clause.start) if at not in taken)
-    return said.strip() == number and any(
+    return _LITTLE_ELSE.sub("", said) == number and any(
         finder("money").search(one.text) and one.sentence == clause.sentence
         for one in clauses[max(0, place - NEAR) : place + NEAR + 1]
     )

@@ -56,6 +56,7 @@ _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|�
 _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
 _VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
 _NEXT_DOOR: Final = re.compile("(?:邻居家?|隔壁|对门|对面)的?[^，]{0,4}$")
+_AT_ONCE: Final = re.compile("[就便](?:走|关|跑|躲|进|回|摔|骂|赶|跟|点头|同意)")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -86,7 +87,8 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
             continue
         for match in debtors_in(text):
             before, rest = text[: match.start()], text[match.end() :]
-            if one.voice in ("other", "unknown") and one.is_said(match.start()) and not before.endswith("被"):
+            is_act = before.endswith("被") or _AT_ONCE.match(rest)  # 问了一句债务人就走了
+            if one.voice in ("other", "unknown") and one.is_said(match.start()) and not is_act:
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue

@@ -29,7 +29,7 @@ OURS: Final = frozenset({"mailbox", "under_door", "posted", "left_behind"})
 _TO: Final = pattern(WORDS["handed"]["to"])
 _FOR: Final = pattern(WORDS["handed"]["for"])
 _HANDED_TO: Final = re.compile(
-    f"(?:{_TO})了?(?P<who>[^，。；]{{0,8}})|(?:{pattern(WORDS['handed']['asks'])})(?P<whom>[^，。；]{{1,8}}?)(?:{_FOR})"
+    f"(?:{_TO})了?(?P<who>[^，。；]{{0,8}})|(?:{pattern(WORDS['handed']['asks'])})(?P<whom>[^，。；]{{1,12}}?)(?:{_FOR})"
 )
 _BY_PHONE: Final = finder("absent", "telephone")
 _FAILED: Final = re.compile("时?(?:被拒|未果|未成|不成|没成|没送成|失败|遭拒|被婉拒|被挡|未能成功)")
