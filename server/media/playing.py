@@ -5,7 +5,7 @@ piece, so memory stays flat. Whoever hears it gets 16 kHz mono, with silence whe
 follows keeps its second. Decodes untrusted bytes: runs inside `examine`'s limits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -193,25 +193,26 @@ class _Pipe:
         rate = frame.sample_rate
         self.at_once = rate // 2
         self._graph = graph = av.filter.Graph()
-        entry = graph.add_abuffer(
+        inlet = graph.add_abuffer(
             sample_rate=rate, format=frame.format, layout=frame.layout, time_base=Fraction(1, rate)
         )
-        self._exit = graph.add("abuffersink")
+        outlet = graph.add("abuffersink")
         steps = (
-            entry,
+            inlet,
             graph.add("asetnsamples", f"n={max(rate // 5, 1)}:p=0"),
             graph.add("aresample", f"{RATE}:filter_size=16"),
             graph.add("aformat", "sample_fmts=flt:channel_layouts=mono"),
             graph.add("asetnsamples", f"n={PORTION_SECONDS * RATE}:p=0"),
-            self._exit,
+            outlet,
         )
         for step, following in pairwise(steps):
             step.link_to(following)
         graph.configure()
-        self.push = entry.push
+        self.push = inlet.push
+        self._take: Callable[[], Any] = outlet.pull
 
     def pull(self) -> Iterator[NDArray[np.float32]]:
         """Take out what is ready."""
         with suppress(BlockingIOError, EOFError):
             while True:
-                yield self._exit.pull().to_ndarray()[0]
+                yield self._take().to_ndarray()[0]

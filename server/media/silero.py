@@ -38,7 +38,8 @@ class Network:
     """The weights, laid out so that each layer is a product of matrices and a bias.
 
     The second layer sees the frames in two places, the others in one; where a kernel would reach beyond a
-    window there is nothing, and its weights are left out.
+    window there is nothing, and its weights are left out. What the memory gives to its own gates comes in
+    eight parts, each too small for threads: they would be waited for thousands of times.
     """
 
     frames: Layer
@@ -81,7 +82,7 @@ class Silero:
         again, hidden, cell = self._network.again, self._hidden, self._cell
         states = np.empty((len(gates), _UNITS), np.float32)
         for state, gate in zip(states, gates, strict=True):
-            gate += hidden @ again
+            gate += (hidden @ again).reshape(-1)
             np.tanh(gate, out=gate)
             taken, kept, told, shown = gate.reshape(4, _UNITS)
             cell = ((kept + _ONE) * cell + (taken + _ONE) * told) * _HALF
@@ -126,7 +127,7 @@ def network() -> Network:
             _matrix(weights["decoder.rnn.weight_ih"].T * half),
             (weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"]) * half,
         ),
-        again=_matrix(weights["decoder.rnn.weight_hh"].T * half),
+        again=np.stack(np.split(weights["decoder.rnn.weight_hh"].T * half, 8, axis=1)),
         answer=(weights["decoder.decoder.2.weight"].ravel(), weights["decoder.decoder.2.bias"]),
     )
 
