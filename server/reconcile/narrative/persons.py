@@ -10,7 +10,7 @@ from typing import Final
 
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import WE_ASK, Voiced, debtors_in
+from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 _RELATION: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
@@ -57,6 +57,7 @@ _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
 _VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
 _NEXT_DOOR: Final = re.compile("(?:邻居家?|隔壁|对门|对面)的?[^，]{0,4}$")
 _AT_ONCE: Final = re.compile("[就便](?:走|关|跑|躲|进|回|摔|骂|赶|跟|点头|同意)")
+_PLACE_OF: Final = re.compile("[那这]|家|处|身边|跟前")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -121,7 +122,7 @@ def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
 
 def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     elders, others = [], []
-    is_told = False
+    teller: Voice | None = None
     for one in clauses:
         text, start = one.clause.text, one.clause.start
         if _PHONE.search(text) or one.clause.is_quoted:
@@ -135,14 +136,14 @@ def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 (one.voice != "debtor" and _INTRODUCED.search(text[: match.start()]))
                 or _is_addressed(one, match.start())
             )
-            if is_same or is_said or not _takes_part(text, match, relation, is_told=is_told):
+            if is_same or is_said or not _takes_part(text, match, relation, teller=teller):
                 continue
             if relation == "elder" and _NEXT_DOOR.search(text[: match.start()]):
                 relation = "neighbour"
             value = "third_party:other" if relation == "elder" else f"third_party:{relation}"
             claim = Claim("met", value, start + match.start(), start + match.end())
             (elders if relation == "elder" else others).append(claim)
-        is_told = one.said_from is not None and one.voice == "debtor"
+        teller = one.voice if one.said_from is not None else None
     if not any(_IS_DEBTOR.search(one.clause.text) for one in clauses):
         others = others or elders
     yield from others
@@ -154,15 +155,15 @@ def _is_addressed(one: Voiced, place: int) -> bool:
     return one.voice == "us" and asked is not None and 0 <= place - asked.end() <= ADDRESSED_WITHIN
 
 
-def _takes_part(text: str, match: re.Match[str], relation: str, *, is_told: bool) -> bool:
-    """Whether somebody does something here. Behind what the debtor tells (`is_told`) it takes a plain act."""
+def _takes_part(text: str, match: re.Match[str], relation: str, *, teller: Voice | None) -> bool:
+    """Whether somebody does something here. Behind what others tell (`teller`) it takes a plain act."""
     before, rest = text[: match.start()], text[match.end() :]
     if _NOT_MET_BEFORE.search(before) or _LIVES.match(rest):
         return False
     if relation == "colleague" and _WITH.search(before):
         return False  # ours
     is_subject = _OPENS.fullmatch(before) is not None
-    if is_told:
+    if teller in ("debtor", "other") and (teller == "debtor" or not _MET_BEFORE.search(before)):
         return is_subject and _ACTS_OF_PRESENT.match(rest) is not None
     if is_subject and _NOT_HERE.match(rest):
         return False
@@ -198,6 +199,8 @@ def _absences(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         if one.clause.sentence in corrected or one.clause.is_question:
             continue
         for match in _AWAY.finditer(text):
+            if _US.search(text, max(0, match.start() - 3), match.start()):
+                continue  # 我们不在场时
             if not one.is_said(match.start()) and _MAYBE.search(text, 0, match.start()):
                 continue
             if _is_the_debtor(one, match, clauses):
@@ -254,10 +257,10 @@ def _names_another(one: Voiced, place: int) -> bool:
     begun = one.said_from or 0
     speaker = _PERSON.search(text, 0, begun)
     spoken_of = [
-        found.group()
+        found.group().lstrip("其他她")
         for found in _PERSON.finditer(text, begun, place)
-        if _RELATION[found.group()] != "family"  # 这家人
-    ]
+        if _RELATION[found.group()] != "family" and not _PLACE_OF.match(text, found.end())
+    ]  # neither 这家人 nor 他儿子那边
     if not spoken_of or not speaker:
         return False
     return spoken_of[-1] not in _CALLS.get(_RELATION[speaker.group()], _ANYBODY)
