@@ -91,19 +91,21 @@ def _autocommitting(engine: Engine, statement: str) -> Iterator[psycopg.Connecti
 def run_on(raw: psycopg.Connection[Any], statement: str, values: Mapping[str, Any]) -> list[Any]:
     """Run a statement on the driver's connection; failures are the exceptions SQLAlchemy would raise."""
     with _as_sqlalchemy(statement):
-        cursor = _cursor(raw).execute(statement.encode(), values)
+        cursor = _execute(raw, statement, values)
         return cursor.fetchall() if cursor.description else []
 
 
 def _run_each_on(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[list[Any]]:
     with _as_sqlalchemy("; ".join(statement for statement, _ in statements)):
         with raw.pipeline():
-            cursors = [_cursor(raw).execute(statement.encode(), values) for statement, values in statements]
+            cursors = [_execute(raw, statement, values) for statement, values in statements]
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
-def _cursor(raw: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
-    return raw.cursor(row_factory=namedtuple_row, binary=True)
+def _execute(raw: psycopg.Connection[Any], statement: str, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+    """Prepare it at its first use: left to itself psycopg has a statement planned five times before."""
+    cursor = raw.cursor(row_factory=namedtuple_row, binary=True)
+    return cursor.execute(statement.encode(), values, prepare=True)
 
 
 @contextmanager
