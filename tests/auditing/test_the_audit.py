@@ -6,7 +6,6 @@ import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +14,6 @@ from flask import Flask
 
 from server.authority import Role
 from server.database import db, transaction
-from server.ledger.bundle import Report as Verified
 from server.ledger.bundle import verify
 from server.models.access import AccessEntry
 from server.models.breaches import Breach, BreachEnding
@@ -39,6 +37,7 @@ from sync.client import Report
 from sync.phone import Phone, claims_of
 from tests.auditing.builders import decide, look_again
 from tests.builders import Cast, Person, a_case, a_person, an_address, an_assignment, now
+from tests.bundles import Rows, bundle_of, rewritten
 from tests.phones import office
 
 PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
@@ -125,29 +124,14 @@ def tell_the_story(
     return visit_id
 
 
-def bundle_of(visit_id: UUID, auditor: Person, folder: Path) -> Path:
-    answer = auditor.get(f"/api/v1/visits/{visit_id}/bundle")
-    assert answer.status_code == 200
-    path = folder / "visit.zip"
-    path.write_bytes(answer.data)
-    return path
+def saying_another(member: str) -> Callable[[Rows], None]:
+    """Have the first logged row say another thing; a finding that nobody decided is not logged yet."""
 
+    def change(rows: Rows) -> None:
+        row = next(one for one in rows if one["text"] is not None)
+        row["text"] = json.dumps(json.loads(row["text"]) | {member: "another"})
 
-def rewritten(path: Path, part: str, change: Callable[[dict[str, Any]], None]) -> Verified:
-    """Verify a bundle in which somebody changed what the first logged row of a part says."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    rows = json.loads(parts[part])
-    row = next(one for one in rows if one["text"] is not None)  # a finding nobody decided is not logged yet
-    text = json.loads(row["text"])
-    change(text)
-    row["text"] = json.dumps(text)
-    parts[part] = json.dumps(rows).encode()
-    altered = path.with_name("altered.zip")
-    with zipfile.ZipFile(altered, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return verify(altered)
+    return change
 
 
 def test_the_whole_audit_of_a_visit_ends_in_a_bundle_that_verifies_and_names_what_was_altered(
@@ -156,7 +140,7 @@ def test_the_whole_audit_of_a_visit_ends_in_a_bundle_that_verifies_and_names_wha
 ) -> None:  # fmt: skip
     visit_id = tell_the_story(app, phone, visitor, auditor, supervisor, cast)
 
-    path = bundle_of(visit_id, auditor, tmp_path)
+    path = bundle_of(visit_id, auditor, tmp_path / "visit.zip")
     sound = verify(path)
 
     assert sound.faults == []
@@ -178,7 +162,7 @@ def test_the_whole_audit_of_a_visit_ends_in_a_bundle_that_verifies_and_names_wha
         ("hearings.json", "hearing", "due_at"),
         ("tellings.json", "telling", "told_at"),
     ):
-        told = rewritten(path, part, lambda text, member=member: text.update({member: "another"}))
+        told = rewritten(path, part, saying_another(member))
         assert [fault.what for fault in told.faults if fault.part.startswith(f"{kind} ")] == [
             "is not what was logged"
         ], kind

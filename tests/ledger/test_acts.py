@@ -1,7 +1,6 @@
 """Whatever auditors and supervisors did at the desk is in the log and in the bundle; altered, it is named."""
 
 import json
-import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +29,7 @@ from sync.phone import Phone
 from tests import desk
 from tests.auditing.builders import decide
 from tests.builders import Cast, Person, a_token, a_visitor, now
+from tests.bundles import bundle_of, rewritten
 from tests.office import Office
 from tests.pushing import account_body
 from tests.reports.stage import a_finding, a_visit, auditor
@@ -44,28 +44,6 @@ def sql(statement: str, **values: object) -> None:
 
 def named(kind: str) -> set[str]:
     return {one.what for one in alterations() if one.where.startswith(f"{kind} ")}
-
-
-def bundle_of(visit_id: UUID, auditor: Person, folder: Path) -> Path:
-    answer = auditor.get(f"/api/v1/visits/{visit_id}/bundle")
-    assert answer.status_code == 200
-    path = folder / "visit.zip"
-    path.write_bytes(answer.data)
-    return path
-
-
-def rewritten(path: Path, part: str, change: Callable[[dict[str, Any]], None]) -> Report:
-    """Verify a bundle in which somebody changed the first row of a part."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    rows = json.loads(parts[part])
-    change(rows[0])
-    parts[part] = json.dumps(rows).encode()
-    altered = path.with_name("altered.zip")
-    with zipfile.ZipFile(altered, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return verify(altered)
 
 
 def saying(member: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -102,7 +80,7 @@ def test_the_desks_acts_about_a_visit_are_logged_and_bundled_and_altered_ones_na
 ) -> None:
     visit_id = a_visit_at_the_desk(app, phone, assignment, cast)
 
-    path = bundle_of(visit_id, cast.person(Role.AUDITOR), tmp_path)
+    path = bundle_of(visit_id, cast.person(Role.AUDITOR), tmp_path / "visit.zip")
     sound = verify(path)
 
     assert sound.faults == []
@@ -124,7 +102,8 @@ def test_the_desks_acts_about_a_visit_are_logged_and_bundled_and_altered_ones_na
         ("weights.json", "weight", saying("severity", "note"), unlogged),
         ("runs.json", "run", saying("changes", []), unlogged),
     ):  # fmt: skip
-        assert faults(rewritten(path, part, change), kind) == [told], (part, told)
+        report = rewritten(path, part, lambda rows, change=change: change(rows[0]))
+        assert faults(report, kind) == [told], (part, told)
 
     sequence(now=now())
     assert list(alterations()) == []
@@ -180,7 +159,7 @@ def test_what_months_made_of_a_visit_is_logged_and_bundled_and_altered_it_is_nam
 ) -> None:
     visit_id = a_month_with_everything(office)
 
-    path = bundle_of(visit_id, office.person(Role.AUDITOR), tmp_path)
+    path = bundle_of(visit_id, office.person(Role.AUDITOR), tmp_path / "visit.zip")
     sound = verify(path)
 
     assert sound.faults == []
@@ -192,7 +171,8 @@ def test_what_months_made_of_a_visit_is_logged_and_bundled_and_altered_it_is_nam
         ("months.json", "month", saying("people", 0), "is not what was logged"),
     ):  # fmt: skip
         assert sound.checked[f"{kind} records"] == 1, kind
-        assert faults(rewritten(path, part, change), kind) == [told], (part, told)
+        report = rewritten(path, part, lambda rows, change=change: change(rows[0]))
+        assert faults(report, kind) == [told], (part, told)
 
     sequence(now=now())
     assert list(alterations()) == []

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,10 @@ from server.workflows.auditing import deciding
 from sync.phone import claims_of
 from sync.protocol import uuid7
 from tests.builders import Cast, a_case, a_person, a_visitor, an_address, an_assignment, now
+from tests.bundles import Parts, changed, put, rows
 from tests.phones import a_phone, office
 
 PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
-
-Parts = dict[str, bytes]
 
 
 @pytest.fixture
@@ -74,26 +72,6 @@ def _confirmed_finding(visit_id: Any) -> None:
         session.add(finding)
     auditor = Actor(staff_id=a_person(Role.AUDITOR).id, roles=frozenset({Role.AUDITOR}))
     deciding.decide(finding.id, decision="confirmed", reason="heard it", actor=auditor, now=now())
-
-
-def changed(bundle: Path, change: Callable[[Parts], None]) -> Path:
-    """The bundle with its parts changed by somebody who has no key."""
-    with zipfile.ZipFile(bundle) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    change(parts)
-    path = bundle.with_name("changed.zip")
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return path
-
-
-def rows(parts: Parts, name: str) -> list[dict[str, Any]]:
-    return json.loads(parts[name])
-
-
-def put(parts: Parts, name: str, value: Any) -> None:
-    parts[name] = json.dumps(value, ensure_ascii=False).encode()
 
 
 def test_an_untouched_bundle_is_sound_and_says_what_was_checked(bundle: Path):

@@ -46,6 +46,7 @@ from tests.builders import (
     an_assignment,
     now,
 )
+from tests.bundles import bundle_of
 from tests.phones import a_phone, office
 
 PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
@@ -145,13 +146,6 @@ def sequenced() -> None:
         pass
 
 
-def bundle_of(told: Told, cast: Cast, path: Path) -> Path:
-    answer = cast.person(Role.AUDITOR).get(f"/api/v1/visits/{told.visit_id}/bundle")
-    assert answer.status_code == 200
-    path.write_bytes(answer.data)
-    return path
-
-
 def everything() -> str:
     """Every row of every table as text, ciphertexts decrypted."""
     texts: list[str] = []
@@ -176,7 +170,8 @@ def test_nothing_is_left_of_a_person_and_everything_else_stays_proven(
         narrative="无人应门。",
     )
     sequenced()
-    before = bundle_of(told, cast, tmp_path / "before.zip")
+    auditor = cast.person(Role.AUDITOR)
+    before = bundle_of(told.visit_id, auditor, tmp_path / "before.zip")
     key = db.session.scalars(sa.select(Evidence.storage_key).where(Evidence.visit_id == told.visit_id)).one()
     searched = (NAME, PHONE, ID_NUMBER, STREET, NARRATIVE, "pregnancy")
     assert key is not None and all(words in everything() for words in searched)
@@ -193,8 +188,9 @@ def test_nothing_is_left_of_a_person_and_everything_else_stays_proven(
     with pytest.raises(ObjectMissing):
         current_store().size(key)
     assert [one.what for one in alterations()] == []
-    after = bundle_of(told, cast, tmp_path / "after.zip")
-    reports = [verify(path) for path in (before, after, bundle_of(other, cast, tmp_path / "others.zip"))]
+    after = bundle_of(told.visit_id, auditor, tmp_path / "after.zip")
+    others = bundle_of(other.visit_id, auditor, tmp_path / "others.zip")
+    reports = [verify(path) for path in (before, after, others)]
     assert [report.faults for report in reports] == [[], [], []]
     assert [report.checked["items"] > 3 for report in reports] == [True, False, True]
     assert reports[1].checked["erasure records"] == 1
