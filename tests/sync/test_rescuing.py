@@ -3,10 +3,7 @@
 import base64
 import io
 import json
-import os
 import random
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +15,7 @@ import pytest
 from sync.cancelling import Cancelled, CancelToken
 from sync.envelope import DeviceKey, PublicKey, digest
 from sync.events import Event, RescueWritten
-from sync.phone import Clocks, Phone, PhoneFull
+from sync.phone import Clocks, Phone
 from sync.protocol import PushedItem
 from sync.rescue import RESCUE_KEY, FileStream, Manifest, RescueFault, open_bundle, rescue_key_body
 from sync.rescuing import LEAST_VOLUME
@@ -324,106 +321,3 @@ def test_receipts_of_other_phones_are_passed_over(phone: Phone, tmp_path: Path) 
 
     assert phone.take_receipts(json.dumps(answer).encode()) == 0
     assert phone.outbox.count_waiting() == (1, 0)
-
-
-# A phone without room.
-
-
-def test_a_capture_beyond_what_files_may_take_is_refused_and_what_waits_stays(
-    phone: Phone, tmp_path: Path
-) -> None:
-    phone.shelf.most_bytes = 1000
-    kept = capture(phone, b"x" * 900)
-
-    for content in (b"y" * 101, io.BytesIO(b"y" * 600_000)):
-        with pytest.raises(PhoneFull):
-            phone.capture(content, visit_id=VISIT, kind="photo", purpose="door", mime="image/jpeg")
-
-    assert phone.shelf.room() == 100
-    assert [path.name for path in phone.media.iterdir()] == [str(kept)]
-    assert phone.outbox.count_waiting() == (1, 1)
-    report(phone)  # words always find room
-
-
-def test_room_is_made_from_what_the_office_has_for_good(phone: Phone) -> None:
-    phone.shelf.most_bytes = 1000
-    capture(phone, b"x" * 900)
-    office = FakeOffice(key=OFFICE, is_durable=True)
-    office.time = NOON.replace(hour=NOON.hour + 1)
-    with office.client() as http:
-        phone.sync(http)
-
-    second = capture(phone, b"y" * 900)
-
-    assert [path.name for path in phone.media.iterdir()] == [str(second)]
-
-
-FULL_DISK = """
-import resource, sqlite3, sys
-from pathlib import Path
-from uuid import uuid4
-from sync.phone import Clocks, Phone, PhoneFull
-
-phone = Phone(Path(sys.argv[1]), clocks=Clocks())
-phone.record("incident.raised", {"text": "before"})
-resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
-try:
-    phone.capture(bytes(900_000), visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
-except PhoneFull:
-    print("full", sorted(path.name for path in phone.media.iterdir()))
-try:
-    while True:
-        phone.record("incident.raised", {"text": "x" * 5000})
-except (PhoneFull, sqlite3.OperationalError):  # the limit stops sqlite as a broken disk would
-    print("full too", len(phone.outbox.next_batch(10_000, most_bytes=10**9)))
-"""
-
-
-def test_on_a_disk_that_is_really_full_nothing_recorded_is_lost(phone: Phone) -> None:
-    phone.close()
-
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(phone.folder)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert first == "full []"
-    again = Phone(phone.folder, clocks=Clocks())
-    assert f"full too {again.outbox.count_waiting()[0]}" == second
-    again.close()
-
-
-def test_captures_cut_off_before_their_promise_are_kept_for_a_person(phone: Phone) -> None:
-    capture(phone, b"promised")
-    (phone.media / "0190.part").write_bytes(b"half a video")
-
-    assert [path.name for path in phone.shelf.unclaimed()] == ["0190.part"]
-
-
-def test_bytes_then_name_then_promise_reach_the_disk_in_this_order(
-    phone: Phone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A power cut cannot be had in a test; what is asked of the kernel, and when, can be seen.
-    forced: list[tuple[str, int]] = []
-    really = os.fsync
-
-    def fsync(handle: int) -> None:
-        really(handle)
-        forced.append((Path(os.readlink(f"/proc/self/fd/{handle}")).name, phone.outbox.count_waiting()[0]))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-    name = capture(phone, b"jpeg")
-
-    assert forced == [(f"{name}.part", 0), ("media", 0)]
-    asked = [phone.outbox.store.db.execute(f"PRAGMA {what}").fetchone()[0] for what in PRAGMAS]
-    assert (asked, phone.outbox.count_waiting()) == (["wal", 2], (1, 1))
-
-
-PRAGMAS = ("journal_mode", "synchronous")
