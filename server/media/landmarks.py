@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
+from numpy.fft import rfft
 from numpy.typing import NDArray
 
 Sound = NDArray[np.float32]
@@ -167,7 +168,7 @@ def _spectrogram(sound: Sound) -> Sound:
     frames = np.lib.stride_tricks.sliding_window_view(half, _WINDOW // 2)[:: _HOP // 2]
     level = np.empty((len(frames), _HIGHEST - _LOWEST), np.float32)
     for part in _parts(len(frames)):
-        spectrum = np.fft.rfft(frames[part] * _HANN, axis=1)[:, _LOWEST:_HIGHEST]
+        spectrum = rfft(frames[part] * _HANN, axis=1)[:, _LOWEST:_HIGHEST]
         power = spectrum.real**2 + spectrum.imag**2
         level[part] = np.log(power * np.float32(16 / _WINDOW**2) + np.float32(1e-18)) / 2
     return level

@@ -16,10 +16,13 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+
+from PIL import Image
 
 from server.media import examine, render, silero
 from server.ownership import dies_with_owner
@@ -74,12 +77,19 @@ def _watch(child: int, seconds: float, asking: socket.socket) -> int | None:
     return status if ready else None
 
 
+def warm_up() -> None:
+    """Load what is loaded at its first use otherwise: once here, instead of in every child."""
+    Image.init()
+    time.strptime("2026", "%Y")
+    silero.network()
+
+
 def main() -> None:
     """Serve whoever started this process, over its standard input."""
+    warm_up()
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         raise SystemExit(f"{threads} threads run before anything was decoded; none of them may be forked")
-    silero.network()
     gc.freeze()
     serve(socket.socket(fileno=sys.stdin.fileno()))
 

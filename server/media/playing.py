@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import av
 import av.filter
+import av.subtitles.stream
 import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray

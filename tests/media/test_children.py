@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from server.demo.scenes import make_photo
+from server.demo.scenes import make_photo, make_recording
 from server.media import children
 from server.media.inspect import inspect
 from server.media.inspection import Inspection
+from tests.media.pieces import a_photo_with_exif
 
 CHECKOUT = Path(__file__).parents[2]
 SECONDS = 60
@@ -148,6 +149,25 @@ def test_a_child_has_nothing_of_ours_but_the_file_and_narrow_limits(
     assert b"of the house" not in told
     assert len(threads) == 1
     assert spent < spent_before  # so that the limit is on this file's time alone
+
+
+def test_a_child_need_not_load_anything(photo: Path, tmp_path: Path) -> None:
+    photo.write_bytes(a_photo_with_exif())
+    recording = tmp_path / "recording"
+    recording.write_bytes(make_recording(seconds=1, speech=True))
+    program = (
+        "import sys; from pathlib import Path; from server.media import nursery, examine; nursery.warm_up();"
+        "loaded = set(sys.modules);"
+        "[examine.examine(Path(one), claimed_mime='').to_json() for one in sys.argv[1:]];"
+        "print(*(set(sys.modules) - loaded))"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(photo), str(recording)],
+        cwd=CHECKOUT, env=children.child_environment(), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert said.split() == []
 
 
 def test_a_nursery_that_died_at_rest_is_replaced(photo: Path) -> None:
