@@ -13,6 +13,7 @@ BENCHES = (
     "upload",
     "inspection",
     "near",
+    "log",
     "deadlines",
     "phones",
     "narratives",

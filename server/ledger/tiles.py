@@ -94,6 +94,30 @@ def consistency_proof(tiles: Tiles, *, size: int, later_size: int) -> list[bytes
     return path[::-1]
 
 
+def ways(size: int, *leaves: int) -> set[Place]:
+    """Return the tiles on the ways from these leaves up to the root of the first `size` leaves.
+
+    They hold all that the inclusion proof of such a leaf is made of. Where an earlier size ended, the last
+    leaf then and the last leaf now are enough for the consistency proof: the hashes beside a way lie in its
+    tiles.
+    """
+    levels = range((size.bit_length() + HEIGHT - 1) // HEIGHT)
+    return {
+        (level, leaf >> HEIGHT * (level + 1)) for level in levels for leaf in (*leaves, size - 1) if leaf >= 0
+    }
+
+
+class Kept:
+    """Tiles that were read before, and no others."""
+
+    def __init__(self, known: Mapping[Place, bytes]) -> None:
+        self._known = known
+
+    def read(self, place: Place) -> bytes:
+        """Return a tile of these."""
+        return self._known.get(place, b"")
+
+
 class Cached:
     """Reads each tile once: the tiles of one proof, or of many proofs of one tree."""
 

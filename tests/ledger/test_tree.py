@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.ledger.tiles import Cached, Place, TreeBroken, consistency_proof, grow, inclusion_proof, root
-from sync.merkle import EMPTY_ROOT, is_consistent, is_included, leaf_hash
+from server.ledger.tiles import (
+    WIDTH,
+    Cached,
+    Place,
+    TreeBroken,
+    consistency_proof,
+    grow,
+    inclusion_proof,
+    root,
+    ways,
+)
+from sync.merkle import EMPTY_ROOT, HASH_BYTES, is_consistent, is_included, leaf_hash
 from tests.ledger import naive
 
 # The eight entries and roots by which implementations of Certificate Transparency check each other.
@@ -98,6 +108,32 @@ def test_however_it_grew_every_leaf_and_every_earlier_head_can_be_proven(
     assert is_included(leaf_hash(entries[index]), index=index, size=count, root=head, proof=path)
     grown = consistency_proof(shelf, size=earlier, later_size=count)
     assert is_consistent(size=earlier, root=before, later_size=count, later_root=head, proof=grown)
+
+
+class Asked:
+    """A tree of any size of which only matters what is read."""
+
+    def __init__(self) -> None:
+        self.places: set[Place] = set()
+
+    def read(self, place: Place) -> bytes:
+        self.places.add(place)
+        return bytes(WIDTH * HASH_BYTES)
+
+
+@settings(max_examples=150, deadline=None)
+@given(size=st.integers(1, 2**44) | st.integers(1, 70_000), data=st.data())
+def test_a_proof_needs_the_tiles_on_its_ways_and_no_others(size: int, data: st.DataObject):
+    index = data.draw(st.integers(0, size - 1))
+    earlier = data.draw(st.integers(0, size))
+    included, grown = Asked(), Asked()
+
+    inclusion_proof(included, index=index, size=size)
+    consistency_proof(grown, size=earlier, later_size=size)
+
+    assert included.places <= ways(size, index)
+    assert grown.places <= ways(size, earlier - 1)
+    assert len(ways(size, index)) <= 2 * (size.bit_length() // 8 + 1)
 
 
 @settings(max_examples=200, deadline=None)

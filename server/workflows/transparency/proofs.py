@@ -65,7 +65,7 @@ def prove_subjects(subject_ids: Sequence[UUID], *, kind: str | None = None, now:
         if kind is not None:
             query = query.where(LogLeaf.kind == kind)
         leaves = session.scalars(query.order_by(LogLeaf.leaf_index)).all()
-        tiles = Cached(Shelf(session))
+        tiles = Shelf(session).with_ways(head.size, *(leaf.leaf_index or 0 for leaf in leaves))
         proven = [_prove(leaf, tiles, size=head.size) for leaf in leaves]
     return Proofs(checkpoint=head.note, size=head.size, leaves=proven)
 
@@ -99,7 +99,8 @@ def growth(session: Session, size: int) -> Growth:
             "auditor: this server lost part of its log.",
             log_size=head.size,
         )
-    proof = consistency_proof(Cached(Shelf(session)), size=size, later_size=head.size)
+    tiles = Shelf(session).with_ways(head.size, size - 1)
+    proof = consistency_proof(tiles, size=size, later_size=head.size)
     return Growth(size=size, later_size=head.size, proof=proof, checkpoint=head.note)
 
 

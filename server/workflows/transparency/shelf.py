@@ -1,15 +1,35 @@
 """Where do the log's tiles and signed heads stand, for whoever computes with them?
 
-A loader: reads only, one small query a tile.
+A loader: reads only. Tiles only grow, so that whoever knows the size of a tree needs no snapshot of them.
 """
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.ledger.tiles import Place
+from server.driver import Statement, longs, run
+from server.ledger.tiles import Cached, Place, ways
 from server.models.transparency import LogCheckpoint, LogTile
 from server.signing import Signer
 from sync.checkpoint import log_name
+
+# Asked by every pull that brings a newer head.
+TILES: Final = """
+    SELECT level, number, hashes FROM log_tiles
+      JOIN unnest(%(levels)s, %(numbers)s) AS wanted (level, number) USING (level, number)
+"""
+
+
+def tiles_at(places: Collection[Place]) -> Statement:
+    """Return the question for all of these tiles at once."""
+    return TILES, {"levels": longs(level for level, _ in places), "numbers": longs(n for _, n in places)}
+
+
+def told(rows: Iterable[Any]) -> dict[Place, bytes]:
+    """Read its answer."""
+    return {(row.level, row.number): row.hashes for row in rows}
 
 
 class Shelf:
@@ -17,6 +37,10 @@ class Shelf:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def with_ways(self, size: int, *leaves: int) -> Cached:
+        """Read what proofs about these leaves need in one query; whatever else is asked for comes singly."""
+        return Cached(self, told(run(self._session, *tiles_at(ways(size, *leaves)))))
 
     def read(self, place: Place) -> bytes:
         """Return a tile's hashes; empty where there is none."""
