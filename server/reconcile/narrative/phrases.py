@@ -65,7 +65,7 @@ def families() -> tuple[Family, ...]:
             kind=entry["kind"],
             value=entry["value"],
             negated=entry.get("negated"),
-            found=re.compile(pattern([*entry["phrases"], *entry.get("patterns", ())])),
+            found=re.compile(pattern(entry["phrases"])),
             unless=re.compile(pattern(entry["unless"])) if "unless" in entry else None,
             is_theirs=entry.get("is_theirs", False),
         )
