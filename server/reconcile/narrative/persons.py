@@ -1,20 +1,18 @@
-"""Who was met, and was the debtor away?
+"""Who was met?
 
-Somebody who is only talked about was not met: what the debtor says of a wife, what a neighbour says of the
-debtor. A text that corrects itself (不对, 其实) says nothing of absence.
+Somebody who is only talked about was not: what the debtor says of a wife, a neighbour of the debtor. Whoever
+acts in the account, is asked something or introduces themselves, was.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from server.reconcile.narrative.absences import absences_in
 from server.reconcile.narrative.claim import Claim
-from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
+from server.reconcile.narrative.voices import RELATION, RELATIVES, WE_ASK, Voice, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
-_RELATION: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
-_PERSON: Final = re.compile(pattern(_RELATION))
 _PHONE: Final = finder("absent", "telephone")
 _UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})了?$")
 _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
@@ -29,11 +27,6 @@ _NOT_MET_BEFORE: Final = re.compile(
 _ACTS: Final = re.compile(f".{{0,3}}?(?:{pattern(WORDS['third_party']['acts'])})")
 _ACTS_OF_PRESENT: Final = re.compile(pattern(WORDS["third_party"]["acts_of_present"]))
 _HABITS: Final = finder("debtor", "habits")
-_AWAY: Final = re.compile(pattern([*WORDS["absent"]["words"], *WORDS["absent"]["places"]]))
-_US: Final = finder("us")
-_ALWAYS_THE_DEBTOR: Final = re.compile(pattern(["<not><see>"]))
-_ANYBODY: Final = frozenset(_RELATION)
-_CALLS: Final = {name: frozenset(words) for name, words in WORDS["calls"].items()}
 # What may stand between the beginning of a clause and the person who is its subject.
 _OPENS: Final = re.compile(f"(?:{pattern(WORDS['third_party']['opens'])}|{_OWNERS}|\\s)*")
 _NOT_HERE: Final = re.compile(
@@ -57,20 +50,16 @@ _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
 _VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
 _NEXT_DOOR: Final = re.compile("(?:邻居家?|隔壁|对门|对面)的?[^，]{0,4}$")
 _AT_ONCE: Final = re.compile("[就便](?:走|关|跑|躲|进|回|摔|骂|赶|跟|点头|同意)")
-_PLACE_OF: Final = re.compile("[那这]|家|处|身边|跟前")
-_MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
 _MEET: Final = re.compile("接触|见面|见上面|碰面|谋面|取得|联系|面谈|谈上|说上")
-_THE_DEBTOR: Final = re.compile("本人|债务人|持卡人|^人|他|她|业主")
-
 AWAY_WITHIN: Final = 4  # characters from the debtor to the words that say the debtor is away
 ADDRESSED_WITHIN: Final = 3  # characters behind a verb of asking
 
 
 def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
     """Find who was met (each once, where first named), that nobody was, and that the debtor was away."""
-    away = tuple(_absences(clauses))
+    away = tuple(absences_in(clauses))
     nobody = tuple(_nobody(clauses))
     covered = [range(one.start, one.end) for one in (*away, *nobody)]
     found = [*away, *nobody, *_debtor(clauses, covered), *_liable(clauses), *_others(clauses)]
@@ -93,22 +82,27 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
-            if _UNMET_AFTER.match(rest) or (_UNMET_BEFORE.search(before) and not _VERIFIED.search(before)):
+            if _is_only_named(before, rest):
                 continue
             if (was_told and _HABITS.match(rest)) or (
                 phoned == one.clause.sentence and _BY_PHONE.match(rest)
             ):
                 continue
-            if _LIVES.match(rest) and before.endswith(("与", "和", "跟")):
-                continue
-            if _IS_DEAD.match(rest):
-                continue
-            if _TOGETHER.search(before) and _MEET.match(rest):
-                continue
             end = start + match.end()
             if any(0 <= span.start - end <= AWAY_WITHIN for span in covered):
                 continue  # 债务人现在苏州打工: who is away was not met
             yield Claim("met", "debtor", start + match.start(), start + match.end())
+
+
+def _is_only_named(before: str, rest: str) -> bool:
+    """Whether the words around the debtor say of themselves that nobody met the debtor."""
+    return (
+        _UNMET_AFTER.match(rest) is not None
+        or (_UNMET_BEFORE.search(before) is not None and not _VERIFIED.search(before))
+        or (_LIVES.match(rest) is not None and before.endswith(("与", "和", "跟")))
+        or _IS_DEAD.match(rest) is not None
+        or (_TOGETHER.search(before) is not None and _MEET.match(rest) is not None)
+    )
 
 
 def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
@@ -128,8 +122,8 @@ def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         if _PHONE.search(text) or one.clause.is_quoted:
             continue
         last = None
-        for match in _PERSON.finditer(text):
-            relation = _RELATION[match.group()]
+        for match in RELATIVES.finditer(text):
+            relation = RELATION[match.group()]
             is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
             last = (relation, match.end())
             is_said = one.is_said(match.start()) and not (
@@ -188,79 +182,3 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             place = one.clause.start
             yield Claim("met", "nobody", place + match.start(), place + match.end())
             break
-
-
-def _absences(clauses: Sequence[Voiced]) -> Iterator[Claim]:
-    corrected = {
-        one.clause.sentence for one in clauses if finder("absent", "corrected").search(one.clause.text)
-    }
-    for one in clauses:
-        text, start = one.clause.text, one.clause.start
-        if one.clause.sentence in corrected or one.clause.is_question:
-            continue
-        for match in _AWAY.finditer(text):
-            if _US.search(text, max(0, match.start() - 3), match.start()):
-                continue  # 我们不在场时
-            if not one.is_said(match.start()) and _MAYBE.search(text, 0, match.start()):
-                continue
-            if _is_the_debtor(one, match, clauses):
-                yield Claim("absent", "debtor", start + match.start(), start + match.end())
-                break
-        else:
-            yield from _said_away(one)
-
-
-def _speaks_of_the_debtor(before: str) -> bool:
-    """Whether the last person named before an absence is the debtor: not in 债务人的父亲住院."""
-    persons = [one.end() for one in _PERSON.finditer(before)]
-    debtors = [one.end() for one in _THE_DEBTOR.finditer(before)]
-    return bool(debtors) and max(debtors) > max(persons, default=-1)
-
-
-def _said_away(one: Voiced) -> Iterator[Claim]:
-    """Find what means absence only in the mouth of somebody else: 老板进货去了."""
-    if one.voice != "other" or one.said_from is None or one.clause.is_quoted:
-        return
-    match = finder("absent", "said_away").search(one.clause.text, one.said_from)
-    if match is None or _names_another(one, match.start()) or _US.search(one.clause.text, 0, match.start()):
-        return
-    if not negations(one.clause.text[one.said_from : match.start()]):
-        yield Claim("absent", "debtor", one.clause.start + match.start(), one.clause.start + match.end())
-
-
-def _is_the_debtor(one: Voiced, match: re.Match[str], clauses: Sequence[Voiced]) -> bool:
-    """Whether it is the debtor who is away, and not a relative, nor a debtor who is talking here."""
-    before = one.clause.text[: match.start()]
-    if negations(before):
-        return False
-    if _ALWAYS_THE_DEBTOR.search(match.group()):
-        return True
-    if one.voice == "debtor" and one.is_said(match.start()):
-        return any(
-            _PHONE.search(other.clause.text)
-            for other in clauses
-            if other.clause.sentence == one.clause.sentence
-        )
-    if one.voice == "debtor":
-        return one.names_subject or match.start() == 0
-    if one.voice == "other":
-        # What a third party says of somebody is said of the debtor; what is said of a third party is not.
-        if one.is_said(match.start()):
-            return not _names_another(one, match.start())
-        return _speaks_of_the_debtor(before)
-    return True
-
-
-def _names_another(one: Voiced, place: int) -> bool:
-    """Whether a third party speaks of somebody else than the debtor: a neighbour of his wife."""
-    text = one.clause.text
-    begun = one.said_from or 0
-    speaker = _PERSON.search(text, 0, begun)
-    spoken_of = [
-        found.group().lstrip("其他她")
-        for found in _PERSON.finditer(text, begun, place)
-        if _RELATION[found.group()] != "family" and not _PLACE_OF.match(text, found.end())
-    ]  # neither 这家人 nor 他儿子那边
-    if not spoken_of or not speaker:
-        return False
-    return spoken_of[-1] not in _CALLS.get(_RELATION[speaker.group()], _ANYBODY)

@@ -14,7 +14,8 @@ from server.reconcile.narrative.words import WORDS, finder, pattern
 
 Voice = Literal["us", "debtor", "other", "unknown"]
 DEBTOR: Final = finder("debtor")
-RELATIVES: Final = re.compile(pattern(word for words in WORDS["relations"].values() for word in words))
+RELATION: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
+RELATIVES: Final = re.compile(pattern(RELATION))
 _LIABLE: Final = finder("debtor", "liable")
 _POSSESSED: Final = finder("debtor", "possessed")
 _US: Final = finder("us")
