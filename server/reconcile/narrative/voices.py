@@ -88,7 +88,7 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     )
     named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
         ("debtor", debtors),
-        ("other", (*RELATIVES.finditer(text), *_LIABLE.finditer(text))),
+        ("other", (*relatives_in(text), *_LIABLE.finditer(text))),
         ("us", ours),
     )
     subjects: list[tuple[int, Voice]] = [(one.start(), voice) for voice, found in named for one in found]
@@ -108,6 +108,13 @@ def _speech(text: str, place: int, *, goes_on: bool) -> int | None:
         return 0
     spoken = _SPEECH.search(text, place)
     return spoken.end() if spoken else None
+
+
+def relatives_in(text: str) -> Iterator[re.Match[str]]:
+    """Find who is somebody's relative or neighbour: 这家人 are those who are spoken of."""
+    for match in RELATIVES.finditer(text):
+        if match.group() != "家人" or not text.endswith(("这", "那", "该", "全", "一"), 0, match.start()):
+            yield match
 
 
 def debtors_in(text: str) -> Iterator[re.Match[str]]:
