@@ -5,8 +5,8 @@
 On a durable embedded PostgreSQL. Rows of the access log are written in batches of a push, with the trigger
 that gives each its leaf and without it, in turns; the log is filled to each size in turn by the product's
 sequencer; then leaves are proven to be in it, and earlier heads to have grown into the newest, and every
-proof is checked as whoever gets it checks it. Beside the sequencer stands the hashing that any such tree needs (a
-leaf and a node for each), beside the proofs a bare look-up of a leaf by its place.
+proof is checked as whoever gets it checks it. Beside the sequencer stands the hashing that any such tree
+needs (a leaf and a node for each), beside the proofs a bare look-up of a leaf by its place.
 """
 
 import argparse
