@@ -79,14 +79,15 @@ class Nursery:
     def raise_child(self, task: str, arguments: tuple[str, ...], *, wall_seconds: float) -> Ended:
         """Have a child do one thing. Raises OSError when the nursery does not answer."""
         self.children += 1
-        self.words.seek(0)
-        self.words.truncate()
         self.line.settimeout(self.patience_seconds)
         self.line.send(json.dumps([task, wall_seconds, arguments]).encode())
         self._hear("born")
         self.line.settimeout(wall_seconds + self.patience_seconds)
         (status,) = self._hear("ended")
-        return Ended(status, self._said())
+        ended = Ended(status, self._said())
+        self.words.seek(0)
+        self.words.truncate()
+        return ended
 
     def close(self) -> Ended:
         """End it and what it raised, unless it has ended. Its process id is ours until we have waited."""

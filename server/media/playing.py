@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 RATE: Final = 16_000
 MAX_SECONDS: Final = 4 * 3600
-PORTION_SECONDS: Final = 4
+PORTION_SECONDS: Final = 16
 _GAP_SECONDS: Final = 0.5
 _SILENCE: Final = 60 * RATE
 
