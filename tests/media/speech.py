@@ -1,12 +1,18 @@
 """Let the machine speak: real words, so that a real engine can be asked what was said.
 
 espeak-ng from the wheel `espeakng-loader` (library and voices, nothing installed on the machine), through its
-C interface. Same words, same sound.
+C interface. Same words, same sound: each time by a fresh copy of the library, because one that has spoken
+before begins its waves elsewhere, and no call of it sets them back.
 """
 
 import ctypes
 import random
-from functools import cache, lru_cache
+import shutil
+import tempfile
+from _ctypes import dlclose  # what was loaded to speak once is let go of again
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import espeakng_loader
@@ -31,7 +37,6 @@ def speak(
     words: str, *, voice: str = "en-us", words_a_minute: int = 150, pitch: int = 50
 ) -> tuple[Sound, int]:
     """Return the spoken words, samples in [-1, 1], and how many of them make a second."""
-    library, rate = _engine()
     heard: list[NDArray[np.int16]] = []
 
     def hear(samples: Any, count: int, _events: Any) -> int:
@@ -40,14 +45,15 @@ def speak(
         return 0
 
     callback = _Callback(hear)
-    library.espeak_SetSynthCallback(callback)
-    if library.espeak_SetVoiceByName(voice.encode()):
-        raise ValueError(f"espeak-ng has no voice {voice!r}")
-    library.espeak_SetParameter(_RATE_PARAMETER, words_a_minute, 0)
-    library.espeak_SetParameter(_PITCH_PARAMETER, pitch, 0)
-    text = words.encode() + b"\0"
-    library.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
-    library.espeak_Synchronize()
+    with _engine() as (library, rate):
+        library.espeak_SetSynthCallback(callback)
+        if library.espeak_SetVoiceByName(voice.encode()):
+            raise ValueError(f"espeak-ng has no voice {voice!r}")
+        library.espeak_SetParameter(_RATE_PARAMETER, words_a_minute, 0)
+        library.espeak_SetParameter(_PITCH_PARAMETER, pitch, 0)
+        text = words.encode() + b"\0"
+        library.espeak_Synth(text, len(text), 0, 0, 0, _UTF8, None, None)
+        library.espeak_Synchronize()
     return (np.concatenate(heard) / 32768).astype(np.float32), rate
 
 
@@ -67,9 +73,11 @@ def resampled(sound: Sound, rate: int, wanted: int) -> Sound:
     return np.interp(np.arange(count) * rate / wanted, np.arange(len(sound)), sound).astype(np.float32)
 
 
-@cache
-def _engine() -> tuple[Any, int]:
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
+@contextmanager
+def _engine() -> Iterator[tuple[Any, int]]:
+    """Lend an engine that has never spoken, and its samples a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = ctypes.CDLL(shutil.copy(espeakng_loader.get_library_path(), folder))
     library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
     library.espeak_Synth.argtypes = [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
@@ -78,4 +86,8 @@ def _engine() -> tuple[Any, int]:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
     if rate <= 0:
         raise RuntimeError("espeak-ng did not start")
-    return library, rate
+    try:
+        yield library, rate
+    finally:
+        library.espeak_Terminate()
+        dlclose(library._handle)
