@@ -1,21 +1,30 @@
-"""What day and hour is it where the debtor lives? Conversions between instants and the pack's local time."""
+"""What day and hour is it where the debtor lives? Conversions between instants and the pack's local time.
+
+Whoever judges very many visits asks for the same instants again and again: what was converted is remembered.
+"""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 ONE_DAY = timedelta(days=1)
+REMEMBERED: Final = 1 << 15
 
 
+@lru_cache(maxsize=REMEMBERED)
 def local_day(at: datetime, zone: ZoneInfo) -> date:
     """Return the calendar day of an instant."""
     return at.astimezone(zone).date()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def at_local(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """Return the instant of a local time of day."""
     return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def next_midnight(at: datetime, zone: ZoneInfo) -> datetime:
     """Return the beginning of the following local day."""
     return at_local(local_day(at, zone) + ONE_DAY, time.min, zone)

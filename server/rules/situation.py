@@ -121,13 +121,17 @@ def with_tried(facts: CaseFacts, tried: str) -> CaseFacts:
     )
 
 
-def with_visits(facts: CaseFacts, limits: str, had: str, zone: ZoneInfo) -> CaseFacts:
-    """Put into the facts what the debtor had, by day or by hour, and what limits it. Wishes are numbered."""
+def with_limits(facts: CaseFacts, limits: str) -> CaseFacts:
+    """Put into the facts what limits visits."""
     hardship, cap = json.loads(limits)
+    return replace(facts, case=replace(facts.case, hardship=tuple(hardship), daily_visit_cap=cap))
+
+
+def with_visits(facts: CaseFacts, had: str, zone: ZoneInfo) -> CaseFacts:
+    """Put into the facts what the debtor had, by day or by hour. Wishes are numbered."""
     visits, wishes = json.loads(had)
     return replace(
         facts,
-        case=replace(facts.case, hardship=tuple(hardship), daily_visit_cap=cap),
         reservations=tuple(Reservation(SOMEBODY, _instant(at, zone)) for at in visits),
         requests=tuple(_request(number, wish, zone) for number, wish in enumerate(wishes, start=1)),
     )

@@ -28,6 +28,7 @@ from server.rules.situation import (
     SOME_CASE,
     Situation,
     nothing_special,
+    with_limits,
     with_looked_at,
     with_money,
     with_place,
@@ -165,8 +166,8 @@ class _Planned:
     wanted: WantedVisit
 
 
-class DayJudge:
-    """Judges many situations on one day; keeps what it said for as long as it lives."""
+class _Asker:
+    """Asks the subjects of the rules about texts, on one day. Knows none of what remembers their answers."""
 
     def __init__(
         self, day: date, *, now: datetime, duration: timedelta, pack: RulePack, calendar: Calendar
@@ -176,16 +177,77 @@ class DayJudge:
             day, now=now, duration=duration, pack=pack, case_id=SOME_CASE, address_id=SOME_ADDRESS
         )
         self._numbers: dict[Hashable, int] = {}
+        self._limited: dict[str, CaseFacts] = {}
+        self.nothing = nothing_special(now=now, calendar=calendar)
+
+    def member(self, checks: Checks, put: Callable[..., CaseFacts]) -> Callable[..., _Said]:
+        """Return what asks a subject about its member of a situation, nothing else being special."""
+        return lambda *told: self.ask(checks, put(self.nothing, *told))
+
+    def about_days(self, limits: str, by_day: str) -> _Planned:
+        """Ask about the debtor's days."""
+        facts = self._with_visits(limits, by_day)
+        wanted = self._with_evidence(facts)
+        return _Planned(
+            budget=self.ask(budget.CHECKS, facts, wanted),
+            week=self.ask(hardship.BY_DAY, facts, wanted),
+            left=_budget_left(self._day, facts, self._pack),
+            wanted=wanted,
+        )
+
+    def about_hours(self, limits: str, by_hour: str) -> _Said:
+        """Ask about the hours of the debtor's visits."""
+        facts = self._with_visits(limits, by_hour)
+        return self.ask(hardship.BY_HOUR, facts, self._with_evidence(facts))
+
+    def ask(self, checks: Checks, facts: CaseFacts, wanted: WantedVisit | None = None) -> _Said:
+        """Ask these checks about these facts."""
+        wanted = wanted or self._wanted
+        bound = tuple(_remembering(check, facts, self._pack) for check in checks)
+        spoken = _speak(bound, wanted, facts, self._pack)
+        words = [(one.rule, one.slug, one.severity, one.allowed_from) for _, said in spoken for one in said]
+        blocking = [check for check, said in spoken if any(one.severity == "block" for one in said)]
+        return _Said(
+            number=self._numbers.setdefault((checks, *words), len(self._numbers)),
+            checks=bound,
+            facts=facts,
+            blocks=bool(blocking),
+            is_stuck=any(check.next_start is None for check in blocking),
+            has_clock=any(check.next_start is not None for check in checks),
+            spoken={(wanted.window_start, wanted.evidence_entry_id): spoken},
+        )
+
+    def _with_visits(self, limits: str, had: str) -> CaseFacts:
+        limited = self._limited.get(limits)
+        if limited is None:
+            limited = self._limited[limits] = with_limits(self.nothing, limits)
+        return with_visits(limited, had, self._pack.zone)
+
+    def _with_evidence(self, facts: CaseFacts) -> WantedVisit:
+        entry = _evidence(self._day, facts, self._pack)
+        return self._wanted if entry is None else replace(self._wanted, evidence_entry_id=entry)
+
+
+class DayJudge:
+    """Judges many situations on one day; keeps what it said for as long as it lives.
+
+    It goes with its last reference, however much it keeps: nothing in it refers back to it.
+    """
+
+    def __init__(
+        self, day: date, *, now: datetime, duration: timedelta, pack: RulePack, calendar: Calendar
+    ) -> None:
+        asker = _Asker(day, now=now, duration=duration, pack=pack, calendar=calendar)
+        self._pack, self._nothing = pack, asker.nothing
         self._answers: dict[Hashable, DayAnswer] = {}
-        self._nothing = nothing_special(now=now, calendar=calendar)
-        self._of_the_day = [self._ask(checks, self._nothing) for checks in (window.CHECKS, days.CHECKS)]
-        self._stopped = self._asking(holds.CHECKS, with_stopped)
-        self._place = self._asking(address.CHECKS, with_place)
-        self._looked_at = self._asking(review.CHECKS, with_looked_at)
-        self._money = self._asking(balance.CHECKS, with_money)
-        self._tried = self._asking(ground.CHECKS, with_tried)
-        self._days = cache(self._ask_about_days)
-        self._hours = cache(self._ask_about_hours)
+        self._of_the_day = [asker.ask(checks, asker.nothing) for checks in (window.CHECKS, days.CHECKS)]
+        self._stopped = cache(asker.member(holds.CHECKS, with_stopped))
+        self._place = cache(asker.member(address.CHECKS, with_place))
+        self._looked_at = cache(asker.member(review.CHECKS, with_looked_at))
+        self._money = cache(asker.member(balance.CHECKS, with_money))
+        self._tried = cache(asker.member(ground.CHECKS, with_tried))
+        self._days = cache(asker.about_days)
+        self._hours = cache(asker.about_hours)
 
     def judge(self, situation: Situation) -> DayAnswer:
         """Return the answer for a case in this situation; its reasons carry no facts of a single case.
@@ -220,44 +282,6 @@ class DayJudge:
             return conclude(spoken, wanted, self._nothing, self._pack)
 
         return _answer(planned.wanted, judge, self._pack, budget_left=planned.left)
-
-    def _asking(self, checks: Checks, put: Callable[..., CaseFacts]) -> Callable[..., _Said]:
-        """Return what asks a subject about its member of a situation, nothing else being special."""
-        return cache(lambda *told: self._ask(checks, put(self._nothing, *told)))
-
-    def _ask_about_days(self, limits: str, by_day: str) -> _Planned:
-        facts = with_visits(self._nothing, limits, by_day, self._pack.zone)
-        wanted = self._with_evidence(facts)
-        return _Planned(
-            budget=self._ask(budget.CHECKS, facts, wanted),
-            week=self._ask(hardship.BY_DAY, facts, wanted),
-            left=_budget_left(self._day, facts, self._pack),
-            wanted=wanted,
-        )
-
-    def _ask_about_hours(self, limits: str, by_hour: str) -> _Said:
-        facts = with_visits(self._nothing, limits, by_hour, self._pack.zone)
-        return self._ask(hardship.BY_HOUR, facts, self._with_evidence(facts))
-
-    def _with_evidence(self, facts: CaseFacts) -> WantedVisit:
-        entry = _evidence(self._day, facts, self._pack)
-        return self._wanted if entry is None else replace(self._wanted, evidence_entry_id=entry)
-
-    def _ask(self, checks: Checks, facts: CaseFacts, wanted: WantedVisit | None = None) -> _Said:
-        wanted = wanted or self._wanted
-        bound = tuple(_remembering(check, facts, self._pack) for check in checks)
-        spoken = _speak(bound, wanted, facts, self._pack)
-        words = [(one.rule, one.slug, one.severity, one.allowed_from) for _, said in spoken for one in said]
-        blocking = [check for check, said in spoken if any(one.severity == "block" for one in said)]
-        return _Said(
-            number=self._numbers.setdefault((checks, *words), len(self._numbers)),
-            checks=bound,
-            facts=facts,
-            blocks=bool(blocking),
-            is_stuck=any(check.next_start is None for check in blocking),
-            has_clock=any(check.next_start is not None for check in checks),
-            spoken={(wanted.window_start, wanted.evidence_entry_id): spoken},
-        )
 
 
 def _ends_by_itself(said: Sequence[_Said]) -> bool:
