@@ -115,15 +115,25 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
         "most_call_days": MOST_CALL_DAYS,
         "ended_early": list(ENDED_EARLY),
     }
-    with engine.connect() as connection:
+    with engine.connect() as connection, ThreadPoolExecutor(1, thread_name_prefix="debtors") as beside:
         connection.execute(_SETTINGS)
         for number, stretch in enumerate(_stretches(connection, asked)):
             those = about | stretch
-            if number < 2 or not is_about_all:
-                # What everybody has had of late is read but once, and not for the first page.
-                had = run(connection, _HAD_BY_ALL if number and is_about_all else had_of, those)
-                debtors = {row.debtor_id: row for row in had}
-            yield Page(run(connection, rows_of, those), debtors)
+            if number > 1 and is_about_all:  # what everybody has had of late is read with the second page
+                yield Page(run(connection, rows_of, those), debtors)
+                continue
+            whose = _HAD_BY_ALL if number and is_about_all else had_of
+            coming = beside.submit(_read_debtors, engine, whose, those)
+            rows = run(connection, rows_of, those)
+            debtors = coming.result()
+            yield Page(rows, debtors)
+
+
+def _read_debtors(engine: sa.Engine, whose: str, those: Mapping[str, Any]) -> Mapping[UUID, Debtor]:
+    """Read what debtors had, on a connection of its own beside that which reads their cases."""
+    with engine.connect() as connection:
+        connection.execute(_SETTINGS)
+        return {row.debtor_id: row for row in run(connection, whose, those)}
 
 
 def _stretches(connection: sa.Connection, asked: Asked) -> Iterator[dict[str, Any]]:
