@@ -10,6 +10,8 @@ from typing import Final
 
 YOUNG: Final = 50_000
 """New objects before the youngest are looked at; Python's default is 700."""
+ROUNDS: Final = 100
+"""Looks at the youngest before those that survived one are looked at again; Python's default is 10."""
 
 
 def start_uncollected() -> None:
@@ -23,5 +25,5 @@ def start_uncollected() -> None:
 def collect_seldom() -> None:
     """Take what start-up made out of the collector's sight and let it look more seldom at the rest."""
     gc.freeze()
-    gc.set_threshold(YOUNG, 20, 20)
+    gc.set_threshold(YOUNG, ROUNDS, 20)
     gc.enable()

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from server.rules.facts import (
     Reservation,
     VisitRequest,
 )
-from server.rules.local_time import at_local
+from server.rules.local_time import REMEMBERED, at_local
 
 SOME_CASE: Final = UUID(int=1)
 SOME_ADDRESS: Final = UUID(int=2)
@@ -148,7 +148,7 @@ def _request(number: int, wish: Sequence[Any], zone: ZoneInfo) -> VisitRequest:
     )
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED)
 def _instant(text: str, zone: ZoneInfo) -> datetime:
     """Read an instant. Where only the day counts, its noon stands for it."""
     if "T" in text:
