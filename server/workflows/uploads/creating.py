@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.database import db, transaction
-from server.driver import run, run_alone
+from server.database import transaction
+from server.driver import run
 from server.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from server.jobs import enqueue, task
 from server.models.evidence import Evidence, Upload
@@ -50,13 +50,13 @@ def resume(upload_id: UUID, *, actor: Actor, now: datetime) -> Grant:
 
     Raises NotFound (also for another phone's upload) and Gone.
     """
-    asked = {"id": upload_id, "device_id": actor.device_id, "now": now}
-    upload = next(iter(run_alone(db.engine, _TAKE_OVER, asked)), None)
-    if upload is None:
-        raise NotFound("upload-unknown", "There is no such upload of this phone. Create it again.")
-    grant = Grant.of(upload)
-    if grant.state == "expired":
-        with transaction():
+    with transaction() as session:
+        asked = {"id": upload_id, "device_id": actor.device_id, "now": now}
+        upload = next(iter(run(session, _TAKE_OVER, asked)), None)
+        if upload is None:
+            raise NotFound("upload-unknown", "There is no such upload of this phone. Create it again.")
+        grant = Grant.of(upload)
+        if grant.state == "expired":
             enqueue("discard_segments", upload_id=str(upload_id))
     grant.refuse_gone()
     return grant

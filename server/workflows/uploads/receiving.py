@@ -175,7 +175,7 @@ _ADVANCE: Final = """
     WITH moved AS (
         UPDATE uploads SET upload_offset = %(reached)s
         WHERE id = %(id)s AND fence = %(fence)s AND upload_offset = %(start)s AND state = 'open'
-          AND set_config('synchronous_commit', %(synchronous)s, true) IS NOT NULL
+          AND (%(is_durable)s OR set_config('synchronous_commit', 'off', true) IS NOT NULL)
         RETURNING id
     )
     INSERT INTO upload_segments (upload_id, start, size_bytes, key)
@@ -197,7 +197,7 @@ def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None
         "fence": grant.fence,
         "start": segments[0].start,
         "reached": last.start + last.size_bytes,
-        "synchronous": "on" if is_durable else "off",
+        "is_durable": is_durable,
         "starts": longs(one.start for one in segments),
         "sizes": longs(one.size_bytes for one in segments),
         "keys": texts(one.key for one in segments),
