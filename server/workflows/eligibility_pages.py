@@ -115,25 +115,32 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
         "most_call_days": MOST_CALL_DAYS,
         "ended_early": list(ENDED_EARLY),
     }
-    with engine.connect() as connection, ThreadPoolExecutor(1, thread_name_prefix="debtors") as beside:
+    with engine.connect() as connection:
         connection.execute(_SETTINGS)
         for number, stretch in enumerate(_stretches(connection, asked)):
             those = about | stretch
-            if number > 1 and is_about_all:  # what everybody has had of late is read with the second page
-                yield Page(run(connection, rows_of, those), debtors)
+            if number == 0 or not is_about_all:
+                debtors = _debtors(connection, had_of, those)
+            elif number == 1:
+                debtors, rows = _beside(engine, connection, those)
+                yield Page(rows, debtors)
                 continue
-            whose = _HAD_BY_ALL if number and is_about_all else had_of
-            coming = beside.submit(_read_debtors, engine, whose, those)
-            rows = run(connection, rows_of, those)
-            debtors = coming.result()
-            yield Page(rows, debtors)
+            yield Page(run(connection, rows_of, those), debtors)
 
 
-def _read_debtors(engine: sa.Engine, whose: str, those: Mapping[str, Any]) -> Mapping[UUID, Debtor]:
-    """Read what debtors had, on a connection of its own beside that which reads their cases."""
-    with engine.connect() as connection:
-        connection.execute(_SETTINGS)
-        return {row.debtor_id: row for row in run(connection, whose, those)}
+def _beside(
+    engine: sa.Engine, connection: sa.Connection, those: Mapping[str, Any]
+) -> tuple[Mapping[UUID, Debtor], Sequence[Row]]:
+    """Read a page's rows and, on a second connection beside, what everybody has had of late: but once."""
+    with engine.connect() as other, ThreadPoolExecutor(1, thread_name_prefix="debtors") as beside:
+        other.execute(_SETTINGS)
+        coming = beside.submit(_debtors, other, _HAD_BY_ALL, those)
+        rows = run(connection, _ROWS, those)
+        return coming.result(), rows
+
+
+def _debtors(connection: sa.Connection, had: str, those: Mapping[str, Any]) -> Mapping[UUID, Debtor]:
+    return {row.debtor_id: row for row in run(connection, had, those)}
 
 
 def _stretches(connection: sa.Connection, asked: Asked) -> Iterator[dict[str, Any]]:
