@@ -88,7 +88,7 @@ def body_of(row: Any) -> str | None:
     if row.body is None or row.kind != "assignment":
         return row.body
     address = {"text": _clear("addresses.text", row.text), "lat": row.latitude, "lon": row.longitude}
-    person = _write({"debtor": {"name": _clear("debtors.name", row.name)}, "address": address})
+    person = write({"debtor": {"name": _clear("debtors.name", row.name)}, "address": address})
     return f"{row.body[:-1]},{person[1:]}"
 
 
@@ -96,4 +96,4 @@ def _clear(column: str, ciphertext: bytes | None) -> str | None:
     return None if ciphertext is None else decrypt(column, ciphertext)
 
 
-_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -19,7 +19,7 @@ from server.errors import Gone
 from server.models.feed import EVERYONE, hex_digest, publish, staff_scope
 from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
-from server.workflows.exchange.carried import CARRIED, KINDS, body_of
+from server.workflows.exchange.carried import CARRIED, KINDS, body_of, write
 from server.workflows.exchange.tellings import tell
 from server.workflows.transparency.watched import NEWEST, grown_since
 from sync.feed import Cursor, Head, StaleCursor, advance, continue_from, read_cursor, write_cursor
@@ -69,7 +69,7 @@ def pull(*, cursor: str | None, limit: int, log_size: int | None, actor: Actor, 
         "log": None if has_more else grown_since(head, log_size),
     }
     changes = ",".join(map(_change, page, bodies))
-    return f'{_write(about)[:-1]},"changes":[{changes}]}}'
+    return f'{write(about)[:-1]},"changes":[{changes}]}}'
 
 
 def _begun(cursor: str | None) -> Cursor:
@@ -175,7 +175,7 @@ def _tell(page: Sequence[Any], bodies: list[str | None], *, after: int, actor: A
         given = {page[place].entity_id: (page[place].seq, body) for place, body in found.items()}
         tell(given, after=after, actor=actor, now=now)
         for place, body in found.items():
-            bodies[place] = _write(body)
+            bodies[place] = write(body)
 
 
 def _note(page: Sequence[Any], bodies: Sequence[str | None], *, actor: Actor, now: datetime) -> None:
@@ -189,7 +189,7 @@ def _note(page: Sequence[Any], bodies: Sequence[str | None], *, actor: Actor, no
             "cases": sorted({str(row.case_id) for row in given}),
         }
         about = {"id": uuid7(), "now": now, "staff_id": actor.staff_id, "device_id": actor.device_id}
-        run_alone(db.engine, _NOTE, about | {"request": _write(request)})
+        run_alone(db.engine, _NOTE, about | {"request": write(request)})
 
 
 _NOTE: Final = """
@@ -206,6 +206,3 @@ def _take_out(lost: Sequence[Any]) -> None:
         with transaction():
             for row in known:
                 publish(row.scope, kind=row.kind, entity_id=row.entity_id, op="remove")
-
-
-_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -65,7 +65,8 @@ def prove_subjects(subject_ids: Sequence[UUID], *, kind: str | None = None, now:
         if kind is not None:
             query = query.where(LogLeaf.kind == kind)
         leaves = session.scalars(query.order_by(LogLeaf.leaf_index)).all()
-        tiles = Shelf(session).with_ways(head.size, *(leaf.leaf_index or 0 for leaf in leaves))
+        places = [leaf.leaf_index for leaf in leaves if leaf.leaf_index is not None]
+        tiles = Shelf(session).with_ways(head.size, *places)
         proven = [_prove(leaf, tiles, size=head.size) for leaf in leaves]
     return Proofs(checkpoint=head.note, size=head.size, leaves=proven)
 
