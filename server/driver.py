@@ -60,6 +60,20 @@ def run_alone(engine: Engine, statement: str, values: Mapping[str, Any]) -> list
         return run_on(raw, statement, values)
 
 
+def run_holding(engine: Engine, lock: str, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run one statement as a transaction of its own that first waits for a lock (constant SQL).
+
+    The statement sees everything that was committed while the lock was waited for.
+    """
+    with _autocommitting(engine, statement) as raw:
+        with _as_sqlalchemy(lock):
+            raw.execute(f"BEGIN; {lock}".encode())
+        rows = run_on(raw, statement, values)
+        with _as_sqlalchemy("COMMIT"):
+            raw.execute(b"COMMIT")
+        return rows
+
+
 def look_up(engine: Engine, *questions: Statement) -> list[list[Any]]:
     """Ask several reading statements in one snapshot and one round trip; return the rows of each.
 

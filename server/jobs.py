@@ -84,6 +84,18 @@ def enqueue(
     return bool(_defer(name, [(queueing_lock, args)], lock=lock, schedule_in=schedule_in))
 
 
+def enqueueing(name: str, *, each: str, args: str) -> str:
+    """Return SQL that defers a task for each row of a relation, for a statement that is a whole transaction.
+
+    `args` is an SQL expression of type jsonb.
+    """
+    return f"""
+        INSERT INTO {TABLE_PREFIX}jobs (queue_name, task_name, args, scheduled_at)
+        SELECT '{QUEUE}', '{name}', {args}, clock_timestamp() FROM {each}
+        RETURNING id
+    """
+
+
 def enqueue_each(name: str, jobs_by_lock: Mapping[str, Mapping[str, Any]]) -> int:
     """Defer a task once per queueing lock, in one statement; return how many were not waiting already."""
     return _defer(name, list(jobs_by_lock.items())) if jobs_by_lock else 0

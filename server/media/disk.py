@@ -69,6 +69,12 @@ class DiskStore:
             self._link(staging, self._path(key), sha256)
         return Assembled(key=key, sha256=sha256, size_bytes=total, matches=matches)
 
+    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
+        key = evidence_key(sha256)
+        with _disk_faults():
+            self._write_new(self._path(key), iter((content,)))
+        return key
+
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         with _disk_faults():
             self._staging(upload_key).unlink(missing_ok=True)
@@ -149,7 +155,7 @@ class DiskStore:
                     removed += 1
         return removed
 
-    def _write_new(self, path: Path, pieces: Iterator[bytes]) -> None:
+    def _write_new(self, path: Path, pieces: Iterator[bytes | bytearray | memoryview]) -> None:
         """Write a file under a name of its own and rename it once it is whole and durable."""
         if not path.parent.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -79,6 +79,9 @@ class MovingStore:
             carry(found.key, source=self.old, target=self.new)
         return found
 
+    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
+        return self.new.keep(content, sha256=sha256)
+
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         self.new.discard(upload_key, segments)
         self.old.discard(upload_key, segments)

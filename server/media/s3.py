@@ -72,6 +72,13 @@ class S3Store:
             self._write_whole(key, upload_key, segments, total=total, expected=actual)
             return Assembled(key=key, sha256=actual, size_bytes=total, matches=False)
 
+    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
+        key = evidence_key(sha256)
+        with _store_faults():
+            self._put_once(key, bytes(content))
+            self.locking.ensure(self._at(key))
+        return key
+
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         """Also finds segments that were written but never counted (a crash before their commit)."""
         prefix = self.prefix + checked_key(f"uploads/{upload_key}-")

@@ -121,6 +121,10 @@ class MediaStore(Protocol):
         """
         ...
 
+    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
+        """Keep a whole file that has this digest, under its content address; durable when this returns."""
+        ...
+
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         """Forget an upload's segments; assembled objects are not touched. May be repeated."""
         ...

@@ -80,7 +80,7 @@ def asking_what_is_collected(key: str) -> tuple[Statement, Statement]:
 
     Two statements: what was collected while the first one waited is seen by the second alone.
     """
-    return (_HOLD_COLLECTING_OFF, {"number": COLLECTING}), (_WHAT_IS_COLLECTED, {"key": key})
+    return (HOLD_COLLECTING_OFF, {}), (_WHAT_IS_COLLECTED, {"key": key})
 
 
 def may_be_named(collected: Any, *, since: int) -> bool:
@@ -92,7 +92,7 @@ def may_be_named(collected: Any, *, since: int) -> bool:
     return not collected.doomed and collected.newest == since
 
 
-_HOLD_COLLECTING_OFF: Final = "SELECT pg_advisory_xact_lock_shared(%(number)s)"
+HOLD_COLLECTING_OFF: Final = f"SELECT pg_advisory_xact_lock_shared({COLLECTING})"
 _WHAT_IS_COLLECTED: Final = """
     SELECT EXISTS (SELECT FROM doomed_objects WHERE key = %(key)s) AS doomed,
            (SELECT coalesce(max(id), 0) FROM collections) AS newest

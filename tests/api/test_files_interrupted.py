@@ -186,8 +186,9 @@ def test_a_full_disk_is_503_and_what_came_before_stays(
     assert uploader.offset(at) == 600
 
 
+@pytest.mark.parametrize("cuts", [(), (600,)], ids=["whole", "in pieces"])
 def test_no_database_connection_is_held_while_bytes_arrive_or_the_store_works(
-    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch, cuts: tuple[int, ...]
 ) -> None:
     at = uploader.created(CONTENT)
     held: list[int] = []
@@ -201,12 +202,15 @@ def test_no_database_connection_is_held_while_bytes_arrive_or_the_store_works(
             return super().read(size)
 
     store = app.extensions["media_store"]
-    assemble = store.assemble
-    monkeypatch.setattr(store, "assemble", lambda *args, **options: (watch(), assemble(*args, **options))[1])
+    for step in ("keep", "append_segment", "assemble"):
+        take = getattr(store, step)
+        monkeypatch.setattr(store, step, lambda *args, take=take, **told: (watch(), take(*args, **told))[1])
 
-    uploader.patch(at, 0, Watched(CONTENT, after=len(CONTENT), reset=False))
+    for start, stop in zip((0, *cuts), (*cuts, len(CONTENT)), strict=True):
+        piece = CONTENT[start:stop]
+        uploader.patch(at, start, Watched(piece, after=len(piece), reset=False))
 
-    assert len(held) > 1
+    assert len(held) > 1 + len(cuts)
     assert set(held) == {0}
     assert stored(app, uploader) == CONTENT
 

@@ -52,9 +52,10 @@ def test_a_crash_between_the_final_put_and_the_commit_costs_one_segment(
     def crash(*_: object, **__: object) -> bool:
         raise PowerCut
 
+    uploader.patch(at, 0, CONTENT[:1000])
     with monkeypatch.context() as broken:
         broken.setattr(finishing, "_record", crash)
-        assert uploader.patch(at, 0, CONTENT).status_code == 500
+        assert uploader.patch(at, 1000, CONTENT[1000:]).status_code == 500
 
     offset = uploader.offset(at)
     assert len(CONTENT) - 1024 * 1024 <= offset < len(CONTENT)

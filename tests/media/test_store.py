@@ -84,6 +84,18 @@ def test_other_bytes_than_promised_go_to_quarantine_and_never_become_evidence(
         store.size(evidence_key(promised))
 
 
+@pytest.mark.parametrize("size", [0, 1, 3 * MIB])
+def test_a_whole_file_is_kept_under_its_digest_again_and_again(store: MediaStore, size: int) -> None:
+    content = some_bytes(size)
+    sha256 = hashlib.sha256(content).digest()
+
+    keys = {store.keep(memoryview(content), sha256=sha256) for _ in range(2)}
+
+    assert keys == {evidence_key(sha256)}
+    assert whole(store, evidence_key(sha256)) == content
+    assert [one.key for one in store.walk("evidence")] == [evidence_key(sha256)]
+
+
 def test_assembling_again_after_a_crash_gives_the_same_object(store: MediaStore) -> None:
     content = some_bytes(2 * MIB)
     segments = upload(store, "u1", content)

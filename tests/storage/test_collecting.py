@@ -128,8 +128,8 @@ def test_creating_an_expired_upload_anew_has_the_old_bytes_cleared_away(app: Fla
     assert jobs("discard_segments") == 1
 
 
-# The race: a phone sends bytes that an old orphan has. `assemble` finds them there and puts nothing; then
-# the collector strikes, at the moment named; then the commit comes.
+# The race: a phone sends bytes that an old orphan has. `keep` (a whole file) or `assemble` (pieces) may find
+# them there and put nothing; then the collector strikes, at the moment named; then the commit comes.
 
 
 class Collector:
@@ -158,26 +158,31 @@ def sender(shelf: Shelf) -> Uploader:
     return Uploader(shelf.app, a_handset(a_visitor()))
 
 
-def after_assembling(shelf: Shelf, happens: Callable[[], None]) -> None:
-    """Let something happen once, between the final put (or find) and the commit."""
-    assemble = shelf.store.assemble
+def just_after(shelf: Shelf, step: str, happens: Callable[[], None]) -> None:
+    """Let something happen once, between a step of the store, the final put (or find), and the commit."""
+    take = getattr(shelf.store, step)
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        found = assemble(*args, **kwargs)
-        shelf.store.assemble = assemble
+        found = take(*args, **kwargs)
+        setattr(shelf.store, step, take)
         happens()
         return found
 
-    shelf.store.assemble = watched
+    setattr(shelf.store, step, watched)
 
 
-def test_an_orphan_collected_between_put_and_commit_is_put_again(shelf: Shelf, sender: Uploader) -> None:
-    at = sender.created(CONTENT)
-    after_assembling(shelf, Collector(shelf).run)
+@pytest.mark.parametrize(("step", "first"), [("keep", len(CONTENT)), ("assemble", 100)])
+def test_an_orphan_collected_between_put_and_commit_is_put_again(
+    shelf: Shelf, sender: Uploader, step: str, first: int
+) -> None:
+    at, collected = sender.created(CONTENT), []
+    just_after(shelf, step, lambda: collected.append(Collector(shelf).run()))
 
-    answer = sender.patch(at, 0, CONTENT)
+    sender.patch(at, 0, CONTENT[:first])
+    answer = sender.patch(at, first, CONTENT[first:])
 
     assert answer.status_code == 204
+    assert len(collected) == 1
     assert shelf.has(evidence_of(sender).storage_key or "")
 
 

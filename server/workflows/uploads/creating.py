@@ -4,7 +4,7 @@ Creation is idempotent on (device, evidence, digest, length), so a lost answer l
 Every HEAD and PATCH takes a new fence: whoever resumed last may write.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,9 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.database import transaction
-from server.driver import run
-from server.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from server.database import db, transaction
+from server.driver import run, run_alone
+from server.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from server.jobs import enqueue, task
 from server.models.evidence import Evidence, Upload
 from server.models.people import Device
@@ -25,6 +25,7 @@ from server.workflows.uploads.grant import GRANTED, LIFETIME, MAX_BYTES, Grant, 
 from sync.protocol import uuid7
 
 MISMATCHES_ALLOWED = 2
+_TRIES: Final = 3
 
 
 def create(wanted: WantedUpload, *, actor: Actor, now: datetime) -> Grant:
@@ -35,14 +36,12 @@ def create(wanted: WantedUpload, *, actor: Actor, now: datetime) -> Grant:
     """
     if wanted.length is not None and wanted.length > MAX_BYTES:
         raise TooLarge("upload-too-large", f"One file may have {MAX_BYTES} bytes.", limit_bytes=MAX_BYTES)
-    with transaction() as session:
-        _expect_evidence(session, wanted, actor)
-        told = _told(wanted, actor, now)
-        earlier = run(session, _EARLIER, told)
-        _refuse_third_mismatch(earlier)
-        if any(one.state == "open" for one in earlier):
-            _expire_stale(session, wanted, actor, now)
-        return Grant.of(run(session, _START_OR_FIND, told)[0])
+    told = _told(wanted, actor, now)
+    for _ in range(_TRIES):
+        if started := run_alone(db.engine, _START_OR_FIND, told):
+            return Grant.of(started[0])
+        _clear_the_way(wanted, told, actor=actor, now=now)
+    raise Unavailable("upload-busy", "Others are changing this file's uploads; try again.", retry_after=1)
 
 
 def resume(upload_id: UUID, *, actor: Actor, now: datetime) -> Grant:
@@ -50,14 +49,11 @@ def resume(upload_id: UUID, *, actor: Actor, now: datetime) -> Grant:
 
     Raises NotFound (also for another phone's upload) and Gone.
     """
-    with transaction() as session:
-        asked = {"id": upload_id, "device_id": actor.device_id, "now": now}
-        upload = next(iter(run(session, _TAKE_OVER, asked)), None)
-        if upload is None:
-            raise NotFound("upload-unknown", "There is no such upload of this phone. Create it again.")
-        grant = Grant.of(upload)
-        if grant.state == "expired":
-            enqueue("discard_segments", upload_id=str(upload_id))
+    asked = {"id": upload_id, "device_id": actor.device_id, "now": now}
+    taken = run_alone(db.engine, _TAKE_OVER, asked) or _expire(asked)
+    if not taken:
+        raise NotFound("upload-unknown", "There is no such upload of this phone. Create it again.")
+    grant = Grant.of(taken[0])
     grant.refuse_gone()
     return grant
 
@@ -108,41 +104,36 @@ def expire_uploads(*, now: datetime) -> None:
             enqueue("discard_segments", upload_id=str(upload_id))
 
 
-def _expect_evidence(session: Session, wanted: WantedUpload, actor: Actor) -> None:
-    """Make or find the evidence this upload is for, locked, and refuse what can only fail."""
-    asked = {"id": wanted.evidence_id, "device_id": actor.device_id}
-    (evidence,) = run(session, _EXPECT, asked)
-    if evidence.device_id != actor.device_id:
-        owner = session.scalar(sa.select(Device.staff_id).where(Device.id == evidence.device_id))
+def _clear_the_way(wanted: WantedUpload, told: Mapping[str, Any], *, actor: Actor, now: datetime) -> None:
+    """Say why `_START_OR_FIND` started nothing, or give up the stale upload in its way."""
+    with transaction() as session:
+        ((owner, promised),) = session.execute(
+            sa.select(Device.staff_id, Evidence.sha256)
+            .join_from(Evidence, Device, Evidence.device_id == Device.id)
+            .where(Evidence.id == wanted.evidence_id)
+        )
         if owner != actor.staff_id:
             raise Forbidden("evidence-of-another", "This evidence was promised by somebody else's phone.")
-    if evidence.sha256 is not None and wanted.sha256 not in (None, evidence.sha256):
-        raise Invalid("digest-not-promised", "The promise names another SHA-256 for it; send that file.")
+        if promised is not None and wanted.sha256 not in (None, promised):
+            raise Invalid("digest-not-promised", "The promise names another SHA-256 for it; send that file.")
+        earlier = run(session, _IN_THE_WAY, told)
+        if sum(one.state == "mismatched" for one in earlier) >= MISMATCHES_ALLOWED:
+            raise Invalid("digest-mismatch-again", _CHANGED)
+        _expire_each(session, *(one.id for one in earlier if one.state == "open"), now=now)
 
 
-def _refuse_third_mismatch(earlier: Sequence[Any]) -> None:
-    if sum(one.state == "mismatched" for one in earlier) >= MISMATCHES_ALLOWED:
-        raise Invalid(
-            "digest-mismatch-again",
-            "This file arrived twice with another SHA-256 than promised: it changed on the phone. Report it.",
-        )
+def _expire(asked: Mapping[str, Any]) -> list[Any]:
+    """Give an upload up whose time is over and return it; nothing when this phone has no such upload."""
+    with transaction() as session:
+        _expire_each(session, asked["id"], now=asked["now"])
+        return run(session, _GIVEN_UP, asked)
 
 
-def _expire_stale(session: Session, wanted: WantedUpload, actor: Actor, now: datetime) -> None:
-    stale = sa.update(Upload).where(
-        *_same_promise(wanted, actor), Upload.state == "open", Upload.expires_at <= now
-    )
-    for upload_id in session.scalars(stale.values(state="expired").returning(Upload.id)).all():
+def _expire_each(session: Session, *ids: UUID, now: datetime) -> None:
+    """Give up those of these uploads whose time is over."""
+    over = sa.update(Upload).where(Upload.id.in_(ids), Upload.state == "open", Upload.expires_at <= now)
+    for upload_id in session.scalars(over.values(state="expired").returning(Upload.id)).all():
         enqueue("discard_segments", upload_id=str(upload_id))
-
-
-def _same_promise(wanted: WantedUpload, actor: Actor) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        Upload.device_id == actor.device_id,
-        Upload.evidence_id == wanted.evidence_id,
-        Upload.sha256.is_not_distinct_from(wanted.sha256),
-        Upload.length.is_not_distinct_from(wanted.length),
-    )
 
 
 def _told(wanted: WantedUpload, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -150,6 +141,7 @@ def _told(wanted: WantedUpload, actor: Actor, now: datetime) -> dict[str, Any]:
     return {
         "id": uuid7(),
         "device_id": actor.device_id,
+        "staff_id": actor.staff_id,
         "evidence_id": wanted.evidence_id,
         "sha256": wanted.sha256,
         "length": wanted.length,
@@ -161,33 +153,53 @@ def _told(wanted: WantedUpload, actor: Actor, now: datetime) -> dict[str, Any]:
     }
 
 
-# A phone creates an upload for every photo and takes it over for every piece: each step is one statement. The
-# evidence's row stays locked until the commit, so creations for one file come one after the other.
-_EXPECT: Final = """
-    INSERT INTO evidence AS kept (id, device_id, state) VALUES (%(id)s, %(device_id)s, 'uploading')
-    ON CONFLICT (id) DO UPDATE SET state = CASE
-        WHEN kept.state IN ('expected', 'missing', 'mismatched') THEN 'uploading' ELSE kept.state END
-    RETURNING device_id, sha256
+_CHANGED: Final = (
+    "This file arrived twice with another SHA-256 than promised: it changed on the phone. Report it."
+)
+
+# A phone creates an upload for every photo and takes it over for every piece: each is one statement and a
+# transaction of its own, and what it refuses is explained afterwards. Creations for one file come one after
+# the other, because its evidence is locked first.
+_SAME_PROMISE: Final = """
+    device_id = %(device_id)s AND evidence_id = %(evidence_id)s
+    AND sha256 IS NOT DISTINCT FROM %(sha256)s AND length IS NOT DISTINCT FROM %(length)s
 """
-_EARLIER: Final = """
-    SELECT state FROM uploads
-    WHERE device_id = %(device_id)s AND evidence_id = %(evidence_id)s
-      AND sha256 IS NOT DISTINCT FROM %(sha256)s AND length IS NOT DISTINCT FROM %(length)s
-      AND (state = 'mismatched' OR state = 'open' AND expires_at <= %(now)s)
+_IN_THE_WAY: Final = f"""
+    SELECT id, state FROM uploads
+    WHERE {_SAME_PROMISE} AND (state = 'mismatched' OR state = 'open' AND expires_at <= %(now)s)
 """
 _START_OR_FIND: Final = f"""
+    WITH expected AS (
+        INSERT INTO evidence AS kept (id, device_id, state)
+        VALUES (%(evidence_id)s, %(device_id)s, 'uploading')
+        ON CONFLICT (id) DO UPDATE SET state = CASE
+            WHEN kept.state IN ('expected', 'missing', 'mismatched') THEN 'uploading' ELSE kept.state END
+        WHERE (kept.device_id = %(device_id)s
+               OR kept.device_id IN (SELECT id FROM devices WHERE staff_id = %(staff_id)s))
+          AND coalesce(kept.sha256 = %(sha256)s, true)
+          AND NOT EXISTS (SELECT FROM uploads
+                          WHERE {_SAME_PROMISE} AND state = 'open' AND expires_at <= %(now)s)
+          AND (SELECT count(*) FROM uploads WHERE {_SAME_PROMISE} AND state = 'mismatched')
+              < {MISMATCHES_ALLOWED}
+        RETURNING id
+    )
     INSERT INTO uploads (id, device_id, evidence_id, sha256, length, filename, mime, raw_metadata,
                          upload_offset, fence, state, created_at, expires_at)
-    VALUES (%(id)s, %(device_id)s, %(evidence_id)s, %(sha256)s, %(length)s, %(filename)s, %(mime)s,
-            %(raw_metadata)s, 0, 1, 'open', %(now)s, %(expires_at)s)
+    SELECT %(id)s, %(device_id)s, expected.id, %(sha256)s, %(length)s, %(filename)s, %(mime)s,
+           %(raw_metadata)s, 0, 1, 'open', %(now)s, %(expires_at)s
+      FROM expected
     ON CONFLICT (device_id, evidence_id, coalesce(sha256, ''::bytea), coalesce(length, -1))
         WHERE state IN ('open', 'checking', 'complete')
         DO UPDATE SET fence = uploads.fence + 1
     RETURNING {GRANTED}
 """
+
+# Nothing is lost with a fence that a crash of the database takes back: an offset moves only from where it
+# stands, and the whole file's digest is verified.
 _TAKE_OVER: Final = f"""
-    UPDATE uploads SET fence = fence + 1, state = CASE
-        WHEN state = 'open' AND expires_at <= %(now)s THEN 'expired' ELSE state END
-    WHERE id = %(id)s AND device_id = %(device_id)s
+    UPDATE uploads SET fence = fence + 1
+    WHERE id = %(id)s AND device_id = %(device_id)s AND (state <> 'open' OR expires_at > %(now)s)
+      AND set_config('synchronous_commit', 'off', true) IS NOT NULL
     RETURNING {GRANTED}
 """
+_GIVEN_UP: Final = f"SELECT {GRANTED} FROM uploads WHERE id = %(id)s AND device_id = %(device_id)s"

@@ -8,10 +8,15 @@ from uuid import UUID
 from server.errors import Gone
 
 SEGMENT_BYTES = 1024 * 1024
+SEGMENTS_AT_ONCE = 4
+"""A file of up to so many segments, sent by one request, is taken as a whole: most photos are."""
 MAX_BYTES = 2 * 1024**3
 LIFETIME = timedelta(days=7)
-GRANTED = "id, evidence_id, sha256, length, upload_offset, fence, state, expires_at, raw_metadata"
-"""The columns of `uploads` that a Grant is made of."""
+GRANTED = """
+    id, evidence_id, sha256, length, upload_offset, fence, state, expires_at, raw_metadata,
+    (SELECT coalesce(max(id), 0) FROM collections) AS collections
+"""
+"""What a Grant is made of, of a row of `uploads`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,10 @@ class WantedUpload:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An upload as its newest request sees it. `fence` is this request's right to write."""
+    """An upload as its newest request sees it. `fence` is this request's right to write.
+
+    `collections` is the newest id of `collections` from before any byte came (`server/models/storage.py`).
+    """
 
     id: UUID
     evidence_id: UUID
@@ -39,6 +47,7 @@ class Grant:
     state: str
     expires_at: datetime
     raw_metadata: str
+    collections: int
 
     @property
     def is_complete(self) -> bool:
@@ -57,6 +66,7 @@ class Grant:
             state=upload.state,
             expires_at=upload.expires_at,
             raw_metadata=upload.raw_metadata,
+            collections=upload.collections,
         )
 
     def refuse_gone(self) -> None:

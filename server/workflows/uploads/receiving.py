@@ -1,7 +1,8 @@
 """What happens to the bytes of one PATCH, however it ends?
 
 They go to the store in segments of at most 1 MiB, each durable before its offset counts. The offset moves by
-a fenced compare-and-set, so an old request whose phone has vanished finds out at its next segment.
+a fenced compare-and-set, so an old request whose phone has vanished finds out at its next segment. A small
+file that comes whole, within `PATIENCE_SECONDS`, needs none of that (`whole`).
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from server.driver import longs, run_alone, texts
 from server.errors import ChecksumMismatch, TooLarge
 from server.media.store import MediaStore, Segment, SegmentMissing
 from server.workflows.uploads.finishing import finish, give_up, lost_here, taken_over
-from server.workflows.uploads.grant import MAX_BYTES, SEGMENT_BYTES, Grant
+from server.workflows.uploads.grant import MAX_BYTES, SEGMENT_BYTES, SEGMENTS_AT_ONCE, Grant
+from server.workflows.uploads.whole import keep_whole
 
 PIECE_BYTES = 32 * 1024
 LARGEST_PIECE_BYTES = 256 * 1024
@@ -72,6 +74,8 @@ def receive(
             hashed.update(piece)
     if checksum is not None and hashed is not None:
         _verify_chunk(checksum, hashed.digest(), is_whole=announced in (None, received))
+    if intake.is_whole and (kept := keep_whole(grant, intake.content, store=store, now=now)):
+        return kept
     intake.close()
     reached = replace(grant, offset=intake.reached)
     if reached.offset == grant.length and not grant.is_complete:
@@ -121,7 +125,9 @@ class _Intake:
 
         What came before a piece is kept when it fills a segment, or has waited long.
         """
-        self.buffer = bytearray(min(limit, SEGMENT_BYTES))
+        may_come_whole = self.reached == 0 and limit == self.grant.length
+        most = SEGMENTS_AT_ONCE * SEGMENT_BYTES
+        self.buffer = bytearray(limit if may_come_whole and limit <= most else min(limit, SEGMENT_BYTES))
         left, room = limit, memoryview(self.buffer)
         while left > 0:
             if self.filled == len(room):
@@ -139,6 +145,15 @@ class _Intake:
             if left > 0 and time.monotonic() - self.kept_at > PATIENCE_SECONDS:
                 self._keep_and_count()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the file is in the buffer, and nothing of it anywhere else."""
+        return self.reached == 0 and self.filled == self.grant.length
+
+    @property
+    def content(self) -> memoryview:
+        return memoryview(self.buffer)[: self.filled]
+
     def close(self) -> None:
         self._keep()
         if self.reached != self.grant.length:
@@ -153,10 +168,9 @@ class _Intake:
         self.kept_at = time.monotonic()
         if not self.filled:
             return
-        content = memoryview(self.buffer)[: self.filled]
         try:
             segment = self.store.append_segment(
-                str(self.grant.id), start=self.reached, content=content, fence=self.grant.fence
+                str(self.grant.id), start=self.reached, content=self.content, fence=self.grant.fence
             )
         except SegmentMissing as lost:
             give_up(self.grant)
