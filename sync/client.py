@@ -32,6 +32,7 @@ from sync.events import (
 )
 from sync.feed import digest_of
 from sync.outbox import Outbox
+from sync.pace import Pace
 from sync.pages import Page, read_page
 from sync.protocol import Clock, PushedItem, uuid7
 from sync.receipts import Told, keep, read_outcomes, require_receipt
@@ -78,6 +79,7 @@ class SyncClient:
     office: Connection = field(init=False)
     page_size: int = field(default=PAGE, init=False)
     offers_again: bool = field(default=False, init=False)
+    pace: Pace = field(default_factory=Pace, init=False)
 
     def __post_init__(self) -> None:
         self.office = Connection(self.http, token=self.token, cancel=self.cancel)
@@ -276,7 +278,7 @@ class SyncClient:
 
     def send_media(self, report: Report) -> None:
         """Send the files that are waiting, turn by turn; one that cannot go does not hold up the others."""
-        sender = FileSender(self.outbox.files, self.office, self.on_event)
+        sender = FileSender(self.outbox.files, self.office, self.monotonic_ms, self.on_event, self.pace)
         refused: set[UUID] = set()
         while turn := self.outbox.files.next_turn(skipping=refused):
             name = turn.file.evidence_id

@@ -6,7 +6,8 @@ the phone and never holds up the others.
 """
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -14,8 +15,8 @@ import httpx
 from sync.connection import Answer, Connection, SyncFault, fault_of
 from sync.events import FileMoved, Listener, ignore
 from sync.file_queue import FileQueue, QueuedFile, Turn
+from sync.pace import Pace
 
-CHUNK_BYTES: Final = 256 * 1024
 MAX_RECREATIONS: Final = 2
 MAX_STANDSTILLS: Final = 5
 TUS: Final = {"Tus-Resumable": "1.0.0"}
@@ -32,7 +33,9 @@ class FileSender:
 
     files: FileQueue
     office: Connection
+    monotonic_ms: Callable[[], int]
     on_event: Listener = ignore
+    pace: Pace = field(default_factory=Pace)
 
     def send(self, turn: Turn) -> bool:
         """Send a file for one turn; say whether all of it is at the office.
@@ -44,6 +47,7 @@ class FileSender:
         try:
             return self._send(turn)
         except SyncFault as fault:
+            self.pace.broke()
             if fault.is_transient:
                 raise
             raise FileRefused(str(fault)) from fault
@@ -59,8 +63,8 @@ class FileSender:
     def _send(self, turn: Turn) -> bool:
         file, url = turn.file, turn.file.upload_url
         for _ in range(MAX_RECREATIONS + 1):
-            url = url or self._create(file)
-            offset = self._send_rest(turn, url)
+            url, begun = (url, self._where(file, url)) if url else self._create(file)
+            offset = self._send_rest(turn, url, begun)
             if offset is not None:
                 if offset < file.size_bytes:
                     return False
@@ -70,7 +74,8 @@ class FileSender:
             self.files.note_upload(file.evidence_id, None)
         raise self._refused(file, "the office refuses this file")
 
-    def _create(self, file: QueuedFile) -> str:
+    def _create(self, file: QueuedFile) -> tuple[str, int | None]:
+        """Return the new upload's address and how much of it is there: an earlier one may be found again."""
         named = {
             "evidence_id": str(file.evidence_id),
             "sha256": file.sha256,
@@ -86,19 +91,18 @@ class FileSender:
             raise fault_of(answer)
         url = str(self.office.place_of(answer))
         self.files.note_upload(file.evidence_id, url)
-        return url
+        return url, _offset(answer, file) if "Upload-Offset" in answer.headers else self._where(file, url)
 
-    def _send_rest(self, turn: Turn, url: str) -> int | None:
+    def _send_rest(self, turn: Turn, url: str, begun: int | None) -> int | None:
         """Send what is missing of an upload, as far as the turn goes; return how much is there.
 
         None when the upload must be created anew.
         """
-        file, standstills = turn.file, 0
-        offset = begun = self._where(file, url)
+        file, offset, standstills = turn.file, begun, 0
         with file.path.open("rb") as content:
             while offset is not None and offset < min(file.size_bytes, (begun or 0) + turn.most_bytes):
                 content.seek(offset)
-                reached = self._patch(file, url, offset, content.read(CHUNK_BYTES))
+                reached = self._patch(file, url, offset, content.read(self.pace.piece_bytes))
                 standstills = 0 if reached is None or reached > offset else standstills + 1
                 if standstills == MAX_STANDSTILLS:
                     raise SyncFault("the upload does not get on", is_transient=True)
@@ -119,6 +123,7 @@ class FileSender:
     def _patch(self, file: QueuedFile, url: str, offset: int, piece: bytes) -> int | None:
         """Send one piece; return how much arrived, None when the upload is gone."""
         headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
+        began = self.monotonic_ms()
         answer = self.office.send("PATCH", self._at_office(url), headers=headers, content=piece)
         if answer.status_code in (*GONE, 422) and answer.is_problem:
             return None
@@ -126,6 +131,7 @@ class FileSender:
             return self._where(file, url)
         if answer.status_code != 204:
             raise fault_of(answer)
+        self.pace.saw(len(piece), took_ms=self.monotonic_ms() - began)
         return _offset(answer, file)
 
     def _at_office(self, url: str) -> httpx.URL:

@@ -107,6 +107,7 @@ class FakeOffice:
     most_bytes: int = 1_000_000
     time: datetime = NOON
     is_durable: bool = False
+    tells_offset: bool = False
     acked: int | None = None
 
     def client(self) -> httpx.Client:
@@ -183,7 +184,8 @@ class FakeOffice:
         path = "/api/v1/files/" + base64.b64decode(named["evidence_id"]).decode()
         self.files.setdefault(path, bytearray())
         self.lengths[path] = int(request.headers["Upload-Length"])
-        return httpx.Response(201, headers={"Location": f"http://office{path}"})
+        told = {"Upload-Offset": str(len(self.files[path]))} if self.tells_offset else {}
+        return httpx.Response(201, headers={"Location": f"http://office{path}", **told})
 
     def _patch(self, path: str, request: httpx.Request) -> httpx.Response:
         if int(request.headers["Upload-Offset"]) != len(self.files[path]):

@@ -8,7 +8,7 @@ import pytest
 
 from sync.client import Report, SyncFault
 from sync.outbox import Outbox
-from sync.sending import CHUNK_BYTES
+from sync.pace import LEAST_BYTES
 from tests.sync.fake_office import (
     FakeOffice,
     Fault,
@@ -235,7 +235,7 @@ def test_a_revoked_phone_hands_in_and_learns_nothing(outbox: Outbox, office: Fak
     assert (outbox.count_waiting(), outbox.fact("cursor")) == ((0, 0), None)
 
 
-@pytest.mark.parametrize("at", [0, 1, 1000, CHUNK_BYTES])
+@pytest.mark.parametrize("at", [0, 1, 1000, LEAST_BYTES])
 def test_an_upload_that_was_cut_goes_on_where_the_office_says(
     outbox: Outbox, office: FakeOffice, tmp_path: Path, at: int
 ) -> None:
@@ -249,6 +249,18 @@ def test_an_upload_that_was_cut_goes_on_where_the_office_says(
 
     assert arrived(office, file) == content
     assert [method for method, _ in office.requests].count("POST") == 1
+
+
+def test_an_office_that_tells_the_offset_with_the_address_is_not_asked_for_it(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    office.tells_offset = True
+
+    send_files(outbox, office)
+
+    assert [method for method, _ in office.requests] == ["POST", "PATCH"]
+    assert arrived(office, file) == b"jpeg"
 
 
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["create", "ask", "send"])

@@ -22,8 +22,8 @@ from sync.events import (
 )
 from sync.loop import SyncLoop
 from sync.outbox import Outbox
+from sync.pace import LEAST_BYTES
 from sync.patience import BackOff
-from sync.sending import CHUNK_BYTES
 from tests.sync.fake_office import (
     FakeOffice,
     Handler,
@@ -39,7 +39,7 @@ from tests.sync.made import KEY, a_file, append
 
 
 def test_an_app_can_follow_a_session(outbox: Outbox, office: FakeOffice, tmp_path: Path) -> None:
-    file = a_file(outbox, tmp_path, bytes(CHUNK_BYTES + 5))
+    file = a_file(outbox, tmp_path, bytes(LEAST_BYTES + 5))
     events: list[Event] = []
 
     client(outbox, office, on_event=events.append).session()
@@ -47,8 +47,8 @@ def test_an_app_can_follow_a_session(outbox: Outbox, office: FakeOffice, tmp_pat
     assert events == [
         ItemsReceipted(receipted=2, waiting=0),
         PageApplied(pulled=0, has_more=False),
-        FileMoved(file.evidence_id, arrived=CHUNK_BYTES, size_bytes=CHUNK_BYTES + 5),
-        FileMoved(file.evidence_id, arrived=CHUNK_BYTES + 5, size_bytes=CHUNK_BYTES + 5),
+        FileMoved(file.evidence_id, arrived=LEAST_BYTES, size_bytes=LEAST_BYTES + 5),
+        FileMoved(file.evidence_id, arrived=LEAST_BYTES + 5, size_bytes=LEAST_BYTES + 5),
         FileArrived(file.evidence_id, files=1),
     ]
 
@@ -69,7 +69,7 @@ def test_what_an_event_tells_is_durable_when_it_is_told(
     assert ("FileArrived", (0, 0)) in seen
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(6))
 def test_a_cancelled_session_ends_before_its_next_request_and_the_next_one_finishes(
     outbox: Outbox, office: FakeOffice, tmp_path: Path, number: int
 ) -> None:

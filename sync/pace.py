@@ -1,0 +1,29 @@
+"""How many bytes go with one request?
+
+Each request costs the phone a round trip and the office as much work as a megabyte, so many small ones waste
+both; but a proxy that takes a body whole before it passes it on loses all of it when the connection breaks.
+So a request carries what the connection was seen to take in a few seconds, and little after a break.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+LEAST_BYTES: Final = 256 * 1024
+MOST_BYTES: Final = 4 * 1024**2
+SECONDS: Final = 4
+
+
+@dataclass(slots=True)
+class Pace:
+    """What the connection carries; it outlives a session."""
+
+    piece_bytes: int = LEAST_BYTES
+
+    def saw(self, sent_bytes: int, *, took_ms: int) -> None:
+        """Learn from a piece that arrived. One that was shorter than allowed can only show that more goes."""
+        carried = min(max(sent_bytes * 1000 * SECONDS // max(took_ms, 1), LEAST_BYTES), MOST_BYTES)
+        self.piece_bytes = carried if sent_bytes >= self.piece_bytes else max(carried, self.piece_bytes)
+
+    def broke(self) -> None:
+        """Begin small again."""
+        self.piece_bytes = LEAST_BYTES
