@@ -1,9 +1,8 @@
 """Two S3 implementations served on this machine, as fixtures for whoever needs an object store."""
 
+import re
 import secrets
-import socket
 import subprocess
-import sys
 import sysconfig
 import time
 from collections.abc import Iterator
@@ -14,22 +13,25 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 BUCKET = "media"
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
 def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`rclone serve s3` on a free port, with random keys: checks signatures, ignores If-None-Match."""
+    """`rclone serve s3` where it finds a port, with random keys: checks signatures, ignores If-None-Match."""
     folder = tmp_path_factory.mktemp("rclone")
     (folder / BUCKET).mkdir()
     access_key, secret_key = secrets.token_hex(8), secrets.token_hex(16)
-    port = _free_port()
-    command = [_rclone(), "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}"]
+    command = [_rclone(), "serve", "s3", str(folder), "--addr", "127.0.0.1:0"]
     command += ["--auth-key", f"{access_key},{secret_key}", "--vfs-cache-mode", "writes", "--config", ""]
     command += ["--cache-dir", str(tmp_path_factory.mktemp("rclone-cache"))]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _wait_for_port(port)
-        yield {"endpoint": f"http://127.0.0.1:{port}", "access_key": access_key, "secret_key": secret_key}
-        process.terminate()
+    words = tmp_path_factory.mktemp("rclone-words") / "said"
+    with words.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+        try:
+            endpoint = _endpoint(process, words)
+            yield {"endpoint": endpoint, "access_key": access_key, "secret_key": secret_key}
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")
@@ -49,18 +51,11 @@ def _rclone() -> str:
     return str(Path(sysconfig.get_path("scripts")) / "rclone")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for_port(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    sys.exit("rclone serve s3 did not start")
+def _endpoint(process: "subprocess.Popen[bytes]", words: Path) -> str:
+    """Wait until it says where it listens: a port that we had found free might be somebody's by then."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        if found := re.search(r"Starting s3 server on \[(http://[^/]+)/\]", words.read_text()):
+            return found[1]
+        time.sleep(0.05)
+    raise RuntimeError(f"rclone serve s3 did not start:\n{words.read_text()}")
