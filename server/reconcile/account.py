@@ -1,17 +1,26 @@
 """What does the live account say, in its boxes and in its words?"""
 
-from datetime import date, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
 
 from server.reconcile.facts import AccountFact, VisitFacts
 from server.reconcile.narrative import Claim, Kind, read_narrative
-from server.rules.local_time import local_day
+from server.rules.local_time import ONE_DAY, local_day
 from sync.bodies import claimed_stay
+
+AN_AGE: Final = timedelta(days=3_650)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def claimed_day(facts: VisitFacts, account: AccountFact) -> date:
-    """Return the day of the visit as the account has it; relative days count from here."""
-    return local_day(claimed_stay(dict(account.claims))[0], facts.zone)
+    """Return the day of the visit as the account has it; relative days count from here.
+
+    Nobody's tomorrow counts from another age: there it is the day on which the account came.
+    """
+    arrived = claimed_stay(dict(account.claims))[0]
+    is_of_our_age = abs(arrived - account.received_at) < AN_AGE
+    return local_day(arrived if is_of_our_age else account.received_at, facts.zone)
 
 
 def narrated(facts: VisitFacts, *kinds: Kind) -> tuple[Claim, ...]:
@@ -28,8 +37,9 @@ def boxes(facts: VisitFacts) -> dict[str, Any]:
 
 
 def local_clock(facts: VisitFacts, at: datetime) -> str:
-    """Return an instant as the hour and minute the debtor's town shows."""
-    return at.astimezone(facts.zone).strftime("%H:%M")
+    """Return an instant as the hour and minute the debtor's town shows, also on the calendar's last day."""
+    nearer = at - ONE_DAY if LAST - at < ONE_DAY else at + ONE_DAY if at - FIRST < ONE_DAY else at
+    return nearer.astimezone(facts.zone).strftime("%H:%M")
 
 
 def cite_words(facts: VisitFacts, *claims: Claim) -> dict[str, Any]:

@@ -81,14 +81,14 @@ def test_an_absurd_clock_stalls_nothing(forger: Forger, clock: dict[str, Any], t
     ],
 )
 def test_an_account_of_another_age_is_judged(forger: Forger, arrived: str, left: str) -> None:
-    body = forger.account_body()
+    body = forger.account_body(narrative="下午三点到达。债务人承诺明天还500元。三点半离开。")
     body["claims"] |= {
         "arrived_at": arrived,
         "left_at": left,
         "promise": {"amount_fen": 2**53, "due_on": "9999-12-31"},
     }
 
-    told = only(forger, "visit.account", body)
+    (told,) = forger.push([forger.next_item("visit.account", body)])  # alone, so that it is what counts
     reconcile_visit(now=now(), visit_id=str(forger.visit_id))
 
     assert told["outcome"] == "applied"
