@@ -51,6 +51,8 @@ lint: $(INSTALLED) ## Run the checks that need no database
 
 nightly: $(INSTALLED) ## Play NIGHTLY_RUNS seeded simulations, send a hundred generated requests an operation
 	@OPENAPI_EXAMPLES=100 python -m pytest -q tests/security/test_openapi.py
+	@python -m pytest -q -m hypothesis --hypothesis-profile exploring
+	@python -m pytest -q tests/dispatch/test_budget_machine.py --hypothesis-profile exploring
 	@python -m tests.simulation --runs $(NIGHTLY_RUNS) --seed $(NIGHTLY_SEED) --workers $(TEST_WORKERS)
 
 crash: $(INSTALLED) ## Kill the real processes CRASH_KILLS times while CRASH_PHONES phones sync

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from server.rules.calendar import Calendar
@@ -182,7 +182,8 @@ def granted(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> tuple[Want
     return replace(wanted, window_start=first, window_end=first + length), facts
 
 
-@settings(max_examples=150, deadline=None)
+# Two of three situations permit no visit at all: a few unlucky ones at the beginning are no fault.
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(situation=situations(A_MARK), data=st.data())
 def test_phone_and_engine_agree_on_what_the_phone_did(situation: Any, data: st.DataObject) -> None:
     """Whoever the phone lets in breaks no cap afterwards; whoever it stops for a cap would be refused."""
