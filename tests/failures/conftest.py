@@ -7,15 +7,17 @@ from flask import Flask
 
 from server.config import Config
 from tests.failures.servers import Server
+from tests.ports import reserved_port
 
 
 @pytest.fixture(scope="module")
 def two_processes(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real server on this worker's database, with two processes that serve, for a whole module."""
-    running = Server(config, tmp_path_factory.mktemp("two"), processes=2)
-    running.start()
-    yield running
-    running.kill()
+    with reserved_port() as port:
+        running = Server(config, tmp_path_factory.mktemp("two"), port, processes=2)
+        running.start()
+        yield running
+        running.kill()
 
 
 @pytest.fixture

@@ -20,8 +20,12 @@ _MAKE: Final = """
     CREATE CONSTRAINT TRIGGER gate AFTER INSERT OR UPDATE ON {table} {when}
        FOR EACH ROW {condition} EXECUTE FUNCTION wait_at_gate();
 """
+# Of this database: the run's other workers have gates of their own on the same server.
 _WAITING: Final = """
-    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted ORDER BY waitstart
+    SELECT pid FROM pg_locks
+     WHERE locktype = 'advisory' AND objid = %s AND NOT granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     ORDER BY waitstart
 """
 
 
@@ -55,7 +59,7 @@ class Gate:
 
     def end(self, session: int) -> None:
         """End a database session, as happens when the machine at its other end is gone."""
-        self.connection.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
+        self.connection.execute("SELECT pg_terminate_backend(%s, 60000)", [session])
 
 
 @contextmanager

@@ -321,7 +321,7 @@ def restored_after(url: str) -> Iterator[None]:
     base, _, name = url.rpartition("/")
     db.session.remove()
     db.engine.dispose()
-    others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+    others = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s"
     with psycopg.connect(f"{base}/postgres", autocommit=True) as outside:
         outside.execute(others, [name])  # an autovacuum worker, too, keeps a database from being copied
         outside.execute(f'CREATE DATABASE "{name}_backup" TEMPLATE "{name}"'.encode())

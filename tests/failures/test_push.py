@@ -267,7 +267,7 @@ def no_connections_to(url: str) -> Iterator[None]:
     with psycopg.connect(f"{base}/postgres", autocommit=True) as outside:
         try:
             outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
-            end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+            end = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s"
             outside.execute(end, [name])
             yield
         finally:

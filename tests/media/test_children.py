@@ -54,7 +54,7 @@ def inspecting(endless: Path) -> Iterator["Future[Inspection]"]:
         future = pool.submit(inspect, endless, claimed_mime="image/jpeg")
         yield future
         while not wait([future], timeout=0.02).done:
-            for nursery in children_of(os.getpid()):
+            for nursery in nurseries_of(os.getpid()):
                 os.kill(nursery, signal.SIGKILL)
 
 
@@ -76,13 +76,21 @@ def children_of(process: int) -> list[int]:
     return [int(word) for one in lists for word in one.read_text().split()]
 
 
+def nurseries_of(process: int) -> list[int]:
+    """The nurseries among its children: there are others, the servers of other tests for instance."""
+    return [child for child in children_of(process) if b"server.media.nursery" in command_of(child)]
+
+
 def nursery_of(process: int) -> int:
-    (nursery,) = (
-        child
-        for child in children_of(process)
-        if b"server.media.nursery" in Path(f"/proc/{child}/cmdline").read_bytes()
-    )
+    (nursery,) = nurseries_of(process)
     return nursery
+
+
+def command_of(process: int) -> bytes:
+    """What a process runs; nothing of one that has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""
 
 
 def processor_ticks(process: int) -> int:

@@ -144,7 +144,7 @@ def test_a_mismatch_leaves_no_unfinished_multipart_upload_behind(s3: S3Store) ->
     done = s3.assemble("u1", [segment], expected=hashlib.sha256(b"other").digest())
 
     assert not done.matches
-    assert "Uploads" not in s3.client.list_multipart_uploads(Bucket=BUCKET)
+    assert "Uploads" not in s3.client.list_multipart_uploads(Bucket=BUCKET, Prefix=s3.prefix)
 
 
 def test_segments_that_were_written_but_never_counted_are_discarded_too(s3: S3Store) -> None:

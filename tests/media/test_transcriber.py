@@ -97,7 +97,7 @@ def server() -> Iterator[SpeechServer]:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             told.asked.append((self.headers.get("Authorization", ""), content))
             if told.stalls:
-                told.released.wait(30)
+                told.released.wait(60)
                 return
             self.send_response(told.status)
             self.send_header("Content-Length", str(len(told.body)))
@@ -130,7 +130,7 @@ def recording(tmp_path: Path) -> Recording:
     return Recording(path, [(0.0, 1.0)])
 
 
-def engine(server: SpeechServer, *, read_seconds: float = 10) -> HttpTranscriber:
+def engine(server: SpeechServer, *, read_seconds: float = 60) -> HttpTranscriber:
     return HttpTranscriber(server.url, key="k-1", model="large", language="zh", read_seconds=read_seconds)
 
 

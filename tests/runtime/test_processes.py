@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from server.demo.processes import Processes, ProcessFailed, free_port
+from tests.ports import reserved_port
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180
@@ -42,19 +43,20 @@ def test_process_that_cannot_start_is_named_with_its_own_words(var: Path):
 
 
 def test_honcho_runs_the_same_procfile(var: Path):
-    port = free_port(0)
     environ = {**clean_environ(), "FIELDVISIT_VAR": str(var), "PATH": tools()}
-    command = [sys.executable, "-m", "honcho", "start", "--port", str(port)]
-    with subprocess.Popen(
-        command, cwd=CHECKOUT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as honcho:
-        try:
-            wait_for_answer(f"http://127.0.0.1:{port}/readyz", while_running=honcho)
-        finally:
-            honcho.send_signal(signal.SIGTERM)
+    command = [sys.executable, "-m", "honcho", "start", "--port"]
+    with reserved_port() as port:
+        with subprocess.Popen(
+            [*command, str(port)],
+            cwd=CHECKOUT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as honcho:  # fmt: skip
+            try:
+                wait_for_answer(f"http://127.0.0.1:{port}/readyz", while_running=honcho)
+            finally:
+                honcho.send_signal(signal.SIGTERM)
 
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def a_product(var: Path, **environ: str) -> Processes:

@@ -61,7 +61,7 @@ def capture(phone: Phone, content: bytes, kind: str, say: Say) -> None:
 
 
 def sync(phone: Phone, url: str) -> None:
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=url, timeout=120, trust_env=False) as http:
         phone.sync(http)
 
 

@@ -74,7 +74,7 @@ def assert_the_next_session_finishes(
     office = stage.street.at(name)
     with closing(a_phone(stage.folder / name, stage.server_key)) as phone:
         phone.record("incident.raised", {"visit_id": str(VISIT), "kind": "other", "text": "on we go"})
-        with httpx.Client(base_url=f"{stage.street.url}/{name}", timeout=30, trust_env=False) as http:
+        with httpx.Client(base_url=f"{stage.street.url}/{name}", timeout=120, trust_env=False) as http:
             phone.sync(http)
         told = phone.outbox.outcomes()
         digests = {str(one["id"]): phone.outbox.digest_of(one["id"]) for one in told}

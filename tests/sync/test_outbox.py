@@ -42,11 +42,11 @@ def test_a_phone_killed_while_recording_keeps_all_it_was_told_and_an_unbroken_ch
 
     outbox = Outbox(tmp_path / "outbox.sqlite")
     kept = {one["id"]: one for one in outbox.outcomes()}
-    waiting = {item.id for item in outbox.next_batch(10_000)}
+    waiting = {item.id for item in outbox.next_batch(100_000, most_bytes=10**9)}
     outbox.offer_again()
     links = [
         Link(item.seq, item.prev, digest(item.envelope.payload_type, item.envelope.payload))
-        for item in outbox.next_batch(10_000)
+        for item in outbox.next_batch(100_000, most_bytes=10**9)
     ]
     outbox.close()
 

@@ -40,7 +40,7 @@ def test_the_quick_start_runs(street: Street, capsys: pytest.CaptureFixture[str]
 
     before_end, end = PROGRAMS[1].split("# ... when the app ends:")
     exec(before_end, names)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not street.at("a").items and time.monotonic() < deadline:
         time.sleep(0.01)
     exec(end, names)
