@@ -13,7 +13,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from flask import Flask
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 from sqlalchemy.dialects.postgresql import Range
 from werkzeug.test import TestResponse
@@ -34,6 +34,11 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 def now() -> datetime:
     """The tests' idea of now: the true time."""
     return datetime.now(UTC)
+
+
+def shown() -> datetime:
+    """What the app's clock shows: the true time, unless the story stopped it."""
+    return current_app.extensions["clock"].now()
 
 
 def add(thing: Any) -> Any:
@@ -131,20 +136,23 @@ def _a_debtor(number: int, hardship: tuple[str, ...]) -> Debtor:
 
 
 def a_case(*, hardship: tuple[str, ...] = (), debtor: Debtor | None = None, **facts: Any) -> Case:
-    """An open case that passes every gate: fresh balance, calls on two days, a letter long received."""
-    number = next(NUMBERS)
+    """An open case that passes every gate: fresh balance, calls on two days, a letter long received.
+
+    All of it as seen from the app's clock, so that a story on a known day is the same on every day it is run.
+    """
+    number, today = next(NUMBERS), shown()
     debtor = debtor or _a_debtor(number, hardship)
     client_id = debtor.client_id
     defaults = {
         "reference": f"C{number}",
         "principal_fen": 2_000_000,
         "outstanding_fen": 1_234_500,
-        "balance_as_of": now().date() - timedelta(days=1),
+        "balance_as_of": today.date() - timedelta(days=1),
         "allocated_on": date(2024, 5, 6),
     }
     case = add(Case(client_id=client_id, debtor_id=debtor.id, **(defaults | facts)))
     for days_ago, channel in ((40, "call"), (38, "call"), (36, "letter")):
-        a_ledger_entry(case, channel=channel, at=now() - timedelta(days=days_ago))
+        a_ledger_entry(case, channel=channel, at=today - timedelta(days=days_ago))
     return case
 
 

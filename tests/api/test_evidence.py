@@ -15,7 +15,6 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from server.authority import Role
-from server.clock import Clock
 from server.database import db, transaction
 from server.demo.scenes import make_photo, make_recording
 from server.jobs import run_worker
@@ -28,6 +27,7 @@ from server.workflows.inspection import inspecting, rendering
 from sync.protocol import uuid7
 from tests.api.tus import Uploader
 from tests.builders import Cast, now
+from tests.office import Stopped
 
 TAKEN = datetime(2026, 11, 24, 2, 3, 4, tzinfo=UTC)
 
@@ -364,14 +364,16 @@ def test_a_link_works_for_five_minutes_and_for_one_piece_of_evidence(
     app: Flask, cast: Cast, uploader: Uploader, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, other = a_stored(uploader, photo), a_stored(uploader, b"another file")
+    given = now()
+    monkeypatch.setitem(app.extensions, "clock", Stopped(at=given))
     looking = a_link(app, cast, first)
 
     elsewhere = looking.links["content"].replace(str(first), str(other))
     assert app.test_client().get(elsewhere).status_code == 403
 
-    monkeypatch.setitem(app.extensions, "clock", Clock(shift=timedelta(minutes=4, seconds=50)))
+    monkeypatch.setitem(app.extensions, "clock", Stopped(at=given + timedelta(minutes=4, seconds=59)))
     assert looking.at("content").status_code == 200
-    monkeypatch.setitem(app.extensions, "clock", Clock(shift=timedelta(minutes=5, seconds=1)))
+    monkeypatch.setitem(app.extensions, "clock", Stopped(at=given + timedelta(minutes=5, seconds=1)))
     late = looking.at("content")
     assert (late.status_code, late.get_json()["type"]) == (403, "/problems/link-expired")
 

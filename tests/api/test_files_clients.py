@@ -20,6 +20,7 @@ from tests.builders import a_handset, a_visitor
 from tests.node import NODE, install
 
 HERE: Final = Path(__file__).parents[1] / "clients"
+PATIENCE_SECONDS: Final = 120
 CLIENTS: Final = ("tus", "uppy")
 
 
@@ -30,9 +31,8 @@ def clients_are_here() -> None:
 
 def in_node(job: dict[str, Any]) -> dict[str, Any]:
     """Let a client upload in a process of its own."""
-    done = subprocess.run(
-        [str(NODE), str(HERE / "upload.mjs"), json.dumps(job)], capture_output=True, text=True, timeout=30
-    )
+    command = [str(NODE), str(HERE / "upload.mjs"), json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

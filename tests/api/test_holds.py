@@ -1,10 +1,12 @@
 """Holds: everything stops at once, on the phones too, and goes on only by an instruction."""
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 
 from server.authority import Role
@@ -15,7 +17,13 @@ from server.models.dispatch import Assignment, BudgetSlot
 from server.models.feed import FeedRow, staff_scope
 from server.models.people import Staff
 from tests.builders import Cast, Person, a_case, a_visitor, an_address, an_assignment, now
-from tests.office import CHINA
+from tests.office import CHINA, Stopped
+
+
+@pytest.fixture(autouse=True)
+def nine_o_clock(app: Flask) -> None:
+    """It is nine in the morning of today in China for the whole story: no midnight falls into it."""
+    app.extensions["clock"] = Stopped(at=now().astimezone(CHINA).replace(hour=9).astimezone(UTC))
 
 
 @pytest.fixture
@@ -110,8 +118,12 @@ def the_clients_word(instruction: str = "letter 7", **more: Any) -> dict[str, An
     return {"instruction": instruction, **word, **more}
 
 
+def this_moment() -> datetime:
+    return current_app.extensions["clock"].now()
+
+
 def today(days: int = 0) -> date:
-    return now().astimezone(CHINA).date() + timedelta(days=days)
+    return this_moment().astimezone(CHINA).date() + timedelta(days=days)
 
 
 def released(person: Person, raised: dict[str, Any], word: dict[str, Any]) -> tuple[int, Any]:
@@ -196,19 +208,20 @@ def test_what_the_client_must_answer_is_released_by_nobody_else(
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        ({"reference": " "}, "/reference"),
-        ({"received_on": None}, "/received_on"),
-        ({"received_on": today(1).isoformat()}, "/received_on"),
-        ({"received_on": today(-1).isoformat()}, "/received_on"),
-        ({"instruction": " "}, "/instruction"),
+        (lambda: {"reference": " "}, "/reference"),
+        (lambda: {"received_on": None}, "/received_on"),
+        (lambda: {"received_on": today(1).isoformat()}, "/received_on"),
+        (lambda: {"received_on": today(-1).isoformat()}, "/received_on"),
+        (lambda: {"instruction": " "}, "/instruction"),
     ],
+    ids=["no reference", "no day", "a day to come", "before the hold", "no words"],
 )
 def test_the_clients_word_needs_its_evidence(
-    dispatcher: Person, supervisor: Person, change: dict[str, Any], pointer: str
+    dispatcher: Person, supervisor: Person, change: Callable[[], dict[str, Any]], pointer: str
 ) -> None:
     raised = hold(dispatcher, a_case(), "identity_disputed")
 
-    status, told = released(supervisor, raised, the_clients_word() | change)
+    status, told = released(supervisor, raised, the_clients_word() | change())
 
     assert (status, [one["pointer"] for one in told["errors"]]) == (422, [pointer])
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Instruction)) == 0
@@ -287,7 +300,7 @@ def test_holds_whose_client_should_know_by_now_are_found(dispatcher: Person) -> 
     )
     with transaction() as session:
         of_late = sa.update(ClientNotice).where(ClientNotice.hold_id == late["id"])
-        session.execute(of_late.values(due_at=now() - timedelta(seconds=1)))
+        session.execute(of_late.values(due_at=this_moment() - timedelta(seconds=1)))
 
     assert [one["id"] for one in open_ones(dispatcher, "?overdue_notice=true")] == [late["id"]]
     in_time = {one["id"] for one in open_ones(dispatcher, "?overdue_notice=false")}

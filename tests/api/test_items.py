@@ -16,6 +16,7 @@ from sync.client import Report
 from sync.phone import Phone
 from sync.protocol import ITEM, uuid7
 from tests.builders import a_visitor, now
+from tests.office import Stopped
 from tests.phones import Watch, a_phone, office
 from tests.pushing import an_account, begin, outcomes, pushed
 from tests.stored import stored
@@ -131,20 +132,20 @@ def test_a_revoked_phone_may_hand_in_but_not_pull(app: Flask, phone: Phone, assi
 def test_a_clock_five_years_wrong_does_not_move_the_visit(
     app: Flask, visitor: Staff, assignment: Assignment, tmp_path: Path
 ) -> None:
-    watch = Watch(skew=timedelta(days=5 * 365))
+    at = now()
+    app.extensions["clock"] = Stopped(at=at)
+    watch = Watch(real=lambda: at, skew=timedelta(days=5 * 365))
     phone = a_phone(visitor, tmp_path / "wrong", watch=watch)
     with office(app) as http:
         phone.connect(http).pull(Report())
-    before = now()
     visit_id = begin(phone, assignment.id)
-    after = now()
 
     pushed(app, phone)
 
     db.session.rollback()
     visit = db.session.get_one(Visit, visit_id)
     assert visit.arrived_method == "anchored"
-    assert visit.arrived_earliest <= after and visit.arrived_latest >= before
+    assert visit.arrived_earliest <= at <= visit.arrived_latest
     assert visit.arrived_latest - visit.arrived_earliest < timedelta(seconds=5)
 
 

@@ -1,7 +1,7 @@
 """The desk shows what could not be applied, oldest first and as it is, and writes down who looked."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,8 @@ def test_everything_that_was_not_applied_lies_at_the_desk_oldest_first(
     assert sorted(one["kind"] for one in found) == [
         "conflict", "fork", "fork", "held", "item", "item", "raw",
     ]  # fmt: skip
-    assert [one["received_at"] for one in found] == sorted(one["received_at"] for one in found)
+    received = [datetime.fromisoformat(one["received_at"]) for one in found]
+    assert received == sorted(received)
     problems = {one["kind"]: one["problem"] for one in found}
     assert problems == {
         "conflict": "other-bytes",

@@ -32,20 +32,25 @@ from tests.conftest import SECRETS
 
 @pytest.fixture
 def visits(app: Flask, phone: Phone, visitor: Staff) -> list[UUID]:
-    """Three visits of this month, judged, in the order of their ids."""
-    dispatcher = a_person(Role.DISPATCHER)
+    """Three visits of one moment of this month, judged, in the order of their ids."""
+    dispatcher, at = a_person(Role.DISPATCHER), now()
     made: list[UUID] = []
     for n in range(3):
         case = a_case()
         start = now() + timedelta(days=n)
         assignment = an_assignment(case, an_address(case), visitor, issued_by=dispatcher, start=start)
         made.append(a_fabricated_visit(app, phone, assignment))
+        with transaction() as session:
+            session.execute(sa.update(Visit).values(arrived_earliest=at, arrived_latest=at))
         judge(made[-1])
     return sorted(made)
 
 
 def this_month() -> date:
-    return local_day(now(), local_zone()).replace(day=1)
+    """The month of the visits, also when it is over before the story is."""
+    with transaction() as session:
+        (at,) = session.scalars(sa.select(Visit.arrived_latest).distinct())
+    return local_day(at, local_zone()).replace(day=1)
 
 
 def quietly(done: int, total: int) -> None:
