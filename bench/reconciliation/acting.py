@@ -60,7 +60,12 @@ class Play:
         self.keep_up(most_waiting=40)
 
     def _greet_the_morning(self, crew: Crew, script: Script) -> None:
-        """Pull before the visit, as a phone does when it has a network; a restarted one has none since."""
+        """Pull before the visit, as a phone does when it has a network; a restarted one has none since.
+
+        Phones are off at night: another day's wrong clock is that of another boot.
+        """
+        if crew.at.date() != self.stage.clock.at.date():
+            crew.watch.boot = f"boot-{script.day}"
         crew.at, crew.watch.skew = self.stage.clock.at, script.skew
         if not (script.is_rebooted or script.hold == "unknown"):
             with office(self.stage.app) as http:

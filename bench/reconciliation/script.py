@@ -151,6 +151,12 @@ class Script:
     must: set[str] = field(default_factory=set)
     may: set[str] = field(default_factory=set)
 
+    def be_uninterrupted(self) -> None:
+        """Have nobody call: what is said during a call is on no recording, and nobody could find it there."""
+        for sound in self.sounds:
+            sound.call_after = None
+        self.noise = [one for one in self.noise if one != "phone call"]
+
     @property
     def is_honest(self) -> bool:
         return not self.fabrications

@@ -36,6 +36,8 @@ class Fabrication:
         """Do it and label the script, if it can be done."""
         if self.deed(script, chance, earlier) is False:
             return False
+        if "talk" in self.touches:
+            script.be_uninterrupted()
         script.fabrications.append(self.name)
         script.must |= self.must
         script.may |= self.may
