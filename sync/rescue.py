@@ -312,7 +312,7 @@ def _read_preface(source: Source) -> tuple[Reader, bytes]:
     size = int.from_bytes(fixed[-4:], "big")
     if size > MAX_HEADER:
         raise RescueFault("bundle-changed", "The bundle's header was changed.")
-    raw = _read_exactly(source, size)
+    raw = _read_exactly(source, size, after=fixed)
     try:
         header = Reader(parse(raw), "/header")
         if header.text("suite") != SUITE:
@@ -324,11 +324,13 @@ def _read_preface(source: Source) -> tuple[Reader, bytes]:
     return header, _context(fixed + raw)
 
 
-def _read_exactly(source: Source, size: int) -> bytes:
+def _read_exactly(source: Source, size: int, *, after: bytes = b"") -> bytes:
+    """Return the next bytes; RescueFault where there are fewer. `after` is what stood before them."""
     read = b""
     while len(read) < size and (more := source.read(size - len(read))):
         read += more
     if len(read) < size:
-        slug = "bundle-cut" if MAGIC.startswith(read[: len(MAGIC)]) and read else "not-a-bundle"
+        begins = (after + read)[: len(MAGIC)]
+        slug = "bundle-cut" if begins and MAGIC.startswith(begins) else "not-a-bundle"
         raise RescueFault(slug, "This is no rescue bundle, or only its first bytes.")
     return read

@@ -1,7 +1,6 @@
 """Somebody who uploads, and the real server process (gunicorn, as the Procfile starts it)."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from tests.api.breaking import BreakingProxy, breaking_proxy
 from tests.api.tus import Uploader
 from tests.builders import a_handset, a_visitor
 from tests.conftest import SECRETS
+from tests.ports import reserved_port
 
 
 @pytest.fixture
@@ -28,7 +28,6 @@ def uploader(app: Flask) -> Uploader:
 def live_server(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """Host and port of gunicorn on this worker's database and media folder, two processes."""
     var = tmp_path_factory.mktemp("live")
-    port = _free_port()
     environ = {
         **os.environ,
         **SECRETS,
@@ -36,21 +35,21 @@ def live_server(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "MEDIA_STORE": config.media_store,
         "FIELDVISIT_VAR": str(var),
         "PROMETHEUS_MULTIPROC_DIR": str(var),
-        "PORT": str(port),
         "WEB_THREADS": "16",
         "LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "gunicorn", "--config", "python:server.gunicorn_conf"]
     command += ["server.wsgi:build()"]
     root = Path(__file__).parents[2]
-    with (var / "log").open("wb") as log:
+    with reserved_port() as port, (var / "log").open("wb") as log:
+        environ["PORT"] = str(port)
         process = subprocess.Popen(command, env=environ, cwd=root, stdout=log, stderr=log)
         try:
             _wait(f"http://127.0.0.1:{port}/healthz", process)
             yield "127.0.0.1", port
         finally:
             process.terminate()
-            process.wait(timeout=40)
+            process.wait(timeout=180)
 
 
 @pytest.fixture
@@ -65,9 +64,3 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     with httpx.Client(transport=transport, timeout=30) as client:
         assert client.get(url).status_code == 200
     assert process.poll() is None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,8 @@ def _a_web_process(product: Processes, dice: random.Random) -> None:
     """One of those that serve; its master starts another."""
     children = _children_of(product.pid("web"))
     if children:
-        os.kill(dice.choice(children), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # one that was killed before, and is only now waited for
+            os.kill(dice.choice(children), signal.SIGKILL)
 
 
 def _all_of_web(product: Processes, dice: random.Random) -> None:

@@ -10,9 +10,10 @@ from flask import Flask
 
 from server.app import create_app
 from server.config import Config
-from server.demo.processes import Processes, free_port
+from server.demo.processes import Processes
 from server.embedded import published_url
 from tests.conftest import SECRETS
+from tests.ports import reserved_port
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -44,8 +45,11 @@ def running(var: Path, *, web_processes: int) -> Iterator[Stage]:
         "WEB_CONCURRENCY": str(web_processes),
         "LOG_LEVEL": "WARNING",
     }
-    with Processes(
-        checkout=CHECKOUT, environ=environ, logs=var / "log", port=free_port(0), say=lambda _text: None
-    ) as product:
+    with (
+        reserved_port() as port,
+        Processes(
+            checkout=CHECKOUT, environ=environ, logs=var / "log", port=port, say=lambda _text: None
+        ) as product,
+    ):
         product.start_all()
         yield Stage(product, var, environ)

@@ -16,10 +16,11 @@ import pytest
 
 from server.demo import story
 from server.demo.agency import CASES
-from server.demo.processes import Processes, free_port
+from server.demo.processes import Processes
 from server.embedded import EmbeddedPostgres
 from tests.journeys.leaks import leaks, provoked, texts_of
 from tests.object_stores import BUCKET, rclone_s3
+from tests.ports import reserved_port
 
 __all__ = ["rclone_s3"]
 CHECKOUT = Path(__file__).parents[2]
@@ -50,9 +51,12 @@ def test_the_day_comes_out_as_told_on_external_parts(
     }
     told: list[str] = []
 
-    with Processes(
-        checkout=CHECKOUT, environ=environ, logs=var / "log", port=free_port(0), say=told.append
-    ) as product:
+    with (
+        reserved_port() as port,
+        Processes(
+            checkout=CHECKOUT, environ=environ, logs=var / "log", port=port, say=told.append
+        ) as product,
+    ):
         product.start_all()
         assert any("migrating" in line for line in told)
         assert httpx.get(f"{product.base_url}/readyz", trust_env=False).status_code == 200

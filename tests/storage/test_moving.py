@@ -82,7 +82,7 @@ class Removal:
 
     def run_until_killed(self, *, at: int) -> None:
         command = [sys.executable, "-c", DIES, str(at)]
-        done = subprocess.run(command, env={**os.environ, **self.environ}, capture_output=True, timeout=120)
+        done = subprocess.run(command, env={**os.environ, **self.environ}, capture_output=True, timeout=600)
         assert done.returncode == -signal.SIGKILL, done.stderr
 
 
