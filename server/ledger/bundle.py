@@ -201,7 +201,7 @@ class _Verifier:
     def _leaf(self, leaf: Reader, head: Checkpoint) -> None:
         index, entry = leaf.integer("index"), bytes.fromhex(leaf.text("entry"))
         part = f"log leaf {index}"
-        path = [bytes.fromhex(one) for one in leaf.array("path")]
+        path = [bytes.fromhex(str(one)) for one in leaf.array("path")]
         self.report.checked["leaves"] += 1
         if not is_included(leaf_hash(entry), index=index, size=head.size, root=head.root, proof=path):
             self.report.says(part, "is not in the log whose head is signed")
@@ -209,10 +209,10 @@ class _Verifier:
         record, salt = leaf.value.get("record"), leaf.value.get("salt")
         if record is None or salt is None:
             return  # erased: the entry stays, what it stood for does not
-        if hashlib.sha256(bytes.fromhex(salt) + record.encode()).digest() != entry:
+        if hashlib.sha256(bytes.fromhex(str(salt)) + str(record).encode()).digest() != entry:
             self.report.says(part, "has a record that is not the one that was logged")
             return
-        kind, *lines = record.split("\n")
+        kind, *lines = str(record).split("\n")
         self.logged[kind].add(tuple(lines))
 
     def _is_logged(self, kind: str, *lines: str) -> bool:
@@ -223,12 +223,12 @@ class _Verifier:
     def _devices(self) -> dict[str, PublicKey]:
         devices: dict[str, PublicKey] = {}
         for row in self._rows("devices.json"):
-            name = row.text("device_id")
             try:
                 spki = base64.b64decode(row.text("public_key"))
-                devices[name] = PublicKey.from_spki(spki, algorithm=row.text("algorithm"))
+                key = PublicKey.from_spki(spki, algorithm=row.text("algorithm"))
+                devices[row.text("device_id")] = key
             except (KeyFault, ValueError) as fault:
-                self.report.says(f"device {name}", str(fault))
+                self.report.says(f"device {row.value.get('device_id')}", str(fault))
         return devices
 
     def _items(self, devices: Mapping[str, PublicKey], key: PublicKey) -> dict[str, str]:
@@ -243,14 +243,13 @@ class _Verifier:
                 told = digest(envelope.payload_type, envelope.payload)
                 device_id = row.text("device_id")
                 self._item(part, row, envelope, told=told, device=devices.get(device_id), server=key)
-                item = Reader(parse(envelope.payload)).value
+                item = Reader(parse(envelope.payload))
+                seen[device_id].append((item.integer("seq"), told, item.optional_digest("prev")))
+                if item.text("type") == "visit.evidence":
+                    body = item.within("body")
+                    promised[body.text("evidence_id")] = body.text("sha256")
             except (WireFault, ValueError) as fault:
                 self.report.says(part, f"cannot be read: {fault}")
-                continue
-            prev = item.get("prev")
-            seen[device_id].append((item["seq"], told, bytes.fromhex(prev) if prev else None))
-            if item.get("type") == "visit.evidence":
-                promised[item["body"]["evidence_id"]] = item["body"]["sha256"]
         for links in seen.values():
             self._chain(sorted(links, key=lambda link: link[0]))
         return promised
@@ -288,7 +287,7 @@ class _Verifier:
     def _evidence(self, promised: Mapping[str, str]) -> None:
         listed: set[str] = set()
         for row in self._rows("evidence.json"):
-            evidence_id, sha256 = row.text("evidence_id"), row.value.get("sha256")
+            evidence_id, sha256 = str(row.value.get("evidence_id")), row.value.get("sha256")
             part = f"evidence {evidence_id}"
             listed.add(evidence_id)
             self.report.checked["evidence"] += 1
@@ -296,10 +295,10 @@ class _Verifier:
                 self.report.says(part, "is not the file whose digest the phone signed")
             if row.value.get("file") is None:
                 continue  # it never arrived, and `state` says so
-            if self._media(row.text("file")) != promised.get(evidence_id, sha256):
+            if self._media(str(row.value["file"])) != promised.get(evidence_id, sha256):
                 self.report.says(part, "the bytes are not those the phone captured")
             if row.value.get("state") == "verified" and not self._is_logged(
-                "evidence", row.text("device_id"), evidence_id, str(sha256)
+                "evidence", str(row.value.get("device_id")), evidence_id, str(sha256)
             ):
                 self.report.says(part, "is not in the log as it stands here")
         for evidence_id in sorted(set(promised) - listed):

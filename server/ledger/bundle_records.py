@@ -64,7 +64,7 @@ def _words(row: Reader, member: str) -> Iterator[str]:
     words = row.value.get("words")
     if commitment is None:
         return  # written before there were commitments
-    if not isinstance(words, str) or not is_of(bytes.fromhex(commitment), words):
+    if not isinstance(words, str) or not is_of(bytes.fromhex(str(commitment)), words):
         yield "has words that are not those that were written"
 
 

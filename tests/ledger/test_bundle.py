@@ -210,6 +210,42 @@ def test_the_altered_item_is_named_exactly_and_the_others_are_not(bundle: Path):
     assert {fault.part for fault in report.faults if fault.part.startswith("item ")} == {f"item {item_id}"}
 
 
+@pytest.mark.parametrize(
+    ("part", "spoil"),
+    [
+        ("items.json", lambda row: _in_payload(row, b'"seq":', b'"sea":')),
+        ("items.json", lambda row: _in_payload(row, b'"prev":"', b'"prev":"x')),
+        ("items.json", lambda row: _in_payload(row, b'"type":', b'"tipe":')),
+        ("items.json", lambda row: _in_payload(row, b'"evidence_id":', b'"evidence-id":')),
+        ("items.json", lambda row: row.pop("device_id")),
+        ("devices.json", lambda row: row.pop("device_id")),
+        ("devices.json", lambda row: row.update(public_key="*")),
+        ("evidence.json", lambda row: row.pop("evidence_id")),
+        ("evidence.json", lambda row: row.pop("device_id")),
+        ("evidence.json", lambda row: row.update(file=7)),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named_and_the_rest_is_checked_all_the_same(
+    bundle: Path, part: str, spoil: Any
+):
+    def change(parts: Parts) -> None:
+        told = rows(parts, part)
+        spoil(told[1 if part == "items.json" else 0])
+        put(parts, part, told)
+
+    report = verify(changed(bundle, change))
+
+    assert {fault.part.partition(" ")[0] for fault in report.faults} & {"item", "device", "evidence"}
+    assert report.checked["items"] == 4
+    assert report.checked["finding records"] == report.checked["decision records"] == 1
+
+
+def _in_payload(row: dict[str, Any], there: bytes, instead: bytes) -> None:
+    payload = base64.b64decode(row["envelope"]["payload"])
+    assert there in payload
+    row["envelope"]["payload"] = base64.b64encode(payload.replace(there, instead)).decode()
+
+
 def test_a_bundle_signed_by_another_server_is_named_where_the_key_is_known(bundle: Path):
     report = verify(bundle, server_key="0" * 16)
 
