@@ -13,9 +13,10 @@ from typing import Final
 from server.letters.placeholders import fill
 from server.letters.template import Template
 
-CODE_SIGNS: Final = "ABCDEFGHJKLMNPQRTUVWXY346789"
+CODE_LETTERS: Final = "ABCDEFGHJKLMNPQRTUVWXY"
+CODE_SIGNS: Final = f"{CODE_LETTERS}346789"
 """No sign that a hurried eye takes for another."""
-CODE_LENGTH: Final = 8
+HALF_LENGTH: Final = 4
 SEAL: Final = "（催收章）"
 
 
@@ -68,6 +69,11 @@ def chinese_day(day: date) -> str:
 
 
 def make_pairing_code(choose: Callable[[str], str]) -> str:
-    """Return a code such as "KD7P-3XQA" for letter and envelope (H1); `choose` picks one sign at random."""
-    signs = "".join(choose(CODE_SIGNS) for _ in range(CODE_LENGTH))
-    return f"{signs[:4]}-{signs[4:]}"
+    """Return a code such as "KD7P-TXQ3" for letter and envelope (H1); `choose` picks one sign at random.
+
+    Each half begins with a letter, so that no code is a number, nor what the lint takes for a card's end.
+    """
+    halves = (
+        choose(CODE_LETTERS) + "".join(choose(CODE_SIGNS) for _ in range(HALF_LENGTH - 1)) for _ in range(2)
+    )
+    return "-".join(halves)

@@ -1,10 +1,13 @@
 """What a template needs, and where its faults are."""
 
+import re
 from datetime import date
+from itertools import cycle
 from typing import Any
 
 import pytest
 
+from server.letters.lint import lint
 from server.letters.placeholders import read_placeholders
 from server.letters.rendering import digest, make_pairing_code, render, yuan
 from server.letters.template import check_template
@@ -102,8 +105,15 @@ def test_amounts_are_exact(fen: int, text: str) -> None:
     assert yuan(fen) == text
 
 
-def test_a_pairing_code_is_short_and_never_a_number() -> None:
-    assert make_pairing_code(lambda signs: signs[-1]) == "9999-9999"
+@pytest.mark.parametrize("liked", ["9", "X", "X9", "XX9", "XXXX9999"])
+def test_a_pairing_code_is_short_and_never_a_number(liked: str) -> None:
+    """Whatever is drawn: a letter with a number in it would be refused, one in tens of thousands."""
+    wishes = cycle(liked)
+
+    code = make_pairing_code(lambda signs: sign if (sign := next(wishes)) in signs else signs[0])
+
+    assert re.fullmatch(r"[A-Z][A-Z3-9]{3}-[A-Z][A-Z3-9]{3}", code)
+    assert lint(f"〔{code}〕", kind="notice") == ()
 
 
 def test_days_are_chinese() -> None:
