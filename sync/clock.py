@@ -7,16 +7,18 @@ rules that depend on time get three answers (certainly inside, certainly outside
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from sync.protocol import Clock
 
-Method = Literal["anchored", "anchored-browser", "wall", "received"]
+Method = Literal["anchored", "anchored-browser", "anchored-later", "wall", "received"]
 
 # Crystal clocks of phones drift by well under 100 ppm; monotonic readings are whole milliseconds.
 DRIFT_PPM: Final = 200
 READING: Final = timedelta(milliseconds=5)
-# How far a wall clock is believed when no anchor of the same boot exists.
+# How long a push may take from the phone's reading of its clock to its receipt.
+ON_THE_WAY: Final = timedelta(minutes=5)
+# How far a wall clock is believed when nothing else tells the time of its boot.
 WALL_DOUBT: Final = timedelta(minutes=10)
 BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -32,19 +34,31 @@ class Interval:
     @property
     def is_trusted(self) -> bool:
         """Whether the interval rests on the server's time, not on the phone's wall clock."""
-        return self.method in ("anchored", "anchored-browser")
+        return self.method not in ("wall", "received")
+
+    @classmethod
+    def kept(cls, earliest: datetime, latest: datetime, method: str | None) -> "Interval":
+        """Return an interval that was stored; one whose method nobody wrote down is not trusted."""
+        known: tuple[Method, ...] = get_args(Method)
+        return cls(earliest, latest, next((one for one in known if one == method), "wall"))
 
 
 def locate(
-    clock: Clock, *, anchor_time: datetime | None, received_at: datetime, not_before: datetime | None = None
+    clock: Clock,
+    *,
+    anchor_time: datetime | None,
+    received_at: datetime,
+    pushed_ms: int | None = None,
+    not_before: datetime | None = None,
 ) -> Interval:
     """Return the interval in which the readings were taken.
 
     `anchor_time` is the server time inside the anchor the readings name, once its authenticity was
-    checked (None: no or a foreign anchor). The result never ends after `received_at` and never begins
-    before the anchor or `not_before`, the earliest time of the item before it in the chain.
+    checked (None: no or a foreign anchor). `pushed_ms` is what the phone had counted when it pushed them,
+    if that was in the same boot. The result never ends after `received_at` and never begins before the
+    anchor or `not_before`, the earliest time of the item before it in the chain.
     """
-    found = _from_readings(clock, anchor_time=anchor_time, received_at=received_at)
+    found = _from_readings(clock, anchor_time=anchor_time, received_at=received_at, pushed_ms=pushed_ms)
     floor = max(bound for bound in (anchor_time, not_before, BEGINNING) if bound is not None)
     floor = min(floor, received_at)
     earliest = min(max(found.earliest, floor), received_at)
@@ -52,21 +66,26 @@ def locate(
     return Interval(earliest=earliest, latest=latest, method=found.method)
 
 
-def _from_readings(clock: Clock, *, anchor_time: datetime | None, received_at: datetime) -> Interval:
+def _from_readings(
+    clock: Clock, *, anchor_time: datetime | None, received_at: datetime, pushed_ms: int | None
+) -> Interval:
     same_boot = clock.anchor_boot_id == clock.boot_id and clock.anchor_monotonic_ms is not None
     if anchor_time is not None and same_boot and clock.anchor_monotonic_ms is not None:
         elapsed = timedelta(milliseconds=clock.monotonic_ms - clock.anchor_monotonic_ms)
         # Compared as a difference: a phone may claim to have run for longer than there are dates.
         if timedelta(0) <= elapsed <= received_at + WALL_DOUBT - anchor_time:
             return _anchored(clock, anchor_time=anchor_time, elapsed=elapsed, received_at=received_at)
+    if pushed_ms is not None and clock.native:
+        since = timedelta(milliseconds=pushed_ms - clock.monotonic_ms)
+        if timedelta(0) <= since <= received_at - BEGINNING:
+            return _anchored_later(since, received_at=received_at)
     if abs(received_at - clock.wall) > timedelta(days=30):
         return Interval(earliest=BEGINNING, latest=received_at, method="received")
     return Interval(earliest=clock.wall - WALL_DOUBT, latest=clock.wall + WALL_DOUBT, method="wall")
 
 
 def _anchored(clock: Clock, *, anchor_time: datetime, elapsed: timedelta, received_at: datetime) -> Interval:
-    # A clock that counts DRIFT_PPM too slowly has seen less than passed: divide by what it counted.
-    drift = elapsed * DRIFT_PPM / (1_000_000 - DRIFT_PPM)
+    drift = _drift(elapsed)
     earliest = anchor_time + elapsed - drift - READING
     if not clock.native:
         return Interval(earliest=earliest, latest=received_at, method="anchored-browser")
@@ -76,3 +95,18 @@ def _anchored(clock: Clock, *, anchor_time: datetime, elapsed: timedelta, receiv
     return Interval(
         earliest=earliest, latest=anchor_time + elapsed + drift + trip + READING, method="anchored"
     )
+
+
+def _anchored_later(since: timedelta, *, received_at: datetime) -> Interval:
+    """Count back from the push: a phone that was started again offline has no anchor, but it counts."""
+    doubt = _drift(since) + READING
+    return Interval(
+        earliest=received_at - since - doubt - ON_THE_WAY,
+        latest=received_at - since + doubt,
+        method="anchored-later",
+    )
+
+
+def _drift(counted: timedelta) -> timedelta:
+    """A clock that counts DRIFT_PPM too slowly has seen less than passed: divide by what it counted."""
+    return counted * DRIFT_PPM / (1_000_000 - DRIFT_PPM)

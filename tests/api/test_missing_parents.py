@@ -21,7 +21,7 @@ from server.workflows.reconciliation.gathering import LIMITS, gather
 from sync.phone import Phone
 from sync.protocol import PushedItem, uuid7
 from tests.builders import Cast, Role, a_visitor, now
-from tests.phones import a_phone
+from tests.phones import Watch, a_phone
 from tests.pushing import account_body, begin, evidence_body, push, waiting
 
 ALMOST = timedelta(days=5) - timedelta(minutes=10)
@@ -61,6 +61,28 @@ def test_what_waits_for_a_check_in_waits_five_days(app: Flask, phone: Phone, ass
     apply_overdue_items(now=now() + ALMOST)
 
     assert {item.outcome for item in items().values()} == {"held"}
+
+
+def test_what_waited_is_placed_in_time_by_the_push_that_brought_it(
+    app: Flask, visitor: Staff, assignment: Assignment, tmp_path: Path
+) -> None:
+    phone = a_phone(visitor, tmp_path / "phone", watch=Watch(skew=timedelta(hours=7)))
+    visit_id, check_in, others = a_visit(phone, assignment)
+    after = now()
+    push(app, phone, others)
+
+    push(app, phone, [check_in])
+
+    left = the(Visit, visit_id)
+    assert (left.left_method, left.left_earliest <= after <= left.left_latest + timedelta(seconds=1)) == (
+        "anchored-later",
+        True,
+    )
+    captured = db.session.scalars(sa.select(Evidence)).one()
+    assert captured.captured_from_earliest is not None
+    assert after - captured.captured_from_earliest < timedelta(minutes=10)
+    assert "clock_low_trust" not in {flag for item in items().values() for flag in item.flags}
+    phone.close()
 
 
 def test_after_five_days_the_auditor_sees_all_that_came(
@@ -112,7 +134,7 @@ def test_a_check_in_that_comes_later_still_takes_its_place(
     visit = the(Visit, visit_id)
     assert (visit.started_item, visit.assignment_id) == (check_in.id, assignment.id)
     assert (visit.state, visit.ended_item is not None) == ("reported", True)
-    assert {"parent_missing", "check_in_late"} < set(visit.flags)
+    assert {"parent_missing", "check_in_late"} <= set(visit.flags)
     assert visit.arrived_earliest > now() - timedelta(days=1)
     explained = [item.flags for kind, item in items().items() if kind != "visit.started"]
     assert all({"parent_missing", "late_parent"} <= set(flags) for flags in explained)

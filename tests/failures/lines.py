@@ -133,7 +133,9 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
         f"{TIME}::test_a_phone_clock_five_years_wrong_with_an_anchor",
         f"{TIME}::test_a_phone_clock_five_years_wrong_without_an_anchor",
     ),
-    "reboot offline": (f"{TIME}::test_a_phone_that_restarts_offline_keeps_its_chain_and_is_trusted_less",),
+    "reboot offline": (
+        f"{TIME}::test_a_phone_that_restarts_offline_keeps_its_chain_and_is_trusted_less_if_it_does_so_twice",
+    ),
     "cloned device": (f"{TIME}::test_a_cloned_phone_loses_nothing_and_both_sides_are_flagged",),
     "one bit flipped in the database or the store: the verifier names it": (
         "tests/ledger/test_alterations.py::test_one_alteration_is_named",

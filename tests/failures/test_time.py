@@ -52,40 +52,64 @@ def test_a_phone_clock_five_years_wrong_with_an_anchor(
 
 
 @pytest.mark.parametrize("skew", [FIVE_YEARS, -FIVE_YEARS], ids=["ahead", "behind"])
+@pytest.mark.parametrize(
+    ("is_started_again", "method"),
+    [(False, "anchored-later"), (True, "received")],
+    ids=["same boot", "again"],
+)
 def test_a_phone_clock_five_years_wrong_without_an_anchor(
-    app: Flask, visitor: Staff, assignment: Assignment, tmp_path: Path, skew: timedelta
+    app: Flask,
+    visitor: Staff,
+    assignment: Assignment,
+    tmp_path: Path,
+    skew: timedelta,
+    is_started_again: bool,
+    method: str,
 ) -> None:
-    phone = a_phone(visitor, tmp_path / "phone", watch=Watch(skew=skew))
+    watch = Watch(skew=skew)
+    phone = a_phone(visitor, tmp_path / "phone", watch=watch)
     before = now()
     begin(phone, assignment.id)
+    if is_started_again:
+        start_again(watch)
 
     sync(app, phone)
 
     visit, flags = visited()
     assert phone.outbox.outcomes()[0]["outcome"] == "applied"
-    assert (visit.arrived_method, "clock_low_trust" in flags) == ("received", True)
+    assert (visit.arrived_method, "clock_low_trust" in flags) == (method, is_started_again)
     assert visit.arrived_earliest <= before <= visit.arrived_latest <= now()
     phone.close()
 
 
-def test_a_phone_that_restarts_offline_keeps_its_chain_and_is_trusted_less(
-    app: Flask, visitor: Staff, assignment: Assignment, tmp_path: Path
+def start_again(watch: Watch) -> None:
+    watch.boot, watch.booted = f"{watch.boot}, again", datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("is_started_again", "method"), [(False, "anchored-later"), (True, "wall")], ids=["once", "twice"]
+)
+def test_a_phone_that_restarts_offline_keeps_its_chain_and_is_trusted_less_if_it_does_so_twice(
+    app: Flask, visitor: Staff, assignment: Assignment, tmp_path: Path, is_started_again: bool, method: str
 ) -> None:
     watch = Watch(skew=timedelta(minutes=3))
     phone = a_phone(visitor, tmp_path / "phone", watch=watch)
     sync(app, phone)
     phone.close()
-    watch.boot, watch.booted = "boot-2", datetime.now(UTC)
-    again = Phone(tmp_path / "phone", clocks=watch.clocks())
+    start_again(watch)
+    phone = Phone(tmp_path / "phone", clocks=watch.clocks())
     before = now()
-    begin(again, assignment.id)
+    begin(phone, assignment.id)
+    after = now()
+    if is_started_again:
+        start_again(watch)
 
-    sync(app, again)
+    sync(app, phone)
 
     visit, flags = visited()
-    assert (visit.arrived_method, "clock_low_trust" in flags) == ("wall", True)
-    assert visit.arrived_earliest <= before <= visit.arrived_latest
-    again.close()
+    assert (visit.arrived_method, "clock_low_trust" in flags) == (method, is_started_again)
+    assert visit.arrived_earliest <= after and before <= visit.arrived_latest
+    phone.close()
 
 
 def test_a_cloned_phone_loses_nothing_and_both_sides_are_flagged(

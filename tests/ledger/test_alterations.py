@@ -85,6 +85,11 @@ def test_an_honest_day_has_every_item_and_decision_in_the_log_and_nothing_to_nam
             "the row is not what was logged",
             "item",
         ),
+        (
+            "UPDATE items SET pushed_ms = coalesce(pushed_ms, 0) + 60000 WHERE seq = 1",
+            "the row is not what was logged",
+            "item",
+        ),
         ("DELETE FROM items WHERE seq = 2", "the row was deleted", "item"),
         (
             "UPDATE decisions SET verdict = jsonb_set(verdict, '{allowed}', 'false')",

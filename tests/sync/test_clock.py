@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.clock import BEGINNING, DRIFT_PPM, READING, WALL_DOUBT, Interval, locate
+from sync.clock import BEGINNING, DRIFT_PPM, ON_THE_WAY, READING, WALL_DOUBT, Interval, Method, locate
+from sync.protocol import Clock
 from tests.sync.made import NOON, a_clock
 
 SKEWS = st.timedeltas(timedelta(days=-5 * 365), timedelta(days=5 * 365))
@@ -92,6 +94,58 @@ def test_after_a_reboot_a_wall_clock_within_ten_minutes_is_enough(
 
     assert contains(interval, life.true)
     assert interval.method == "wall" and not interval.is_trusted
+
+
+def started_again(life: Life, *, skew: timedelta, since_boot: int) -> Clock:
+    """The readings of the same moment by a phone that was started again and has met nobody since."""
+    return replace(
+        life.clock, boot_id="boot-2", monotonic_ms=since_boot, wall=life.true + skew, anchor_boot_id="boot-1"
+    )
+
+
+@given(LIVES, SKEWS, WAITS, WAITS, DRIFTS, st.timedeltas(timedelta(0), ON_THE_WAY))
+def test_what_was_written_after_a_restart_is_counted_back_from_the_push(
+    life: Life, skew: timedelta, since_boot: int, later: int, drift: int, on_the_way: timedelta
+) -> None:
+    written = started_again(life, skew=skew, since_boot=since_boot)
+    counted = int(later * (1_000_000 + drift) / 1_000_000)
+    received = life.true + milliseconds(later) + on_the_way
+
+    interval = locate(written, anchor_time=NOON, received_at=received, pushed_ms=since_boot + counted)
+
+    assert contains(interval, life.true)
+    assert interval.method == "anchored-later" and interval.is_trusted
+    allowed = ON_THE_WAY + 2 * milliseconds(counted) * DRIFT_PPM / 999_000 + 2 * READING + milliseconds(1)
+    assert interval.latest - interval.earliest <= allowed
+
+
+@given(LIVES, st.integers(-(2**53), 2**53))
+def test_a_push_that_cannot_be_of_this_boot_tells_nothing(life: Life, pushed: int) -> None:
+    written = started_again(life, skew=timedelta(0), since_boot=5)
+    received = life.true + timedelta(hours=1)
+
+    interval = locate(written, anchor_time=NOON, received_at=received, pushed_ms=pushed)
+
+    assert interval.earliest <= interval.latest <= received
+    if pushed < 5 or milliseconds(pushed - 5) > received - BEGINNING:
+        assert interval.method == "wall"
+
+
+@given(LIVES, WAITS)
+def test_a_browser_that_slept_since_cannot_count_back(life: Life, pushed: int) -> None:
+    written = replace(started_again(life, skew=timedelta(0), since_boot=0), native=False)
+
+    received = life.true + milliseconds(pushed)
+
+    interval = locate(written, anchor_time=NOON, received_at=received, pushed_ms=pushed)
+
+    assert not interval.is_trusted
+
+
+def test_an_interval_that_was_stored_is_trusted_as_before() -> None:
+    for method in get_args(Method):
+        assert Interval.kept(NOON, NOON, method).method == method
+    assert not Interval.kept(NOON, NOON, None).is_trusted
 
 
 @given(LIVES, st.integers(31, 5 * 365))

@@ -112,7 +112,7 @@ def promise_evidence(session: Session, items: Sequence[Arrived], now: datetime) 
 
 def _evidence_row(arrived: Arrived, body: EvidencePromised) -> dict[str, Any]:
     begin, end = (
-        place(clock, row=arrived.row, sender=arrived.sender)
+        place(clock, row=arrived.row, written=arrived.record.clock)
         for clock in (body.captured_from, body.captured_until)
     )
     return {

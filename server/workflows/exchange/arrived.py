@@ -45,13 +45,17 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the inbox keeps about an item, beside its bytes. `flags` are those noted when it came in."""
+    """What the inbox keeps about an item, beside its bytes. `flags` are those noted when it came in.
+
+    `pushed_ms`: what the phone had counted when it pushed it, if that was in the boot that wrote it.
+    """
 
     device_id: UUID
     item_id: UUID
     sha256: bytes
     received_at: datetime
     flags: tuple[str, ...]
+    pushed_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -128,15 +132,16 @@ class Result:
         return self.arrived.flags if self.arrived else list(self.row.flags)
 
 
-def place(clock: protocol.Clock, *, row: Stored, sender: Sender) -> Interval:
-    """Say when clock readings inside an item were taken."""
-    anchored = read_anchor(clock.anchor, current_signer(), device_id=sender.device_id, now=row.received_at)
-    return locate(clock, anchor_time=anchored, received_at=row.received_at)
+def place(clock: protocol.Clock, *, row: Stored, written: protocol.Clock) -> Interval:
+    """Say when clock readings inside an item were taken; `written` are those of the item itself."""
+    anchored = read_anchor(clock.anchor, current_signer(), device_id=row.device_id, now=row.received_at)
+    pushed_ms = row.pushed_ms if clock.boot_id == written.boot_id else None
+    return locate(clock, anchor_time=anchored, received_at=row.received_at, pushed_ms=pushed_ms)
 
 
 def arrive(row: Stored, record: protocol.Item, *, sender: Sender) -> Arrived:
     """Read what a stored item says. WireFault when its body is not as its type has it."""
-    when = place(record.clock, row=row, sender=sender)
+    when = place(record.clock, row=row, written=record.clock)
     body = read_body(record.type, record.body)
     arrived = Arrived(row=row, record=record, body=body, when=when, sender=sender, flags=list(row.flags))
     if record.type not in ITEM_TYPES:

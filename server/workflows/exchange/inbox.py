@@ -51,7 +51,7 @@ from server.workflows.exchange.senders import lock_sender
 from server.workflows.exchange.waiting import project_waiting, wake
 from sync.admission import Candidate, Seal, admit, examine
 from sync.envelope import PublicKey
-from sync.protocol import PushBatch, PushedItem, uuid7
+from sync.protocol import Clock, PushBatch, PushedItem, uuid7
 from sync.wire import WireFault, read_batch
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ def push(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
     """
     batch = _decode(raw)
     assert actor.device_id is not None
-    taken = take_in(batch.items, device_id=actor.device_id, now=now)
+    taken = take_in(batch.items, device_id=actor.device_id, now=now, clock=batch.clock)
     return {
         "outcomes": taken.outcomes,
         "ack_seq": taken.progress.acked_seq,
@@ -84,8 +84,13 @@ class Taken:
     progress: Progress
 
 
-def take_in(items: Sequence[PushedItem], *, device_id: UUID, now: datetime) -> Taken:
-    """Store and apply items of a phone, whichever way they came, in one commit: the shortest that works."""
+def take_in(
+    items: Sequence[PushedItem], *, device_id: UUID, now: datetime, clock: Clock | None = None
+) -> Taken:
+    """Store and apply items of a phone, whichever way they came, in one commit: the shortest that works.
+
+    `clock`: the phone's readings as it sent them, where the phone itself did.
+    """
     key = _device_key(device_id)
     release_connection()
     candidates = [examine(pushed, device_id=device_id, key=key) for pushed in items]
@@ -93,7 +98,7 @@ def take_in(items: Sequence[PushedItem], *, device_id: UUID, now: datetime) -> T
     while True:
         try:
             with transaction() as session:
-                return _take_in(session, candidates, device_id=device_id, now=now, how=how)
+                return _take_in(session, candidates, device_id=device_id, clock=clock, now=now, how=how)
         except (DBAPIError, CannotApply) as error:
             how, tries = _another_way(error, how, tries=tries - 1)
             log.info("push.again", how=how.value, because=type(error).__name__, device=str(device_id))
@@ -113,7 +118,13 @@ def _another_way(error: Exception, how: How, *, tries: int) -> tuple[How, int]:
 
 
 def _take_in(
-    session: Session, candidates: Sequence[Candidate], *, device_id: UUID, now: datetime, how: How
+    session: Session,
+    candidates: Sequence[Candidate],
+    *,
+    device_id: UUID,
+    clock: Clock | None,
+    now: datetime,
+    how: How,
 ) -> Taken:
     sender = lock_sender(session, device_id)
     if sender.has_waiting and how is not How.LATER:
@@ -123,7 +134,7 @@ def _take_in(
     new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
     odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
     rows = [
-        row_of(one, chain, sender=sender, signer=current_signer(), now=now)
+        row_of(one, chain, sender=sender, signer=current_signer(), clock=clock, now=now)
         for one, chain in zip(new, chain_flags(neighbours, new), strict=True)
     ]
     results = [_result(row, one, sender=sender, how=how) for row, one in zip(rows, new, strict=True)]
@@ -142,7 +153,8 @@ def _take_in(
 
 def _result(row: dict[str, Any], one: Candidate, *, sender: Sender, how: How) -> Result:
     """Read what a new item tells."""
-    stored = Stored(row["device_id"], row["item_id"], row["sha256"], row["received_at"], tuple(row["flags"]))
+    named = (row["device_id"], row["item_id"], row["sha256"], row["received_at"])
+    stored = Stored(*named, tuple(row["flags"]), row["pushed_ms"])
     if one.problem is not None or one.item is None:
         return Result(stored, None, outcome="quarantined", problem=one.problem)
     if how is How.LATER:

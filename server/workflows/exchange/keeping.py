@@ -55,8 +55,15 @@ def chain_flags(neighbours: Sequence[Any], new: Sequence[Candidate]) -> list[tup
 
 
 def row_of(
-    one: Candidate, chain: tuple[str, ...], *, sender: Sender, signer: Signer, now: datetime
+    one: Candidate,
+    chain: tuple[str, ...],
+    *,
+    sender: Sender,
+    signer: Signer,
+    clock: protocol.Clock | None,
+    now: datetime,
 ) -> dict[str, Any]:
+    """Return the inbox's row of an item; `clock` is the push's, if it came with one."""
     envelope = one.pushed.envelope
     flags = [*one.flags, *chain]
     if sender.revoked_at is not None:
@@ -75,7 +82,12 @@ def row_of(
         "received_at": now,
         "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
         "flags": flags,
+        "pushed_ms": None if one.item is None or clock is None else _pushed_ms(one.item.clock, clock),
     }
+
+
+def _pushed_ms(written: protocol.Clock, pushed: protocol.Clock) -> int | None:
+    return pushed.monotonic_ms if written.boot_id == pushed.boot_id else None
 
 
 def _signatures(envelope: Envelope) -> list[dict[str, str]]:
@@ -127,20 +139,22 @@ _PACKED: Final[dict[str, Callable[[Iterable[Any]], bytes]]] = {
     "payload": blobs,
     "signatures": documents,
     "receipt": documents,
+    "pushed_ms": longs,
 }
 _KEEP: Final = """
     WITH kept AS (
         INSERT INTO items (device_id, item_id, seq, prev, sha256, type, visit_id, payload_type, payload,
-                           signatures, received_at, receipt, outcome, problem, flags)
+                           signatures, received_at, receipt, pushed_ms, outcome, problem, flags)
         SELECT %(device_id)s, one.item_id, one.seq, one.prev, one.sha256, one.type, one.visit_id,
-               one.payload_type, one.payload, one.signatures, %(received_at)s, one.receipt, one.outcome,
-               one.problem,
+               one.payload_type, one.payload, one.signatures, %(received_at)s, one.receipt, one.pushed_ms,
+               one.outcome, one.problem,
                CASE WHEN one.flags IS NULL THEN '{}'
                     ELSE ARRAY(SELECT jsonb_array_elements_text(one.flags)) END
         FROM unnest(%(item_id)s, %(seq)s, %(prev)s, %(sha256)s, %(type)s, %(visit_id)s, %(payload_type)s,
-                    %(payload)s, %(signatures)s, %(receipt)s, %(outcomes)s, %(problems)s, %(flags)s)
+                    %(payload)s, %(signatures)s, %(receipt)s, %(pushed_ms)s, %(outcomes)s, %(problems)s,
+                    %(flags)s)
              AS one (item_id, seq, prev, sha256, type, visit_id, payload_type, payload, signatures, receipt,
-                     outcome, problem, flags)
+                     pushed_ms, outcome, problem, flags)
     )
     UPDATE devices SET acked_seq = %(acked_seq)s, highest_seq = %(highest_seq)s WHERE id = %(device_id)s
 """

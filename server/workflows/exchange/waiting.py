@@ -69,13 +69,14 @@ def project_waiting(session: Session, sender: Sender, *, now: datetime) -> None:
 
 
 _RECEIVED: Final = """
-    SELECT device_id, item_id, sha256, received_at, flags, payload FROM items
+    SELECT device_id, item_id, sha256, received_at, flags, pushed_ms, payload FROM items
     WHERE device_id = %(device_id)s AND outcome = 'received' ORDER BY seq LIMIT %(most)s
 """
 
 
 def _read(row: Any, *, sender: Sender) -> Result:
-    stored = Stored(row.device_id, row.item_id, row.sha256, row.received_at, tuple(row.flags))
+    flags = tuple(row.flags)
+    stored = Stored(row.device_id, row.item_id, row.sha256, row.received_at, flags, row.pushed_ms)
     return read_stored(stored, read_item(row.payload), sender=sender)
 
 
@@ -153,8 +154,8 @@ def _apply_rows(
 
 
 _WITH_SENDER: Final = """
-    SELECT items.device_id, items.item_id, items.sha256, items.received_at, items.flags, items.payload,
-           devices.staff_id, staff.left_at
+    SELECT items.device_id, items.item_id, items.sha256, items.received_at, items.flags, items.pushed_ms,
+           items.payload, devices.staff_id, staff.left_at
     FROM items JOIN devices ON devices.id = items.device_id JOIN staff ON staff.id = devices.staff_id
     WHERE items.outcome = 'held'
 """

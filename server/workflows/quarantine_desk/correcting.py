@@ -178,7 +178,7 @@ def _arrived(session: Session, correction: Correction, new: NewRecord, found: Fo
     if new.happened is not None:
         when = Interval(earliest=new.happened[0], latest=new.happened[1], method="received")
     elif original is not None:
-        when = place(clock, row=row, sender=sender)
+        when = place(clock, row=row, written=clock)
     else:
         when = Interval(earliest=BEGINNING, latest=found.received_at, method="received")
     record = protocol.Item(

@@ -33,7 +33,7 @@ from server.workflows.reconciliation.same_people import earlier_accounts, stops
 from server.workflows.reconciliation.shown_clocks import shown_clocks
 from server.workflows.reconciliation.transcripts import transcripts
 from server.workflows.standing_packs import active_pack, pack_of_case
-from sync.clock import Interval, Method
+from sync.clock import Interval
 
 LIMITS: Final = Limits()
 
@@ -66,7 +66,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     facts = VisitFacts(
         visit_id=visit_id,
         judged_at=now,
-        arrival=_interval(visit.arrived_earliest, visit.arrived_latest, visit.arrived_method),
+        arrival=Interval.kept(visit.arrived_earliest, visit.arrived_latest, visit.arrived_method),
         departure=_departure(visit),
         assigned_team=assigned,
         present_team=frozenset(visit.team),
@@ -138,15 +138,10 @@ def _live(revisions: Sequence[AccountFact]) -> AccountFact | None:
     return max(heads, key=lambda revision: (revision.received_at, revision.id), default=None)
 
 
-def _interval(earliest: datetime, latest: datetime, method: str | None) -> Interval:
-    methods: dict[str, Method] = {"anchored": "anchored", "anchored-browser": "anchored-browser"}
-    return Interval(earliest=earliest, latest=latest, method=methods.get(method or "", "wall"))
-
-
 def _departure(visit: Visit) -> Interval | None:
     if visit.left_earliest is None or visit.left_latest is None:
         return None
-    return _interval(visit.left_earliest, visit.left_latest, visit.left_method)
+    return Interval.kept(visit.left_earliest, visit.left_latest, visit.left_method)
 
 
 def _team(assignment_id: UUID) -> frozenset[UUID]:

@@ -10,12 +10,11 @@ from server.database import db
 from server.models.visits import Account, Visit
 from server.reconcile.facts import EarlierAccount, Place, Stop
 from server.reconcile.likeness import MOST_COMPARED
-from sync.clock import Interval, Method
+from sync.clock import Interval
 
 MOST_EARLIER: Final = 200
 MOST_STOPS: Final = 20
 A_DAY: Final = timedelta(days=1)
-_METHODS: Final[dict[str, Method]] = {"anchored": "anchored", "anchored-browser": "anchored-browser"}
 
 
 def earlier_accounts(visit: Visit) -> tuple[EarlierAccount, ...]:
@@ -62,7 +61,7 @@ def stops(visit: Visit) -> tuple[Stop, ...]:
         Stop(
             row.id,
             _place(row.arrived_at_position),
-            Interval(row.arrived_earliest, row.arrived_latest, _METHODS.get(row.arrived_method, "wall")),
+            Interval.kept(row.arrived_earliest, row.arrived_latest, row.arrived_method),
         )
         for row in rows
     )
