@@ -110,8 +110,8 @@ def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The recordings together are shorter than the stay the account claims (B23, C14).
 
-    Rounded times are honest: what counts is the shorter of the claimed and the measured stay; where no clock
-    that can be trusted measured it, the claim less what rounding may add.
+    What counts is the shortest stay that claim and clocks allow: times are honestly rounded, and clocks that
+    are trusted still give intervals.
     """
     sounds = [one for one in facts.evidence if one.is_here and one.sound is not None]
     if facts.account is None or not sounds:
@@ -119,19 +119,23 @@ def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     if facts.account.claims.get("outcome") in ("turned_back", "not_home"):
         return
     arrived, left = claimed_stay(dict(facts.account.claims))
-    claimed = (left - arrived).total_seconds()
-    if facts.departure is None or not (facts.arrival.is_trusted and facts.departure.is_trusted):
-        claimed -= limits.time.total_seconds()
-    else:
-        claimed = min(claimed, (facts.departure.latest - facts.arrival.earliest).total_seconds())
+    stay = _shortest_stay(facts, left - arrived, rounding=limits.time).total_seconds()
     recorded = sum(one.sound.duration_seconds for one in sounds if one.sound)
-    if recorded < claimed * limits.recorded_share:
+    if recorded < stay * limits.recorded_share:
         longest = max(sounds, key=lambda one: one.sound.duration_seconds if one.sound else 0)
         yield Finding(
             check="recording-too-short",
             rule="C14",
             severity="serious",
             claim="left_at",
-            observation={"recorded_seconds": round(recorded, 1), "stay_seconds": claimed},
+            observation={"recorded_seconds": round(recorded, 1), "stay_seconds": round(stay, 1)},
             citation=cite(longest.id, second=longest.sound.duration_seconds if longest.sound else None),
         )
+
+
+def _shortest_stay(facts: VisitFacts, claimed: timedelta, *, rounding: timedelta) -> timedelta:
+    if facts.departure is None or not (facts.arrival.is_trusted and facts.departure.is_trusted):
+        return claimed - rounding
+    shortest = facts.departure.earliest - facts.arrival.latest
+    longest = facts.departure.latest - facts.arrival.earliest
+    return min(claimed, longest, max(shortest, claimed - rounding))

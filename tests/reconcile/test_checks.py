@@ -181,6 +181,15 @@ FABRICATIONS = [
         "recording-too-short",
         {**with_evidence(a_photo(), a_recording(seconds=60, speech=20)), "departure": None},
     ),
+    (
+        "short-recording-by-clocks-that-are-sure-to-minutes",
+        "recording-too-short",
+        {
+            **with_evidence(a_photo(), a_recording(seconds=60, speech=20)),
+            "arrival": at(TEN, doubt=minutes(2.5)),
+            "departure": at(TEN + minutes(20), doubt=minutes(2.5)),
+        },
+    ),
     ("silence", "nobody-speaks", with_evidence(a_photo(), a_recording(speech=0.4))),
     ("elsewhere", "check-in-elsewhere", {"check_in": AWAY}),
     ("mock", "mock-location", {"check_in": replace(NOISE, mock=True)}),
@@ -273,6 +282,15 @@ HONEST_NOISE = [
     ),
     ("captured-on-the-stairs", with_evidence(a_recording(), a_photo(when=TEN - minutes(4)))),
     ("rounded-times", with_account(arrived_at=TEN - minutes(5), left_at=TEN + minutes(25))),
+    (
+        "short-visit-by-clocks-that-are-sure-to-minutes",
+        {
+            **with_evidence(a_photo(when=TEN), a_recording(seconds=100, speech=60)),
+            **with_account(left_at=TEN + minutes(6)),
+            "arrival": at(TEN, doubt=minutes(2.5)),
+            "departure": at(TEN + minutes(2), doubt=minutes(2.5)),
+        },
+    ),
     ("paused-recorder", with_evidence(a_photo(), a_recording(seconds=1000))),
     (
         "nobody-home",

@@ -275,7 +275,7 @@ def same_recording(script: Script, chance: random.Random, earlier: Sequence[Scri
 @fabrication(
     "another visit's recording, untouched",
     must=["same-file"],
-    may=["promise-not-heard"],
+    may=["promise-not-heard", "same-recording"],  # a third visit may have lent it too, and encoded it anew
     scenes=DEBTOR,
     touches=["talk", "stay"],
 )
