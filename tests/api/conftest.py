@@ -1,5 +1,6 @@
 """Somebody who uploads, and the real server process (gunicorn, as the Procfile starts it)."""
 
+import math
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from flask import Flask
 
 from server.config import Config
+from server.workflows.uploads import receiving
 from tests.api.breaking import BreakingProxy, breaking_proxy
 from tests.api.tus import Uploader
 from tests.builders import a_handset, a_visitor
@@ -19,8 +21,9 @@ from tests.ports import reserved_port
 
 
 @pytest.fixture
-def uploader(app: Flask) -> Uploader:
-    """A qualified visitor's handset."""
+def uploader(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Uploader:
+    """A qualified visitor's handset, which is not slow for the server because this machine is."""
+    monkeypatch.setattr(receiving, "PATIENCE_SECONDS", math.inf)
     return Uploader(app, a_handset(a_visitor()))
 
 
@@ -61,6 +64,6 @@ def network(live_server: tuple[str, int]) -> Iterator[BreakingProxy]:
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     transport = httpx.HTTPTransport(retries=9)  # waits between its tries: 0, 0.5, 1, 2 ... seconds
-    with httpx.Client(transport=transport, timeout=30) as client:
+    with httpx.Client(transport=transport, timeout=180) as client:
         assert client.get(url).status_code == 200
     assert process.poll() is None

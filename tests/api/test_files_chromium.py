@@ -20,7 +20,7 @@ from tests.node import NODE, install
 
 HERE: Final = Path(__file__).parents[1] / "browser"
 UNPACKED: Final = HERE / "node_modules" / ".unpacked"
-PATIENCE_SECONDS: Final = 60
+PATIENCE_SECONDS: Final = 180
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from server.models.cases import Debtor, ImportRun
 from tests.api.files import CSV, JSON_LINES, lines, news
 from tests.builders import a_person, a_token
 
+PATIENCE_SECONDS = 120
 HEADER = "银行代码,客户号,姓名\n".encode("gb18030")
 
 
@@ -30,7 +31,7 @@ def test_a_chunked_body_without_a_length_is_taken_in(app: Flask, live_server: tu
         for number in range(20_000):
             yield f"BANK,D{number},王建国\n".encode("gb18030")
 
-    with httpx.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=60) as office:
+    with httpx.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=PATIENCE_SECONDS) as office:
         bank = lines(news("clients"))
         office.post("/api/v1/imports", content=bank, headers={"Content-Type": JSON_LINES}).raise_for_status()
         answer = office.post("/api/v1/imports?kind=debtors", content=pieces())
@@ -55,7 +56,7 @@ def test_a_connection_that_breaks_imports_nothing(
         f"Content-Type: {CSV}\r\n{length}\r\n\r\n"
     )
 
-    with socket.create_connection((host, port), timeout=30) as line:
+    with socket.create_connection((host, port), timeout=PATIENCE_SECONDS) as line:
         line.sendall(start.encode() + piece % (HEADER + b"BANK,D1,Li\nBANK,D2"))
         line.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: line.recv(65_536), b""))

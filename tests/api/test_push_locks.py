@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy import event
 
 from server.database import db
 from server.errors import Conflict
@@ -117,8 +118,20 @@ def test_a_complaint_that_waits_for_its_check_in_locks_as_one_that_came_with_it(
     assert check_in.id != complaint.id
 
 
+@pytest.fixture
+def unhurried(app: Flask) -> Iterator[None]:
+    """Who waits looks for a circle once, after this time: the rival has to be waiting by then."""
+
+    def wait_longer(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL deadlock_timeout = '4s'")
+
+    event.listen(db.engine, "begin", wait_longer)
+    yield
+    event.remove(db.engine, "begin", wait_longer)
+
+
 def test_a_push_that_loses_a_circle_of_waiting_is_applied_by_itself_a_moment_later(
-    app: Flask, phone: Phone, assignment: Assignment
+    app: Flask, phone: Phone, assignment: Assignment, unhurried: None
 ) -> None:
     phone.record("hold.requested", {"case_id": str(assignment.case_id), "reason": "deceased", "text": ""})
     head = sa.text("SELECT FROM feed_heads WHERE scope = :scope FOR UPDATE")

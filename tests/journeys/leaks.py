@@ -73,7 +73,7 @@ def _worth_a_search(text: str, kind: str) -> Iterator[tuple[str, str]]:
 def provoked(base_url: str, *, var: Path) -> str:
     """What the product answers and keeps in its log when everything is wrong about a request."""
     passwords = json.loads((var / "demo" / "passwords.json").read_text())
-    with httpx.Client(base_url=f"{base_url}/api/v1", timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=f"{base_url}/api/v1", timeout=60, trust_env=False) as http:
         signed_in = http.post("/tokens", json={"employee_number": "D001", "password": passwords["D001"]})
         by = {"Authorization": f"Bearer {signed_in.json()['token']}"}
         wrong = {"employee_number": STRANGER["name"], "password": STRANGER["password"]}
@@ -86,7 +86,7 @@ def provoked(base_url: str, *, var: Path) -> str:
             http.post("/debtors/look-up", content=json.dumps(STRANGER)[:-1], headers=by),
             http.get("/cases", params={"queue": STRANGER["name"]}, headers=by),
         ]
-        figures = httpx.get(f"{base_url}/metrics", trust_env=False)
+        figures = httpx.get(f"{base_url}/metrics", trust_env=False, timeout=60)
     assert [answer.status_code for answer in answers if answer.status_code not in range(400, 500)] == []
     return "\n".join([*(answer.text for answer in answers), figures.text])
 

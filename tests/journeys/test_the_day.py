@@ -24,6 +24,7 @@ from tests.ports import reserved_port
 
 __all__ = ["rclone_s3"]
 CHECKOUT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
@@ -51,31 +52,32 @@ def test_the_day_comes_out_as_told_on_external_parts(
     }
     told: list[str] = []
 
-    with (
-        reserved_port() as port,
-        Processes(
+    with reserved_port() as port:
+        with Processes(
             checkout=CHECKOUT, environ=environ, logs=var / "log", port=port, say=told.append
-        ) as product,
-    ):
-        product.start_all()
-        assert any("migrating" in line for line in told)
-        assert httpx.get(f"{product.base_url}/readyz", trust_env=False).status_code == 200
-        assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
-        assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
-        figures = httpx.get(f"{product.base_url}/metrics", trust_env=False).text
-        assert "fieldvisit_requests_total" in figures
-        answered = provoked(product.base_url, var=var)
-        logs = texts_of([*(var / "log").iterdir(), folder / "external.log"])
-        assert logs.count("\n") > 100
-        assert leaks(f"{logs}\n{answered}", url=external_postgres, var=var) == []
-        assert leaks(f"{logs} {CASES[0].debtor}", url=external_postgres, var=var) == ["debtors.name"]
+        ) as product:
+            product.start_all()
+            assert any("migrating" in line for line in told)
+            assert _asked(product, "/readyz").status_code == 200
+            assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
+            assert story.run(product.base_url, environ=environ, say=told.append) == 0, "\n".join(told)
+            assert "fieldvisit_requests_total" in _asked(product, "/metrics").text
+            answered = provoked(product.base_url, var=var)
+            logs = texts_of([*(var / "log").iterdir(), folder / "external.log"])
+            assert logs.count("\n") > 100
+            assert leaks(f"{logs}\n{answered}", url=external_postgres, var=var) == []
+            assert leaks(f"{logs} {CASES[0].debtor}", url=external_postgres, var=var) == ["debtors.name"]
 
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{product.base_url}/readyz", trust_env=False)
+        with pytest.raises(httpx.ConnectError):
+            _asked(product, "/readyz")
     assert not (var / "postgres").exists() and not (var / "media").exists()
     stored = _objects(keys, prefix)
     assert sum("/evidence/" in name for name in stored) >= 20
     assert sum("/thumbnails/" in name for name in stored) >= 14
+
+
+def _asked(product: Processes, path: str) -> httpx.Response:
+    return httpx.get(product.base_url + path, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
 def _objects(keys: Mapping[str, str], prefix: str) -> list[str]:
