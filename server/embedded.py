@@ -63,7 +63,7 @@ class EmbeddedPostgres:
         self._lock: IO[str] | None = None
         self._started = False
 
-    def start(self, *, timeout_seconds: float = 60) -> None:
+    def start(self, *, timeout_seconds: float = 300) -> None:
         """Start the server (creating the cluster and our database the first time) and wait until it answers.
 
         Raises EmbeddedFault when another server runs here, or when this one does not come up.

@@ -36,6 +36,6 @@ def migrate(timeout_seconds: float) -> None:
 @click.pass_context
 def release(context: click.Context) -> None:
     """Migrate; under honcho then stay, because there the first process that ends stops all others."""
-    context.invoke(migrate, timeout_seconds=60.0)
+    context.invoke(migrate, timeout_seconds=300.0)
     if os.environ.get("HONCHO_PROCESS_NAME"):
         wait_for_stop()

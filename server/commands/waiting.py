@@ -12,7 +12,7 @@ from server.config import BadConfig
 from server.readiness import NotReady, load_config, wait_for_database
 from server.schema import wait_for_schema
 
-STARTUP_SECONDS = 120.0
+STARTUP_SECONDS = 300.0
 
 
 @click.command()

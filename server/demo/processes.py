@@ -25,7 +25,7 @@ from server.ownership import dies_with_owner
 
 STOP_ORDER: Final = ("web", "worker", "release", "db")
 POLL_SECONDS: Final = 0.1
-READY_SECONDS: Final = 180
+READY_SECONDS: Final = 600
 """A busy machine may take long to start; a process that ended is noticed at once."""
 STOP_SECONDS: Final = 30
 LOG_TAIL_LINES: Final = 25
@@ -58,7 +58,7 @@ class Processes:
         self.start("db")
         with self._step("migrating the database"):
             self.start("release")
-            self.wait_for_end("release", timeout_seconds=120)
+            self.wait_for_end("release", timeout_seconds=READY_SECONDS)
         with self._step("starting web and worker"):
             self.start("web")
             self.start("worker")

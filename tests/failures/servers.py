@@ -14,7 +14,7 @@ from server.config import Config
 from tests.conftest import SECRETS
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 600
 
 
 @dataclass(slots=True)

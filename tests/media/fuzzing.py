@@ -28,7 +28,7 @@ from server.demo.scenes import draw_doorway, make_photo, make_recording
 from server.media.examine import bound, examine
 from tests.media.heic import make_heic
 
-SECONDS_A_FILE = 30.0
+SECONDS_A_FILE = 300.0
 
 
 def _photo(kind: str) -> bytes:

@@ -22,7 +22,7 @@ from server.demo.processes import Processes, ProcessFailed, free_port
 from tests.ports import reserved_port
 
 CHECKOUT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 600
 
 
 @pytest.fixture

@@ -154,7 +154,8 @@ def held(phone: Phone) -> dict[tuple[str, str, str], tuple[int, Any]]:
 
 def open_ones() -> list[UUID]:
     db.session.rollback()
-    return list(db.session.scalars(sa.select(Assignment.id).where(Assignment.state == "issued")))
+    found = sa.select(Assignment.id).where(Assignment.state == "issued").order_by(Assignment.id)
+    return list(db.session.scalars(found))
 
 
 def work(office: Office, doors: list[Door], team: tuple[Staff, Staff], dice: random.Random) -> None:
