@@ -111,7 +111,7 @@ def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The recordings together are shorter than the stay the account claims (B23, C14).
 
     What counts is the shortest stay that claim and clocks allow: times are honestly rounded, and clocks that
-    are trusted still give intervals.
+    are trusted still give intervals. Where those are wider than rounding the claim says more.
     """
     sounds = [one for one in facts.evidence if one.is_here and one.sound is not None]
     if facts.account is None or not sounds:
@@ -138,4 +138,4 @@ def _shortest_stay(facts: VisitFacts, claimed: timedelta, *, rounding: timedelta
         return claimed - rounding
     shortest = facts.departure.earliest - facts.arrival.latest
     longest = facts.departure.latest - facts.arrival.earliest
-    return min(claimed, longest, max(shortest, claimed - rounding))
+    return min(claimed, shortest) if longest - shortest <= 2 * rounding else min(claimed - rounding, longest)

@@ -186,8 +186,8 @@ FABRICATIONS = [
         "recording-too-short",
         {
             **with_evidence(a_photo(), a_recording(seconds=60, speech=20)),
-            "arrival": at(TEN, doubt=minutes(2.5)),
-            "departure": at(TEN + minutes(20), doubt=minutes(2.5)),
+            "arrival": at(TEN, doubt=minutes(2.6)),
+            "departure": at(TEN + minutes(20), doubt=minutes(2.6)),
         },
     ),
     ("silence", "nobody-speaks", with_evidence(a_photo(), a_recording(speech=0.4))),
@@ -287,8 +287,17 @@ HONEST_NOISE = [
         {
             **with_evidence(a_photo(when=TEN), a_recording(seconds=100, speech=60)),
             **with_account(left_at=TEN + minutes(6)),
-            "arrival": at(TEN, doubt=minutes(2.5)),
-            "departure": at(TEN + minutes(2), doubt=minutes(2.5)),
+            "arrival": at(TEN, doubt=minutes(2.6)),
+            "departure": at(TEN + minutes(2), doubt=minutes(2.6)),
+        },
+    ),
+    (
+        "claims-more-than-clocks-that-are-sure-to-minutes",
+        {
+            **with_evidence(a_photo(when=TEN), a_recording(seconds=100, speech=60)),
+            **with_account(left_at=TEN + minutes(14)),
+            "arrival": at(TEN, doubt=minutes(2.6)),
+            "departure": at(TEN + minutes(2), doubt=minutes(2.6)),
         },
     ),
     ("paused-recorder", with_evidence(a_photo(), a_recording(seconds=1000))),
