@@ -168,7 +168,8 @@ def _voice(line: Line, *, crew: int, stranger: int, chance: random.Random) -> Sa
     """Speak one line: everybody has a voice, and nobody says a sentence twice in the same way."""
     who = random.Random(f"{line.speaker}/{stranger if line.speaker == 'other' else crew}")
     voice = who.choice(("cmn", "cmn+m1", "cmn+m3", "cmn+m5", "cmn+f1", "cmn+f2", "cmn+f3", "cmn+f5"))
-    spoken, rate = _spoken(line.text, voice, who.randrange(30, 70), who.randrange(190, 225))
+    pitch, speed = who.randrange(30, 70) + chance.randrange(-6, 7), who.randrange(190, 225)
+    spoken, rate = _spoken(line.text, voice, pitch, speed + chance.randrange(-12, 13))
     pace = chance.uniform(0.93, 1.07)
     count = int(len(spoken) * RATE / rate / pace)
     return np.interp(np.arange(count) * (rate * pace / RATE), np.arange(len(spoken)), spoken).astype(
