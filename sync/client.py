@@ -101,6 +101,8 @@ class SyncClient:
     def push(self, report: Report) -> None:
         """Push everything that has no receipt, oldest first."""
         above = 0
+        if self.outbox.next_batch(1):
+            self._ask_the_time()
         while batch := self.outbox.next_batch(BATCH, above=above):
             self._push(batch, report)
             above = batch[-1].seq  # what is stuck behind us waits for the next session
@@ -131,6 +133,16 @@ class SyncClient:
         self._take_anchor(told.value.get("anchor"), sent)
         self._hear_ack(told.optional_integer("ack_seq"))
         return outcomes
+
+    def _ask_the_time(self) -> None:
+        """Get an anchor of this boot before pushing: it tells when that happened which was written since."""
+        clock = self.read_clock()
+        if clock.anchor is None or clock.anchor_boot_id == clock.boot_id:
+            return
+        sent = self.monotonic_ms()
+        answer = self.office.send("GET", "/api/v1/sync/status")
+        if answer.status_code == 200:
+            self.office.expect(answer, 200, lambda told: self._take_anchor(told.value.get("anchor"), sent))
 
     def _take_anchor(self, anchor: Any, sent: int) -> None:
         """Keep the anchor of a push: a phone that may only submit gets no other."""

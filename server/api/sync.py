@@ -93,6 +93,7 @@ class StatusSchema(ma.Schema):
     quarantined = ma.fields.List(ma.fields.UUID())
     conflicting = ma.fields.List(ma.fields.UUID())
     raw = ma.fields.Integer()
+    anchor = ma.fields.Dict()
 
 
 _BATCH = {
@@ -153,7 +154,7 @@ def quarantine() -> dict[str, Any]:
 @blueprint.response(200, StatusSchema)
 def status() -> answers.Status:
     """Say what of this phone is stored, missing, held or quarantined."""
-    return answers.status(actor=current_actor())
+    return answers.status(actor=current_actor(), now=current_time())
 
 
 def _written(answer: str) -> Response:

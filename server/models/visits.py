@@ -19,8 +19,8 @@ from sync.protocol import uuid7
 class Item(Model):
     """One received item. `sha256` is the item digest (over the PAE); `visit_id` is read from its body.
 
-    `pushed_ms`: what the phone had counted when it pushed the item, if it was not started again since it
-    wrote it.
+    `later_anchor`: one that the phone got after it wrote the item, before it was started again
+    (`exchange.anchors`).
     """
 
     __tablename__ = "items"
@@ -58,7 +58,7 @@ class Item(Model):
     outcome: Mapped[str] = mapped_column(default="received", server_default="received")
     flags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    pushed_ms: Mapped[int | None]
+    later_anchor: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class ConflictingItem(Model):

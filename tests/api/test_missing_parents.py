@@ -18,10 +18,11 @@ from server.reconcile.engine import reconcile
 from server.workflows.exchange.overdue import apply_overdue_items
 from server.workflows.reconciliation import reconcile_visit
 from server.workflows.reconciliation.gathering import LIMITS, gather
+from sync.client import Report
 from sync.phone import Phone
 from sync.protocol import PushedItem, uuid7
 from tests.builders import Cast, Role, a_visitor, now
-from tests.phones import Watch, a_phone
+from tests.phones import Watch, a_phone, office
 from tests.pushing import account_body, begin, evidence_body, push, waiting
 
 ALMOST = timedelta(days=5) - timedelta(minutes=10)
@@ -63,26 +64,34 @@ def test_what_waits_for_a_check_in_waits_five_days(app: Flask, phone: Phone, ass
     assert {item.outcome for item in items().values()} == {"held"}
 
 
-def test_what_waited_is_placed_in_time_by_the_push_that_brought_it(
+def test_what_waited_is_placed_in_time_by_the_anchor_of_the_push_that_brought_it(
     app: Flask, visitor: Staff, assignment: Assignment, tmp_path: Path
 ) -> None:
-    phone = a_phone(visitor, tmp_path / "phone", watch=Watch(skew=timedelta(hours=7)))
+    watch = Watch(skew=timedelta(hours=7))
+    phone = a_phone(visitor, tmp_path / "phone", watch=watch)
+    pull(app, phone)
+    watch.boot, watch.booted = "boot-2", now()
+    before = now()
     visit_id, check_in, others = a_visit(phone, assignment)
     after = now()
+    pull(app, phone)
     push(app, phone, others)
 
     push(app, phone, [check_in])
 
-    left = the(Visit, visit_id)
-    assert (left.left_method, left.left_earliest <= after <= left.left_latest + timedelta(seconds=1)) == (
-        "anchored-later",
-        True,
-    )
-    captured = db.session.scalars(sa.select(Evidence)).one()
-    assert captured.captured_from_earliest is not None
-    assert after - captured.captured_from_earliest < timedelta(minutes=10)
+    visit, evidence = the(Visit, visit_id), db.session.scalars(sa.select(Evidence)).one()
+    assert (visit.arrived_method, visit.left_method) == ("anchored-later", "anchored-later")
+    assert visit.left_earliest <= after and before <= visit.left_latest
+    captured = evidence.captured_from_earliest, evidence.captured_from_latest
+    assert captured[0] is not None and captured[1] is not None
+    assert captured[0] <= after and before <= captured[1]
     assert "clock_low_trust" not in {flag for item in items().values() for flag in item.flags}
     phone.close()
+
+
+def pull(app: Flask, phone: Phone) -> None:
+    with office(app) as http:
+        phone.connect(http).pull(Report())
 
 
 def test_after_five_days_the_auditor_sees_all_that_came(

@@ -86,7 +86,7 @@ def test_an_honest_day_has_every_item_and_decision_in_the_log_and_nothing_to_nam
             "item",
         ),
         (
-            "UPDATE items SET pushed_ms = coalesce(pushed_ms, 0) + 60000 WHERE seq = 1",
+            "UPDATE items SET later_anchor = '{}' WHERE seq = 1",
             "the row is not what was logged",
             "item",
         ),

@@ -1,5 +1,6 @@
 """Time: whatever a phone's clocks do, the derived interval contains the true instant."""
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import get_args
@@ -7,7 +8,7 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.clock import BEGINNING, DRIFT_PPM, ON_THE_WAY, READING, WALL_DOUBT, Interval, Method, locate
+from sync.clock import BEGINNING, DRIFT_PPM, READING, WALL_DOUBT, Anchor, Interval, Method, locate
 from sync.protocol import Clock
 from tests.sync.made import NOON, a_clock
 
@@ -103,41 +104,50 @@ def started_again(life: Life, *, skew: timedelta, since_boot: int) -> Clock:
     )
 
 
-@given(LIVES, SKEWS, WAITS, WAITS, DRIFTS, st.timedeltas(timedelta(0), ON_THE_WAY))
-def test_what_was_written_after_a_restart_is_counted_back_from_the_push(
-    life: Life, skew: timedelta, since_boot: int, later: int, drift: int, on_the_way: timedelta
+@given(LIVES, SKEWS, WAITS, WAITS, DRIFTS, TRIPS, st.floats(0, 1), WAITS)
+def test_what_was_written_after_a_restart_is_counted_back_from_an_anchor_that_came_later(
+    life: Life,
+    skew: timedelta,
+    since_boot: int,
+    waited: int,
+    drift: int,
+    trip: int,
+    share: float,
+    on_the_way: int,
 ) -> None:
     written = started_again(life, skew=skew, since_boot=since_boot)
-    counted = int(later * (1_000_000 + drift) / 1_000_000)
-    received = life.true + milliseconds(later) + on_the_way
+    made = life.true + milliseconds(waited)
+    came = made + milliseconds(trip) * share
+    counted = int((came - life.true) / milliseconds(1) * (1_000_000 + drift) / 1_000_000)
+    later = Anchor(made, since_boot + counted, math.ceil(trip * (1_000_000 + drift) / 1_000_000))
 
-    interval = locate(written, anchor_time=NOON, received_at=received, pushed_ms=since_boot + counted)
+    interval = locate(written, anchor_time=NOON, received_at=came + milliseconds(on_the_way), later=later)
 
     assert contains(interval, life.true)
     assert interval.method == "anchored-later" and interval.is_trusted
-    allowed = ON_THE_WAY + 2 * milliseconds(counted) * DRIFT_PPM / 999_000 + 2 * READING + milliseconds(1)
+    allowed = milliseconds(trip + 2) * 1.001 + 2 * milliseconds(counted) * DRIFT_PPM / 999_000 + 2 * READING
     assert interval.latest - interval.earliest <= allowed
 
 
 @given(LIVES, st.integers(-(2**53), 2**53))
-def test_a_push_that_cannot_be_of_this_boot_tells_nothing(life: Life, pushed: int) -> None:
+def test_an_anchor_that_cannot_have_come_later_tells_nothing(life: Life, counted: int) -> None:
     written = started_again(life, skew=timedelta(0), since_boot=5)
     received = life.true + timedelta(hours=1)
 
-    interval = locate(written, anchor_time=NOON, received_at=received, pushed_ms=pushed)
+    interval = locate(written, anchor_time=NOON, received_at=received, later=Anchor(life.true, counted, None))
 
     assert interval.earliest <= interval.latest <= received
-    if pushed < 5 or milliseconds(pushed - 5) > received - BEGINNING:
+    if counted < 5 or milliseconds(counted - 5) > life.true - BEGINNING:
         assert interval.method == "wall"
 
 
 @given(LIVES, WAITS)
-def test_a_browser_that_slept_since_cannot_count_back(life: Life, pushed: int) -> None:
+def test_a_browser_that_slept_since_cannot_count_back(life: Life, counted: int) -> None:
     written = replace(started_again(life, skew=timedelta(0), since_boot=0), native=False)
 
-    received = life.true + milliseconds(pushed)
+    received = life.true + milliseconds(counted)
 
-    interval = locate(written, anchor_time=NOON, received_at=received, pushed_ms=pushed)
+    interval = locate(written, anchor_time=NOON, received_at=received, later=Anchor(received, counted, 0))
 
     assert not interval.is_trusted
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from server.signing import Signer
-from sync.wire import write_instant
+from sync.clock import Anchor
+from sync.protocol import Clock
+from sync.wire import Reader, write_instant
 
 PURPOSE: Final = "anchor"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,3 +32,29 @@ def read_anchor(token: str | None, signer: Signer, *, device_id: UUID, now: date
             anchored = EPOCH + timedelta(milliseconds=int(milliseconds))
             return anchored if anchored <= now else None
     return None
+
+
+def later_anchor(written: Clock, pushed: Clock, *, anchored_at: datetime | None) -> Anchor | None:
+    """Return the anchor of a push if its items need it: they were written before it came, in the same boot.
+
+    `anchored_at` is the server time inside it, once its authenticity was checked.
+    """
+    count, boot = pushed.anchor_monotonic_ms, written.boot_id
+    is_needed = written.anchor_boot_id != boot == pushed.boot_id == pushed.anchor_boot_id
+    if anchored_at is None or count is None or not is_needed:
+        return None
+    return Anchor(anchored_at, count, pushed.rtt_ms)
+
+
+def write_anchor(anchor: Anchor) -> dict[str, Any]:
+    """Return it as the inbox keeps it."""
+    counted = {"monotonic_ms": anchor.monotonic_ms, "rtt_ms": anchor.rtt_ms}
+    return {"server_time": write_instant(anchor.server_time), **counted}
+
+
+def kept_anchor(value: Any) -> Anchor | None:
+    """Read it as the inbox kept it; None where there is none."""
+    if value is None:
+        return None
+    told = Reader(value)
+    return Anchor(told.instant("server_time"), told.integer("monotonic_ms"), told.optional_integer("rtt_ms"))

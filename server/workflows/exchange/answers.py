@@ -5,6 +5,7 @@ Everything is read back from the inbox, so that a repeat hears what the first on
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from server.bulk import any_of
 from server.database import transaction
 from server.driver import run
 from server.models.visits import ConflictingItem, Item
+from server.signing import current_signer
+from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.arrived import Result, Sender
 from server.workflows.exchange.senders import lock_sender
 from sync.admission import Candidate
@@ -167,9 +170,10 @@ class Status:
     conflicting: list[UUID]
     settled: list[dict[str, Any]]
     raw: int
+    anchor: dict[str, Any]
 
 
-def status(*, actor: Actor) -> Status:
+def status(*, actor: Actor, now: datetime) -> Status:
     """Say what of this phone is stored, missing, waiting, held or quarantined, and what is in a backup."""
     assert actor.device_id is not None
     with transaction() as session:
@@ -191,6 +195,7 @@ def status(*, actor: Actor) -> Status:
         conflicting=lists["conflicting"],
         settled=[{"id": item_id, "outcome": name} for name in SETTLED for item_id in lists[name]],
         raw=counts.raw,
+        anchor=make_anchor(current_signer(), device_id=actor.device_id, now=now),
     )
 
 

@@ -21,7 +21,7 @@ from sync.bodies import (
     VisitStarted,
     read_body,
 )
-from sync.clock import Interval, locate
+from sync.clock import Anchor, Interval, locate
 from sync.protocol import ITEM_TYPES
 
 
@@ -47,7 +47,7 @@ class Sender:
 class Stored:
     """What the inbox keeps about an item, beside its bytes. `flags` are those noted when it came in.
 
-    `pushed_ms`: what the phone had counted when it pushed it, if that was in the boot that wrote it.
+    `later`: an anchor that the phone got after it wrote the item, in the same boot.
     """
 
     device_id: UUID
@@ -55,7 +55,7 @@ class Stored:
     sha256: bytes
     received_at: datetime
     flags: tuple[str, ...]
-    pushed_ms: int | None = None
+    later: Anchor | None = None
 
 
 @dataclass(slots=True)
@@ -135,8 +135,8 @@ class Result:
 def place(clock: protocol.Clock, *, row: Stored, written: protocol.Clock) -> Interval:
     """Say when clock readings inside an item were taken; `written` are those of the item itself."""
     anchored = read_anchor(clock.anchor, current_signer(), device_id=row.device_id, now=row.received_at)
-    pushed_ms = row.pushed_ms if clock.boot_id == written.boot_id else None
-    return locate(clock, anchor_time=anchored, received_at=row.received_at, pushed_ms=pushed_ms)
+    later = row.later if clock.boot_id == written.boot_id else None
+    return locate(clock, anchor_time=anchored, received_at=row.received_at, later=later)
 
 
 def arrive(row: Stored, record: protocol.Item, *, sender: Sender) -> Arrived:

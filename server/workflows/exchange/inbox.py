@@ -28,7 +28,7 @@ from server.models.people import Device
 from server.models.visits import RawSubmission
 from server.seals import seal_of
 from server.signing import current_signer
-from server.workflows.exchange.anchors import make_anchor
+from server.workflows.exchange.anchors import later_anchor, make_anchor, read_anchor
 from server.workflows.exchange.answers import Progress, answers_of, outcomes_of, progress_of
 from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Result, Sender, Stored
@@ -50,6 +50,7 @@ from server.workflows.exchange.receipts import make_receipt
 from server.workflows.exchange.senders import lock_sender
 from server.workflows.exchange.waiting import project_waiting, wake
 from sync.admission import Candidate, Seal, admit, examine
+from sync.clock import Anchor
 from sync.envelope import PublicKey
 from sync.protocol import Clock, PushBatch, PushedItem, uuid7
 from sync.wire import WireFault, read_batch
@@ -133,11 +134,15 @@ def _take_in(
     admissions = admit(candidates, {row.item_id: row.sha256 for row in neighbours})
     new = [one for one, what in zip(candidates, admissions, strict=True) if what == "new"]
     odd = [one for one, what in zip(candidates, admissions, strict=True) if what == "conflicting"]
+    laters = _later_anchors(new, clock, device_id=device_id, now=now)
     rows = [
-        row_of(one, chain, sender=sender, signer=current_signer(), clock=clock, now=now)
-        for one, chain in zip(new, chain_flags(neighbours, new), strict=True)
+        row_of(one, chain, sender=sender, signer=current_signer(), later=later, now=now)
+        for one, chain, later in zip(new, chain_flags(neighbours, new), laters, strict=True)
     ]
-    results = [_result(row, one, sender=sender, how=how) for row, one in zip(rows, new, strict=True)]
+    results = [
+        _result(row, one, later=later, sender=sender, how=how)
+        for row, one, later in zip(rows, new, laters, strict=True)
+    ]
     apply_items(session, results, now=now, how=how)
     progress = progress_of(session, sender, {one.pushed.seq for one in new})
     keep(session, rows, results, device_id=device_id, progress=progress)
@@ -151,10 +156,20 @@ def _take_in(
     return Taken(outcomes_of(session, candidates, fresh=fresh, device_id=device_id), progress)
 
 
-def _result(row: dict[str, Any], one: Candidate, *, sender: Sender, how: How) -> Result:
+def _later_anchors(
+    new: Sequence[Candidate], clock: Clock | None, *, device_id: UUID, now: datetime
+) -> list[Anchor | None]:
+    """Return for each item the push's anchor, where it tells more of its time than what the item has."""
+    if clock is None:
+        return [None] * len(new)
+    at = read_anchor(clock.anchor, current_signer(), device_id=device_id, now=now)
+    return [one.item and later_anchor(one.item.clock, clock, anchored_at=at) for one in new]
+
+
+def _result(row: dict[str, Any], one: Candidate, *, later: Anchor | None, sender: Sender, how: How) -> Result:
     """Read what a new item tells."""
     named = (row["device_id"], row["item_id"], row["sha256"], row["received_at"])
-    stored = Stored(*named, tuple(row["flags"]), row["pushed_ms"])
+    stored = Stored(*named, tuple(row["flags"]), later)
     if one.problem is not None or one.item is None:
         return Result(stored, None, outcome="quarantined", problem=one.problem)
     if how is How.LATER:

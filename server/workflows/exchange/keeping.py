@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from server.driver import blobs, documents, longs, run, texts, uuids
 from server.models.visits import ConflictingItem
 from server.signing import Signer, current_signer
+from server.workflows.exchange.anchors import write_anchor
 from server.workflows.exchange.answers import Progress
 from server.workflows.exchange.arrived import Result, Sender
 from server.workflows.exchange.forks import UNREADABLE
@@ -23,6 +24,7 @@ from server.workflows.exchange.receipts import make_receipt
 from sync import protocol
 from sync.admission import Candidate
 from sync.chain import Link, judge_links
+from sync.clock import Anchor
 from sync.protocol import Envelope
 
 
@@ -60,10 +62,10 @@ def row_of(
     *,
     sender: Sender,
     signer: Signer,
-    clock: protocol.Clock | None,
+    later: Anchor | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the inbox's row of an item; `clock` is the push's, if it came with one."""
+    """Return the inbox's row of an item; `later` is an anchor that its phone got after it wrote it."""
     envelope = one.pushed.envelope
     flags = [*one.flags, *chain]
     if sender.revoked_at is not None:
@@ -82,12 +84,8 @@ def row_of(
         "received_at": now,
         "receipt": make_receipt(signer, item_id=one.pushed.id, sha256=one.digest, now=now),
         "flags": flags,
-        "pushed_ms": None if one.item is None or clock is None else _pushed_ms(one.item.clock, clock),
+        "later_anchor": None if later is None else write_anchor(later),
     }
-
-
-def _pushed_ms(written: protocol.Clock, pushed: protocol.Clock) -> int | None:
-    return pushed.monotonic_ms if written.boot_id == pushed.boot_id else None
 
 
 def _signatures(envelope: Envelope) -> list[dict[str, str]]:
@@ -139,22 +137,22 @@ _PACKED: Final[dict[str, Callable[[Iterable[Any]], bytes]]] = {
     "payload": blobs,
     "signatures": documents,
     "receipt": documents,
-    "pushed_ms": longs,
+    "later_anchor": documents,
 }
 _KEEP: Final = """
     WITH kept AS (
         INSERT INTO items (device_id, item_id, seq, prev, sha256, type, visit_id, payload_type, payload,
-                           signatures, received_at, receipt, pushed_ms, outcome, problem, flags)
+                           signatures, received_at, receipt, later_anchor, outcome, problem, flags)
         SELECT %(device_id)s, one.item_id, one.seq, one.prev, one.sha256, one.type, one.visit_id,
-               one.payload_type, one.payload, one.signatures, %(received_at)s, one.receipt, one.pushed_ms,
+               one.payload_type, one.payload, one.signatures, %(received_at)s, one.receipt, one.later_anchor,
                one.outcome, one.problem,
                CASE WHEN one.flags IS NULL THEN '{}'
                     ELSE ARRAY(SELECT jsonb_array_elements_text(one.flags)) END
         FROM unnest(%(item_id)s, %(seq)s, %(prev)s, %(sha256)s, %(type)s, %(visit_id)s, %(payload_type)s,
-                    %(payload)s, %(signatures)s, %(receipt)s, %(pushed_ms)s, %(outcomes)s, %(problems)s,
-                    %(flags)s)
+                    %(payload)s, %(signatures)s, %(receipt)s, %(later_anchor)s, %(outcomes)s,
+                    %(problems)s, %(flags)s)
              AS one (item_id, seq, prev, sha256, type, visit_id, payload_type, payload, signatures, receipt,
-                     pushed_ms, outcome, problem, flags)
+                     later_anchor, outcome, problem, flags)
     )
     UPDATE devices SET acked_seq = %(acked_seq)s, highest_seq = %(highest_seq)s WHERE id = %(device_id)s
 """

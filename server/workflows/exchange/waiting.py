@@ -22,6 +22,7 @@ from server.jobs import enqueue, enqueue_each, task
 from server.models.dispatch import Assignment
 from server.models.visits import Item, Visit
 from server.workflows.exchange import parents
+from server.workflows.exchange.anchors import kept_anchor
 from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Result, Sender, Stored
 from server.workflows.exchange.projections import How, apply_items, apply_stored, read_stored
@@ -69,14 +70,14 @@ def project_waiting(session: Session, sender: Sender, *, now: datetime) -> None:
 
 
 _RECEIVED: Final = """
-    SELECT device_id, item_id, sha256, received_at, flags, pushed_ms, payload FROM items
+    SELECT device_id, item_id, sha256, received_at, flags, later_anchor, payload FROM items
     WHERE device_id = %(device_id)s AND outcome = 'received' ORDER BY seq LIMIT %(most)s
 """
 
 
 def _read(row: Any, *, sender: Sender) -> Result:
-    flags = tuple(row.flags)
-    stored = Stored(row.device_id, row.item_id, row.sha256, row.received_at, flags, row.pushed_ms)
+    later = kept_anchor(row.later_anchor)
+    stored = Stored(row.device_id, row.item_id, row.sha256, row.received_at, tuple(row.flags), later)
     return read_stored(stored, read_item(row.payload), sender=sender)
 
 
@@ -154,7 +155,7 @@ def _apply_rows(
 
 
 _WITH_SENDER: Final = """
-    SELECT items.device_id, items.item_id, items.sha256, items.received_at, items.flags, items.pushed_ms,
+    SELECT items.device_id, items.item_id, items.sha256, items.received_at, items.flags, items.later_anchor,
            items.payload, devices.staff_id, staff.left_at
     FROM items JOIN devices ON devices.id = items.device_id JOIN staff ON staff.id = devices.staff_id
     WHERE items.outcome = 'held'

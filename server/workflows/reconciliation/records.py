@@ -16,7 +16,7 @@ from server.models.visits import Item, Visit
 from server.reconcile.facts import ChainGap, ItemFact, LooseFile, PhoneFact
 from server.seals import stored_envelope
 from server.signing import Signer, current_signer
-from server.workflows.exchange.anchors import read_anchor
+from server.workflows.exchange.anchors import kept_anchor, read_anchor
 from server.workflows.exchange.forks import UNREADABLE
 from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.reconciliation.evidence import read_place
@@ -50,7 +50,7 @@ def records_of(visit: Visit) -> Written:
     by_id = {device.id: device for device in devices}
     rows = db.session.execute(
         sa.select(Item.device_id, Item.item_id, Item.seq, Item.received_at, Item.flags)
-        .add_columns(Item.payload_type, Item.payload, Item.signatures, Item.pushed_ms)
+        .add_columns(Item.payload_type, Item.payload, Item.signatures, Item.later_anchor)
         .where(
             Item.visit_id == visit.id,
             Item.device_id.in_(by_id),
@@ -81,7 +81,12 @@ def _item(row: Any, device: Device, signer: Signer) -> ItemFact | None:
         staff_id=device.staff_id,
         seq=row.seq,
         type=record.type,
-        when=locate(clock, anchor_time=anchored, received_at=row.received_at, pushed_ms=row.pushed_ms),
+        when=locate(
+            clock,
+            anchor_time=anchored,
+            received_at=row.received_at,
+            later=kept_anchor(row.later_anchor),
+        ),
         wall=clock.wall,
         monotonic_ms=clock.monotonic_ms,
         boot_id=clock.boot_id,
