@@ -26,7 +26,16 @@ def a_corpus(seed: int, visits: int) -> list[Script]:
         if len(turns) < len(FABRICATIONS) // 2:
             turns.extend(chance.sample(sorted(FABRICATIONS), len(FABRICATIONS)))
         scripts.append(_fabricated(chance, number, diary, turns, scripts))
+    _share_clocks(scripts)
     return scripts
+
+
+def _share_clocks(scripts: Sequence[Script]) -> None:
+    """A clock that is set in one visit is set between two records of another whose account came late."""
+    turned = {(script.crew, script.day) for script in scripts if script.clock_set_by}
+    for script in scripts:
+        if (script.crew, script.day) in turned:
+            script.may.add("clock-changed")
 
 
 def _fabricated(

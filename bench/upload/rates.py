@@ -47,7 +47,7 @@ def one_file(servers: Sequence[Server], folder: Path, *, rounds: int) -> Measure
 def photos(servers: Sequence[Server], folder: Path, *, rounds: int, clients: int, count: int) -> Measured:
     """Photos of 1.5 MB: photos/s, and milliseconds of processor time for one."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    raw = folder / "raw"
+    raw = folder / "raw photos"
     raw.mkdir(exist_ok=True)
     for number in range(rounds):
         contents = [Content.make(PHOTO_BYTES) for _ in range(count)]

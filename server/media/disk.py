@@ -167,8 +167,9 @@ class DiskStore:
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(path)
-        finally:
+        except BaseException:
             fresh.unlink(missing_ok=True)
+            raise
         _sync_folder(path.parent)
 
     def _path(self, key: str) -> Path:

@@ -23,6 +23,7 @@ UNDERSTOOD: Final = 0.7  # of the speech in a recording; below, what was not hea
 # An engine's slip is most often another character of the same sound.
 _SOUNDS: Final = (
     "录路陆鹿露", "音因阴银印引", "像象向相", "影映应", "委伪为位围", "托拖脱", "受授收", "权全", "行航型",
+    "用永拥佣", "信心新讯", "款宽", "债寨", "逾愈", "期旗", "催崔",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ _SOMEBODY_ELSE: Final = re.compile(
     "我是(?:他|她)(?:的)?(?:爱人|老婆|妻子|老公|丈夫|妈|母亲|爸|父亲|儿子|女儿|哥|姐|弟|妹|邻居|同事|室友|房东)"
     "|(?:他|她)(?:现在)?不在(?:家|这)|(?:他|她)(?:出去|出差|上班|搬走)"
 )
-_DEBT: Final = re.compile("欠(?:款|钱|债|银行|了)|逾期|信用卡.{0,4}(?:没还|未还|账)|催收|还款")
+_DEBT: Final = _sounding("欠(?:款|钱|债|银行|了)|逾期|信用卡.{0,4}(?:没还|未还|账)|催收|还款")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,11 @@ UNHEARD = [
         (*OPENING, "他欠款很久了。"),
         {"met": "third_party", "outcome": "message_left"},
     ),
+    (
+        "debt-told-to-third-party",
+        (*OPENING, "他信永卡还没还，您知道吗？"),  # as an engine mishears it
+        {"met": "third_party", "outcome": "message_left"},
+    ),
 ]
 
 
