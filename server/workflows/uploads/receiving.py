@@ -144,6 +144,14 @@ class _Intake:
             yield piece
             if left > 0 and time.monotonic() - self.kept_at > PATIENCE_SECONDS:
                 self._keep_and_count()
+                room = self._no_more_than_a_segment(room)
+
+    def _no_more_than_a_segment(self, room: memoryview) -> memoryview:
+        """Hold no room for a whole file that comes slowly: many may."""
+        if len(room) <= SEGMENT_BYTES:
+            return room
+        self.buffer = bytearray(SEGMENT_BYTES)
+        return memoryview(self.buffer)
 
     @property
     def is_whole(self) -> bool:
