@@ -137,13 +137,18 @@ def test_a_conversation_of_then_means_today_what_it_meant(stage: Flask, path: Pa
 
 @pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)
 def test_a_phone_of_today_still_says_all_that_was_said_then(stage: Flask, tmp_path: Path, path: Path) -> None:
-    then = json.loads(path.read_bytes())
+    then = [one for one in json.loads(path.read_bytes()) if not asks_needlessly(one)]
 
     now = todays_conversation(stage, tmp_path / "phone")
 
     assert [shape(one) for one in now] == [shape(one) for one in then]
     for old, new in zip(then, now, strict=True):
         assert set(old["ask"]["headers"]) <= set(new["ask"]["headers"])
+
+
+def asks_needlessly(exchange: dict[str, Any]) -> bool:
+    """Whether a phone asks where an upload stands that it has just created: the creation says so."""
+    return exchange["ask"]["method"] == "HEAD"
 
 
 def shape(exchange: dict[str, Any]) -> tuple[Any, ...]:

@@ -56,7 +56,8 @@ def test_a_seed_gives_one_corpus_and_half_of_it_is_honest() -> None:
     assert corpus != other
     assert 150 < sum(one.is_honest for one in corpus) < 250
     assert {one for script in corpus for one in script.fabrications} == FABRICATIONS.keys()
-    assert all(not script.must and not script.may for script in corpus if script.is_honest)
+    honest = [script for script in corpus if script.is_honest]
+    assert all(not script.must and script.may <= {"clock-changed"} for script in honest)
 
 
 def test_findings_are_weighed_by_the_labels_of_their_visit() -> None:
