@@ -18,7 +18,8 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from server.reconcile.facts import EvidenceFact, Limits, Segment, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
-from server.reconcile.narrative.clauses import clauses_of, index_at, is_supposed, negations, plain
+from server.reconcile.narrative.clauses import clauses_of, index_at, is_supposed, negations
+from server.reconcile.narrative.spelling import narrow
 from server.reconcile.narrative.voices import RELATIVES, Voiced, debtors_in, voiced
 from server.rules.added_words import AddedWords
 
@@ -100,7 +101,7 @@ def _shipped(where: Where) -> Lexicon:
 def _added(where: Where, added: tuple[AddedWords, ...]) -> Lexicon | None:
     """Return a finder of its own for a client's words, so that a longer one hides none of those that ship."""
     entries = [
-        (plain(word), topics()[one.topic])
+        (narrow(word), topics()[one.topic])
         for one in added
         if one.topic is not None and one.topic in topics()
         for word in (one.words if where == "words" else one.spoken)
@@ -115,7 +116,7 @@ def _lexicon(entries: Sequence[tuple[str, Topic]]) -> Lexicon:
 
 def forbidden_in(text: str, where: Where, added: tuple[AddedWords, ...] = ()) -> Iterator[Place]:
     """Find the forbidden words that a text says in earnest, in its own voice."""
-    even = plain(text)
+    even = narrow(text)
     found = _matches(even, _shipped(where))
     if added and (more := _added(where, added)) is not None:
         known = {(topic.slug, place) for topic, _, start, end in found for place in range(start, end)}

@@ -13,7 +13,7 @@ from rapidfuzz import fuzz, process
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding
-from server.reconcile.narrative.clauses import plain
+from server.reconcile.narrative.spelling import narrow
 
 _NUMBER: Final = re.compile(r"[\d零〇一二两三四五六七八九十百千万.,:/]+")
 _BLANK: Final = re.compile(r"\s+")
@@ -22,7 +22,7 @@ MOST_COMPARED: Final = 4_000
 
 def bare(narrative: str) -> str:
     """Return a narrative without its numbers and blanks, as far as it is compared."""
-    return _NUMBER.sub("0", _BLANK.sub("", plain(narrative[:MOST_COMPARED])))
+    return _NUMBER.sub("0", _BLANK.sub("", narrow(narrative[:MOST_COMPARED])))
 
 
 def repeated_narrative(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

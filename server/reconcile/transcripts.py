@@ -15,7 +15,8 @@ from server.reconcile.conduct import HEARD_CONFIDENCE, UNSURE
 from server.reconcile.facts import Limits, Segment, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
 from server.reconcile.narrative import Kind, read_narrative
-from server.reconcile.narrative.clauses import negations, plain
+from server.reconcile.narrative.clauses import negations
+from server.reconcile.narrative.spelling import narrow
 
 NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
 RECORDINGS: Final = ("audio", "video")
@@ -136,7 +137,7 @@ def role_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 def _says(words: re.Pattern[str], one: Heard) -> bool:
     """Whether a segment says it, unless it says that it is not so."""
-    text = plain(one.segment.text)
+    text = narrow(one.segment.text)
     found = words.search(text)
     return found is not None and negations(text[max(0, found.start() - 4) : found.start()]) % 2 == 0
 
@@ -174,8 +175,8 @@ def person_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     if boxes(facts).get("met") != "debtor" or deaf(facts, limits):
         return
     said = heard(facts)
-    others = [one for one in said if _SOMEBODY_ELSE.search(plain(one.segment.text))]
-    if others and not any(_SELF.search(plain(one.segment.text)) for one in said):
+    others = [one for one in said if _SOMEBODY_ELSE.search(narrow(one.segment.text))]
+    if others and not any(_SELF.search(narrow(one.segment.text)) for one in said):
         yield _finding("person-differs", "met", others[0], account_says="debtor")
 
 

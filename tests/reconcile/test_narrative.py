@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from bench.narratives import ACCOUNTS, labelled, score
 from server.reconcile.narrative import Kind, read_narrative
+from server.reconcile.narrative.naming import named
+from server.reconcile.narrative.spelling import SLIPS, plain
 
 TUESDAY = date(2026, 11, 24)
 
@@ -270,6 +272,92 @@ def test_a_time_at_the_beginning_of_a_line_is_read(text: str) -> None:
     assert told(text, "left") or told(text, "arrived")
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("证件：已示\n录音：忘了提", "conduct", ["identity_shown", "not_recording_announced"]),
+        ("录音告知：无", "conduct", ["not_recording_announced"]),
+        ("录音告知：是", "conduct", ["recording_announced"]),
+        ("签收情况：未签", "delivery", ["unsigned"]),
+        ("人员：持卡人、持卡人之母", "met", ["debtor", "third_party:parent"]),
+        ("结论：承诺还款\n金额：3,200元\n日期：12月5日", "promise", ["320000@2026-12-05"]),
+        ("是否出示证件：", "conduct", []),
+        ("金额：3,200元\n日期：12月5日", "promise", []),
+    ],
+)
+def test_a_form_is_read_with_what_it_asks(text: str, kind: Kind, values: list[str]) -> None:
+    assert told(text, kind) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("敲门，她开门说欠款她认。", "met", ["debtor"]),
+        ("他妈开门，她说不知道。", "met", ["third_party:parent"]),
+        ("问了路边修车师傅，他也不知道。", "met", ["third_party:other"]),
+        ("债务人在家，把催收函给他，他收了。", "delivery", ["handed_to_debtor"]),
+        ("他妈开门，把信交给她。", "delivery", ["handed_to_third_party"]),
+        ("函件递给他，他不接。", "delivery", ["refused"]),
+        ("把信放在她桌角。", "delivery", ["left_behind"]),
+        ("老太太开门，说儿子出差了。", "met", ["third_party:parent"]),
+        ("阿姨开门，说账是对的，欠着。", "met", ["debtor"]),
+        ("一名男子应门，说我们找错人了。", "met", []),
+        ("其母开门，儿子从里屋出来，说10号还500。", "met", ["third_party:parent", "debtor"]),
+        ("我和师傅上楼，师傅出示了证件。", "met", []),
+        ("他姐夫开门，里屋有人喊不在，债务人自己走了出来。", "absent", []),
+        ("父亲在家，父亲知道儿子欠银行钱。", "debt", []),
+    ],
+)
+def test_a_pronoun_and_a_word_of_kin_are_whoever_they_stand_for(
+    text: str, kind: Kind, values: list[str]
+) -> None:
+    assert told(text, kind) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("14:20到村口，14:26敲的门，14:50走。", ["arrived=14:20", "time=14:26", "left=14:50"]),
+        ("14:05到，14:31谈完，14:37出小区。", ["arrived=14:05", "time=14:31", "left=14:37"]),
+        ("14:20，灯亮着，没人应。14:40下楼。", ["arrived=14:20", "left=14:40"]),
+        ("0935到，0958撤。", ["arrived=09:35", "left=09:58"]),
+        ("刑期到2028年。", []),
+        ("到达时间14:05，14:40他关了门，我们离开。", ["arrived=14:05", "left=14:40"]),
+    ],
+)
+def test_the_times_of_an_account_are_read_in_their_order(text: str, values: list[str]) -> None:
+    times = ("arrived", "left", "time")
+
+    read = [f"{one.kind}={one.value}" for one in read_narrative(text, TUESDAY) if one.kind in times]
+
+    assert read == values
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("佢話條數係我欠嘅，我認", "debt", "confirmed"),
+        ("債務人簽收", "delivery", "signed"),
+        ("封信交咗畀佢阿妈", "delivery", "handed_to_third_party"),
+        ("路音的事也跟他说了", "conduct", "recording_announced"),
+        ("五人应门", "met", "nobody"),
+    ],
+)
+def test_dialect_traditional_characters_and_slips_of_the_keys_are_read(
+    text: str, kind: Kind, value: str
+) -> None:
+    assert value in told(text, kind)
+
+
+def test_a_slip_is_as_wide_as_the_word_it_stands_for() -> None:
+    assert {written: read for written, read in SLIPS.items() if len(written) != len(read)} == {}
+
+
+@given(st.text(max_size=60) | st.sampled_from([*SLIPS, "我和师傅到的", "其母说儿子在家"]))
+def test_every_spelling_and_every_name_keeps_its_place(text: str) -> None:
+    assert len(named(plain(text))) == len(text)
+
+
 def test_every_claim_keeps_its_place_in_the_text_as_it_was_written() -> None:
     text = "下午三点半到达，债务人承诺１２月５日还５０００元。"
 
@@ -295,7 +383,7 @@ def test_no_text_breaks_the_reader_and_every_claim_lies_within_it(text: str) -> 
 
 
 # Floors a little below what is read today; README.md beside the accounts says what the parts are worth.
-FLOORS = [("building", 0.99, 0.99), ("held_out", 0.92, 0.85)]
+FLOORS = [("building", 0.97, 0.95), ("held_out", 0.92, 0.88)]
 
 
 @pytest.mark.parametrize(("part", "precision", "recall"), FLOORS)
@@ -319,7 +407,7 @@ def test_each_label_lies_where_it_says() -> None:
         if not one["span"] or not row["text"].startswith(one["span"], one["at"])
     ]
 
-    assert len(rows) >= 900
+    assert len(rows) >= 1300
     assert misplaced == []
 
 

@@ -10,11 +10,14 @@ from typing import Final
 
 from server.reconcile.narrative.amounts import amounts_in
 from server.reconcile.narrative.claim import Claim, Kind
-from server.reconcile.narrative.clauses import clauses_of, plain
+from server.reconcile.narrative.clauses import clauses_of
 from server.reconcile.narrative.dates import dates_in
-from server.reconcile.narrative.persons import persons_in
-from server.reconcile.narrative.phrases import handed_in, phrases_in, refused_in, resolve_handed_over
+from server.reconcile.narrative.deliveries import deliveries_in, resolved
+from server.reconcile.narrative.naming import named
+from server.reconcile.narrative.persons import persons_in, recast
+from server.reconcile.narrative.phrases import phrases_in
 from server.reconcile.narrative.promises import promises_in
+from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.times import times_in
 from server.reconcile.narrative.voices import voiced
 from server.rules.added_words import AddedWords
@@ -29,7 +32,7 @@ TOLD_ONCE: Final = frozenset({"met", "absent", "delivery", "dispute", "conduct",
 @lru_cache(maxsize=32)
 def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> tuple[Claim, ...]:
     """Return the claims of a narrative in the order of their places. `added`: a client's own phrases."""
-    even = plain(text[:MOST_READ])
+    even = named(plain(text[:MOST_READ]))
     clauses = clauses_of(even)
     dates, day_places = dates_in(even, clauses, day)
     times = times_in(even, clauses, day_places)
@@ -37,11 +40,9 @@ def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> 
     amounts = amounts_in(even, clauses, taken)
     spoken = voiced(clauses)
     persons = persons_in(spoken)
-    deeds = resolve_handed_over(
-        [*phrases_in(spoken, added), *handed_in(spoken, persons), *refused_in(spoken)], persons
-    )
+    deeds = resolved([*phrases_in(spoken, added), *deliveries_in(spoken, persons)], persons)
     promises = promises_in(spoken, (*dates, *amounts), day)
-    found = [*dates, *times, *amounts, *persons, *deeds, *promises]
+    found = recast([*dates, *times, *amounts, *persons, *deeds, *promises], even)
     return _once(sorted(found, key=lambda one: (one.start, one.end, one.kind, one.value)))
 
 

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from server.reconcile.narrative.spelling import folded
 from server.reconcile.narrative.words import WORDS
 
-_NARROW: Final = {code: code - 0xFEE0 for code in range(0xFF10, 0xFF5B)} | {
-    ord("．"): ".",
-    ord("￥"): "¥",
-    ord("　"): " ",
-}
 _SENTENCE: Final = re.compile(r"[。；！？\n]|[;!?]")
 _HAN: Final = r"[\u4e00-\u9fff]"
 # Spaces between words, and those before a time with its verb, part as commas do.
@@ -28,27 +24,39 @@ _NOT_NEGATING: Final = re.compile("|".join(sorted(WORDS["negation"]["harmless"],
 _NEGATOR: Final = re.compile("|".join(map(re.escape, WORDS["negation"]["words"])))
 # What begins anew, so that a denial before it denies something else: 没多说就把信塞进门缝.
 _ANEW: Final = re.compile(
-    "^.*(?<![没未不别])(?:就(?!是)|便(?!宜|条|利)|遂|于是|只好|只得|然后|随后|随即|后来|但是?|却|等(?![于级等候])|先(?!生)|所以|因此|改为|改成|直接|也(?!没|未|不是))"
+    "^.*(?<![没未不别])(?:就(?!是)|便(?!宜|条|利)|遂|于是|只好|只得|然后|随后|随即|后来|但是?|却|等(?![于级等候])|先(?!生)|所以|因此|后(?=留|放|贴|塞|投|置|交)|改为|改成|直接|也(?!没|未|不是))"
 )
 MOST_IN_ONE_BREATH: Final = 26  # characters
 _NEXT: Final = re.compile(
-    "(?<![跟与和同向对给把被让请要问骂叫将找见到的由])(?:我们|他说|她说|他讲|她讲|他称|她称|然后|随后|接着|最后|后来|于是|邻居[说讲称]"
+    "(?<![跟与和同向对给把被让请要问骂叫将找见到的由点分半刻整钟一二三四五六七八九十\\d])(?:我们|他说|她说|他讲|她讲|他称|她称|我说|我问|我讲|我就|问他|问她|邻居[说讲称]"
     "|(?:债务人|持卡人|客户|本人)(?=自己|说|称|讲|表示|承认|承诺|答应|签|不在|开门|在家|当场))"
+    "|(?:但是|不过|可是|只是|所以|因为|结果|然后|随后|接着|最后|后来|于是|而且|就是(?=今年|现在|眼下|手头|最近|没钱|暂时))"
 )
 _ASKS: Final = re.compile(r"(?:吗|行不行|好不好|成不成|可不可以|有没有用)\s*$")
+LONGEST_HEAD: Final = 8  # characters of what a form asks
+# Whoever stands before a colon speaks behind it: 持卡人：, 他说：.
+_SPOKEN_HEAD: Final = re.compile(
+    "(?:[说道称讲问答喊骂回话曰嚷我他她佢伊妻母父]|表示|(?:债|债务|欠款|持卡|借款|担保|保证|本)人|客户|CH|当事人|对方|原话|大意)\\s*$"
+)
 DENIES_WITHIN: Final = 16  # characters; a denial reaches no further, also where nobody sets a comma
 _SUPPOSED: Final = re.compile("|".join(WORDS["supposition"]["words"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A piece of a sentence: `text` stands at `start` of the account; `sentence` numbers its sentence."""
+    """A piece of a sentence: `text` stands at `start` of the account; `sentence` numbers its sentence.
+
+    `stop` is the mark behind it. `head` is what a form asks before a colon (`is_head`): 证件 of 证件：已示.
+    """
 
     text: str
     start: int
     sentence: int
     is_question: bool = False
     is_quoted: bool = False
+    stop: str = ""
+    head: str = ""
+    is_head: bool = False
 
     @property
     def end(self) -> int:
@@ -56,25 +64,30 @@ class Clause:
         return self.start + len(self.text)
 
 
-def plain(text: str) -> str:
-    """Return the text with narrow digits and letters, every character in its place."""
-    return text.translate(_NARROW)
-
-
 def clauses_of(text: str) -> tuple[Clause, ...]:
     """Cut a plain text into its clauses; empty ones are left out."""
     found: list[Clause] = []
-    sentence, start, quotes = 0, 0, 0
+    sentence, start, quotes, head = 0, 0, 0, ""
     for match in (*_CLAUSE.finditer(text), None):
         end = len(text) if match is None else match.start()
+        stop = match.group() if match else ""
         for begun, piece in _pieces(text[start:end], start):
-            asks = (match is not None and match.group() in "？?") or _ASKS.search(piece) is not None
-            found.append(Clause(piece, begun, sentence, is_question=asks, is_quoted=quotes > 0))
+            asks = stop in ("？", "?") or _ASKS.search(piece) is not None
+            is_head = (
+                stop in ("：", ":") and len(piece.strip()) <= LONGEST_HEAD and not _SPOKEN_HEAD.search(piece)
+            )
+            head = "" if is_head else head
+            found.append(
+                Clause(piece, begun, sentence, asks, quotes > 0, stop, "" if quotes else head, is_head)
+            )
+            if is_head:
+                head = piece.strip()
         if match is None:
             break
-        quotes = _depth(match.group(), quotes)
-        if _SENTENCE.match(match.group()):
+        quotes = _depth(stop, quotes)
+        if _SENTENCE.match(stop):
             sentence += 1
+            head = ""
         start = match.end()
     return tuple(found)
 
@@ -109,7 +122,7 @@ def _depth(mark: str, quotes: int) -> int:
 
 def negations(before: str) -> int:
     """How often the words before a statement turn it round. Twice (不是不) is neither yes nor no."""
-    near = _ANEW.sub("", before)[-DENIES_WITHIN:]
+    near = _ANEW.sub("", folded(before))[-DENIES_WITHIN:]
     return len(_NEGATOR.findall(_NOT_NEGATING.sub("", near)))
 
 

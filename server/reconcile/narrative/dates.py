@@ -16,28 +16,33 @@ from server.reconcile.narrative.clauses import Clause, index_at
 from server.reconcile.narrative.numerals import read_whole
 from server.reconcile.narrative.words import WORDS, looks_back, pattern
 
-_N = r"[零〇一二两三四五六七八九十廿\d]{1,3}"
+_N = r"(?:\d{1,3}|[零〇一二两三四五六七八九十廿]{1,3})"
 _MONTH = rf"元|{_N}"
 _WHICH = "下个?|次|本|这个?|当|上个?"
 _PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
-_TO_PAY = r"(?=\s*(?:之?前|还|先|再|给|打|存|转|缴|付|处理))"
+_TO_PAY = (
+    r"(?=\s*(?:之?前|还|先|再|给|打|存|转|缴|付|处理|发|领|结|到|出|开|拿|交|去|我|就|补|清|凑"
+    r"|号|前后|左右|，|,))"
+)
 _FORMS: Final = (
     r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
+    rf"(?P<lunar>(?:腊月|正月|冬月|农历(?:{_MONTH}月)?|阴历(?:{_MONTH}月)?)(?:初|廿)?{_N})",
     rf"(?P<ending>{_MONTH})月份?(?P<end>底|末)",
     rf"(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
     r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
     rf"(?<![\d.])(?P<dm>1[0-2]|0?[1-9])[.-](?P<dd>3[01]|[12]\d|0?[1-9]){_TO_PAY}",
     r"(?<![\d.])(?P<am>1[0-2]|0?[1-9])[.](?P<ad>3[01]|[12]\d|0?[1-9])(?=\s*(?:上午|下午|早|中午|晚|傍晚|外访|走访|上门))",
     rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号|{_TO_PAY})",
-    rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末)|(?P<bare_end>月底|月末)",
+    rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末|的?最后一天)|(?P<bare_end>月底|月末)",
     rf"(?<![今明月])(?P<near>{pattern(WORDS['days'])})",
     rf"(?P<months>{_N})个月之?以?[内后]",
+    rf"(?<![几数\d一二两三四五六七八九十])(?P<ago>{_N})天(?:之|以)?前(?!后)",
     rf"(?<![几数两三四五六七八九十])(?P<days>{_N}|半个?月)(?P<unit>天|日(?=之?以?内)|个?(?:周|星期|礼拜))?之?以?(?P<in>内|后)",
-    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:周|星期|礼拜)(?P<weekday>[一二三四五六日天]|[1-7](?![\d次天个\-]))"
+    r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:(?<!老)周|星期|礼拜)(?P<weekday>[一二三四五六日天](?!点)|[1-7](?![\d次天个\-]))"
     r"(?!(?:至|到|-)(?:下?个?(?:周|星期|礼拜))?[一二三四五六日天])",
-    r"(?P<year_end>年底|年末)",
+    r"(?<!半)(?P<year_end>年底|年末)",
     r"(?P<new_year>元旦|阳历年)",
-    rf"(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])(?P<day>{_N})(?:号|日)" + _PLACE,
+    rf"(?:(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])|(?<=[厂店司家行]里))(?P<day>{_N})(?:号|日)" + _PLACE,
 )
 _DATE: Final = re.compile("|".join(_FORMS))
 LIKELY_YEARS: Final = range(1950, 2100)  # 1500/12.5 is a sum and a day
@@ -152,6 +157,11 @@ def _count(told: dict[str, str], day: date, is_past: bool) -> date | None:
     return day + timedelta(days=count if (told["unit"] or "天") in "天日" else 7 * count)
 
 
+def _ago(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    count = read_whole(told["ago"])
+    return None if count is None or _TWO_DIGITS.fullmatch(told["ago"]) else day - timedelta(days=count)
+
+
 def _in_months(told: dict[str, str], day: date, is_past: bool) -> date | None:
     count = read_whole(told["months"])
     if count is None or is_past or _TWO_DIGITS.fullmatch(told["months"]):
@@ -190,8 +200,13 @@ def _day_alone(told: dict[str, str], day: date, is_past: bool) -> date | None:
     return next((one for one in ahead if one is not None and one >= day), None)
 
 
+def _lunar(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return None  # a day of another calendar
+
+
 _READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] = {
     "y": _full,
+    "lunar": _lunar,
     "end": _month_end,
     "md": _month_day,
     "sm": _slashed,
@@ -202,6 +217,7 @@ _READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] 
     "bare_end": _end_of_month,
     "near": _near,
     "months": _in_months,
+    "ago": _ago,
     "days": _count,
     "weekday": _weekday,
     "year_end": _year_end,

@@ -30,7 +30,7 @@ UNITS: Final = {
     "亿": 100_000_000,
 }
 CHINESE: Final = "".join(DIGITS) + "十拾百佰千仟万萬亿"
-NUMBER: Final = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|[{CHINESE}]"
+NUMBER: Final = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|(?<![kKwW])[{CHINESE}]"
 NUMERAL: Final = rf"(?:{NUMBER}|(?<=\d)[kKwW](?![a-zA-Z]))+"
 _TOKEN: Final = re.compile(r"[\d,]+(?:\.\d+)?|.")
 MYRIAD: Final = 10_000

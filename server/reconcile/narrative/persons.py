@@ -6,17 +6,25 @@ acts in the account, is asked something or introduces themselves, was.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from server.reconcile.narrative.absences import absences_in
+from server.reconcile.narrative.absences import AWAY, absences_in
+from server.reconcile.narrative.cast import RELATION, RELATIVES, pronoun
 from server.reconcile.narrative.claim import Claim
-from server.reconcile.narrative.voices import RELATION, RELATIVES, WE_ASK, Voice, Voiced, debtors_in
+from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 _PHONE: Final = finder("absent", "telephone")
 _UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})了?$")
 _UNMET_AFTER: Final = re.compile(pattern(WORDS["debtor"]["unmet_after"]))
-_OWNERS: Final = pattern(WORDS["third_party"]["possessors"])
+_DEBTORS: Final = WORDS["debtor"]["words"]
+_OWNERS: Final = pattern(
+    [
+        *WORDS["third_party"]["possessors"],
+        *(f"{one}{of}" for one in _DEBTORS for of in ("", "的", "之", "家")),
+    ]
+)
 _ONE: Final = r"(?:[一两三四五几]?[个位家户名对])?(?:[^，与和的]{1,5}的|[\d一二三四五六七八九十多]+岁)?"
 _MET_BEFORE: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['met_before'])}|(?<![未没不难])见)了?(?:{_OWNERS})?{_ONE}$"
@@ -29,13 +37,11 @@ _ACTS_OF_PRESENT: Final = re.compile(pattern(WORDS["third_party"]["acts_of_prese
 _HABITS: Final = finder("debtor", "habits")
 # What may stand between the beginning of a clause and the person who is its subject.
 _OPENS: Final = re.compile(f"(?:{pattern(WORDS['third_party']['opens'])}|{_OWNERS}|\\s)*")
-_NOT_HERE: Final = re.compile(
-    "(?:也|均|都|又|还|已经?|则|刚|一直|早就?)*"
-    f"(?:{pattern([*WORDS['third_party']['not_here'], *WORDS['absent']['words']])})"
-)
+_ALSO: Final = re.compile("(?:也|均|都|又|还|已经?|则|刚|一直|早就?)*")
+_NOT_HERE: Final = finder("third_party", "not_here")
 _OUTSIDERS: Final = frozenset({"neighbour", "property", "landlord", "tenant", "colleague", "other", "friend"})
 _IS_DEBTOR: Final = re.compile(
-    "(?<![不非])(?:自称|确认|核实|证实|系|是|为)[其他她]?(?:就?是|系|为)?"
+    "(?:(?<![不非])(?:自称|确认|核实|证实|系|是|为)[其他她]?(?:就?是|系|为)?|[（(])"
     f"(?:{pattern(['<debtor><not_kin>'])})"
 )
 # Named behind a word of speech, and there all the same: 自称债务人妻子, 问了对门邻居.
@@ -44,8 +50,38 @@ _INTRODUCED: Final = re.compile(
     f"(?:{pattern(WORDS['third_party']['opens'])})*$"
 )
 _WITH: Final = re.compile("[与和跟我带]$")
+# Whoever speaks of a son is a parent: 老太太说儿子不在.
+_KIN_TOLD: Final = re.compile(
+    "[^。；]{0,12}?(?:说|讲|称|道|话|问|答|告)[^。；]{0,4}?(?:我|他|她|自己|自家|家里|你们?找)?"
+    "(?:(?P<parent>(?<=我)儿(?!女|媳|子)|儿子|女儿|闺女|崽|娃儿?(?!娃)|小儿|大儿|幺儿|丫头|他们?小子)"
+    "|(?P<spouse>丈夫|老公|男人|老婆|媳妇|爱人|老伴|当家的|娃他[爹妈]|孩子他?[爸妈爹])"
+    "|(?P<child>爸爸?|妈妈?|我爹|我娘))"
+)
+_SEEN: Final = re.compile(
+    "(?<![没未不难])(?:见到了?|见着了?|遇到了?|碰到了?|碰上|碰着|遇上|堵着了?|逮着|等到了?|找到|寻着|见)$"
+)
+_ELDERS: Final = frozenset(WORDS["relations"]["elder"])
+# What anybody old is called, when it says of nobody whose kin: 问了半天，伯伯才承认.
+_ADDRESSES: Final = frozenset(["伯伯", "叔叔", "老妹", "老弟", "小妹", "大婶", "大伯", "大姨", "大叔"])
+# Somebody's children, unless they speak of father and mother.
+_CHILDREN: Final = frozenset(["小孩", "小孩子", "小娃", "小娃娃"])
+_OWNED: Final = re.compile(f"(?:{_OWNERS}|家)的?$")
+_IS_THE_DEBTOR: Final = re.compile(f"(?:也?就是|也即|即|系|为|是)?(?:{pattern(['<debtor><not_kin>'])})")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
+_SOUGHT: Final = re.compile("(?:(?<!没)找|只能|只和|只跟|只对|须|应由)[^，到着]{0,6}$")
 _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|病逝|身亡|死亡|已故|服刑|入狱|被羁押)")
+_MISTAKEN: Final = re.compile("(?:我们|以为|当成|冒充|假装|假扮|装作|误)[^，]{0,3}[是成作]$")
+# What a person has or suffers is not a person who is there: 他妈药费, 父母双亡.
+_AFFAIRS: Final = re.compile(
+    "判给|归[他她]|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
+)
+_THINGS: Final = re.compile("养的|的?狗|柜台|药费|双亡|家的门")
+_PERSON_HERE: Final = re.compile(r"\s*人(?:倒|正好|刚好|确实)?在(?:的|家|店里|屋里|里头|场)?\s*")
+_COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回)(?!过)")
+# What the debtor is: 债务人是单位的保安.
+_IS_HIMSELF: Final = re.compile(
+    f"(?:{pattern(WORDS['debtor']['words'])}|[他她])(?:现在|目前|以前|自己|原来)?(?:是|在做|当|做)[^，]{{0,6}}$"
+)
 _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
 _VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
 _NEXT_DOOR: Final = re.compile("(?:邻居家?|隔壁|对门|对面)的?[^，]{0,4}$")
@@ -62,11 +98,39 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
     away = tuple(absences_in(clauses))
     nobody = tuple(_nobody(clauses))
     covered = [range(one.start, one.end) for one in (*away, *nobody)]
-    found = [*away, *nobody, *_debtor(clauses, covered), *_liable(clauses), *_others(clauses)]
-    return tuple(found)
+    debtor = list(_debtor(clauses, covered)) or list(_debtor_as_pronoun(clauses))
+    others = [*nobody, *_liable(clauses), *_others(clauses)]
+    # Nobody is both there and away: who acts before us is there, who is only named is not.
+    if away and any(is_acting for _, is_acting in debtor):
+        away = ()
+    return (*away, *others, *(claim for claim, is_acting in debtor if is_acting or not away))
 
 
-def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Claim]:
+def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]:
+    """Find where a pronoun that is the debtor says or does something before us."""
+    for one in clauses:
+        if _PERSON_HERE.fullmatch(one.clause.text) and not one.clause.is_quoted and one.said_from is None:
+            yield Claim("met", "debtor", one.clause.start, one.clause.end), False
+            return
+        if one.he is None or one.clause.is_quoted or _PHONE.search(one.clause.text):
+            continue
+        match = pronoun(one.clause.text)
+        assert match is not None
+        rest = one.clause.text[match.end() :]
+        is_speaker = not rest.strip() and one.clause.stop in ("：", ":")
+        if is_speaker or (_ACTS.match(rest) and not _UNMET_AFTER.match(rest)):
+            start = one.clause.start + match.start("he")
+            first = next(he for he in clauses if he.he is not None)
+            assert first.he is not None
+            start = first.clause.start + first.he
+            match = pronoun(first.clause.text)
+            assert match is not None
+            yield Claim("met", "debtor", start, start + len(match["he"])), False
+            return
+
+
+def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tuple[Claim, bool]]:
+    """Find the debtor where met, and whether it says that the debtor does something before us."""
     is_told = False
     phoned = None
     for one in clauses:
@@ -91,7 +155,10 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[Cla
             end = start + match.end()
             if any(0 <= span.start - end <= AWAY_WITHIN for span in covered):
                 continue  # 债务人现在苏州打工: who is away was not met
-            yield Claim("met", "debtor", start + match.start(), start + match.end())
+            acts = _ACTS.match(rest) or _COMES.match(rest)
+            is_acting = one.names_subject and one.voice == "debtor" and acts is not None
+            claim = Claim("met", "debtor", start + match.start(), start + match.end())
+            yield claim, is_acting or _SEEN.search(before) is not None
 
 
 def _is_only_named(before: str, rest: str) -> bool:
@@ -100,6 +167,7 @@ def _is_only_named(before: str, rest: str) -> bool:
         _UNMET_AFTER.match(rest) is not None
         or (_UNMET_BEFORE.search(before) is not None and not _VERIFIED.search(before))
         or (_LIVES.match(rest) is not None and before.endswith(("与", "和", "跟")))
+        or _SOUGHT.search(before) is not None
         or _IS_DEAD.match(rest) is not None
         or (_TOGETHER.search(before) is not None and _MEET.match(rest) is not None)
     )
@@ -109,38 +177,87 @@ def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     for one in clauses:
         for match in finder("debtor", "liable").finditer(one.clause.text):
             rest = one.clause.text[match.end() :]
-            if not one.is_said(match.start()) and _ACTS.match(rest) and not _UNMET_AFTER.match(rest):
+            is_there = _ACTS.match(rest) or not rest.strip()
+            if not one.is_said(match.start()) and is_there and not _UNMET_AFTER.match(rest):
                 place = one.clause.start
                 yield Claim("met", "liable_person", place + match.start(), place + match.end())
 
 
 def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
-    elders, others = [], []
+    elders: list[Claim] = []
+    others: list[Claim] = []
     teller: Voice | None = None
-    for one in clauses:
-        text, start = one.clause.text, one.clause.start
-        if _PHONE.search(text) or one.clause.is_quoted:
+    for place, one in enumerate(clauses):
+        if _PHONE.search(one.clause.text) or one.clause.is_quoted:
             continue
-        last = None
-        for match in RELATIVES.finditer(text):
-            relation = RELATION[match.group()]
-            is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
-            last = (relation, match.end())
-            is_said = one.is_said(match.start()) and not (
-                (one.voice != "debtor" and _INTRODUCED.search(text[: match.start()]))
-                or _is_addressed(one, match.start())
-            )
-            if is_same or is_said or not _takes_part(text, match, relation, teller=teller):
-                continue
-            if relation == "elder" and _NEXT_DOOR.search(text[: match.start()]):
-                relation = "neighbour"
-            value = "third_party:other" if relation == "elder" else f"third_party:{relation}"
-            claim = Claim("met", value, start + match.start(), start + match.end())
+        following = clauses[place + 1 : place + 3]
+        found = list(_of_clause(one, following, teller=teller))
+        for relation, claim in found:
             (elders if relation == "elder" else others).append(claim)
-        teller = one.voice if one.said_from is not None else None
+        goes_on = (
+            teller and not found and RELATIVES.search(one.clause.text) and one.clause.stop in ("，", ",")
+        )
+        teller = one.voice if one.said_from is not None else teller if goes_on else None
     if not any(_IS_DEBTOR.search(one.clause.text) for one in clauses):
         others = others or elders
     yield from others
+
+
+def _of_clause(
+    one: Voiced, following: Sequence[Voiced], *, teller: Voice | None
+) -> Iterator[tuple[str, Claim]]:
+    """Find who of kin, neighbours and passers-by takes part in a clause."""
+    text, start = one.clause.text, one.clause.start
+    if one.clause.stop in ("（", "(") and following and _IS_THE_DEBTOR.match(following[0].clause.text):
+        return  # 老板（就是持卡人）
+    last = None
+    for match in RELATIVES.finditer(text):
+        before = text[: match.start()]
+        relation = RELATION[match.group()]
+        is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
+        last = (relation, match.end())
+        is_introduced = one.voice != "debtor" and _INTRODUCED.search(before) is not None
+        is_said = one.is_said(match.start()) and not (is_introduced or _is_addressed(one, match.start()))
+        if is_same or is_said or not _takes_part(text, match, relation, teller=teller):
+            continue
+        told = text[match.end() :] + "".join(other.clause.text for other in following)
+        relation = _who(match.group(), relation, before, told)
+        if relation:
+            value = "third_party:other" if relation == "elder" else f"third_party:{relation}"
+            yield relation, Claim("met", value, start + match.start(), start + match.end())
+
+
+def _who(word: str, relation: str, before: str, told: str) -> str | None:
+    """Return whose kin somebody is, by what they are called, where they live or whom they speak of."""
+    if word in _ADDRESSES and not _OWNED.search(before):
+        relation = "elder"
+    if relation != "elder":
+        return relation
+    if _NEXT_DOOR.search(before):
+        return "neighbour"
+    kin = _KIN_TOLD.match(told)
+    if kin:
+        return next(name for name, said in kin.groupdict().items() if said)
+    return None if word in _CHILDREN else relation
+
+
+def recast(claims: Sequence[Claim], text: str) -> list[Claim]:
+    """Take somebody whom nobody names, and who answers for the debt, for the debtor: 阿姨说账是对的.
+
+    Who only says not to be the debtor (你找错人了) stays nobody in particular.
+    """
+    met = {one.value for one in claims if one.kind == "met"}
+    if "debtor" in met:  # 一个女的开门, and it was she
+        return [one for one in claims if one.value != "third_party:other" or one.words(text) not in _ELDERS]
+    disputes = {one.value for one in claims if one.kind == "dispute"}
+    is_mistaken = "identity" in disputes
+    answers = bool(disputes) or any(one.kind in ("debt", "outcome", "promise") for one in claims)
+    if met != {"third_party:other"} or not (answers or is_mistaken):
+        return list(claims)
+    kept = [one for one in claims if one.kind != "met"]
+    elders = [one for one in claims if one.kind == "met" and one.words(text) in _ELDERS | _ADDRESSES]
+    others = [one for one in claims if one.kind == "met" and one not in elders]
+    return [*kept, *others, *(() if is_mistaken else (replace(one, value="debtor") for one in elders))]
 
 
 def _is_addressed(one: Voiced, place: int) -> bool:
@@ -152,19 +269,33 @@ def _is_addressed(one: Voiced, place: int) -> bool:
 def _takes_part(text: str, match: re.Match[str], relation: str, *, teller: Voice | None) -> bool:
     """Whether somebody does something here. Behind what others tell (`teller`) it takes a plain act."""
     before, rest = text[: match.start()], text[match.end() :]
-    if _NOT_MET_BEFORE.search(before) or _LIVES.match(rest):
+    if (
+        _NOT_MET_BEFORE.search(before)
+        or _IS_HIMSELF.search(before)
+        or _MISTAKEN.search(before)
+        or _LIVES.match(rest)
+    ):
+        return False
+    if _THINGS.match(rest):
         return False
     if relation == "colleague" and _WITH.search(before):
         return False  # ours
     is_subject = _OPENS.fullmatch(before) is not None
     if teller in ("debtor", "other") and (teller == "debtor" or not _MET_BEFORE.search(before)):
         return is_subject and _ACTS_OF_PRESENT.match(rest) is not None
-    if is_subject and _NOT_HERE.match(rest):
+    if is_subject and _is_elsewhere(rest):
         return False
     if _ACTS.match(rest) or _MET_BEFORE.search(before) or _INTRODUCED.search(before):
         return True
     is_colleague_of_ours = match.group() in ("同事", "领导", "员工") and not before.strip()
-    return is_subject and not is_colleague_of_ours
+    return is_subject and not is_colleague_of_ours and not _AFFAIRS.match(rest)
+
+
+def _is_elsewhere(rest: str) -> bool:
+    """Whether the words behind somebody say of them that they did not take part, or are away."""
+    said = _ALSO.match(rest)
+    begun = said.end() if said else 0
+    return any(found.match(rest, begun) or found.match(rest) for found in (_NOT_HERE, AWAY))
 
 
 def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
@@ -177,7 +308,11 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 text[match.end() :]
             ):
                 continue
-            if one.names_subject and one.voice != "us" and _HEARS.search(match.group()):
+            if (
+                (one.names_subject or one.he is not None)
+                and one.voice != "us"
+                and _HEARS.search(match.group())
+            ):
                 continue  # 债务人没反应
             place = one.clause.start
             yield Claim("met", "nobody", place + match.start(), place + match.end())

@@ -8,7 +8,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import date
-from itertools import groupby
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim
@@ -28,24 +27,57 @@ _INSTALMENT: Final = re.compile(
     "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四][笔次期]|每个?月|每期|之?前|左右|\\s)*"
 )
 _MUTUAL: Final = re.compile("[与和跟同].*(?:约|说|谈|讲|商|敲|达成)|双方")
-_AT_HAND: Final = re.compile("[能凑挤拿]|只有|手上|手里|最多|先")
+_AT_HAND: Final = re.compile("[能凑挤拿]|只有|手上|手里|手头|身上|兜里|卡里|最多|先")
 _PAID_OFF: Final = re.compile("[清完全]|部分")
 AFTER_PAYING: Final = 2  # characters that may stand behind a verb of paying without an object: 还上
 _WHEN: Final = re.compile(
-    "(?:还款)?(?:时间|日期|日|期限|于|在|就是|定在|为|是|之?以?前|左右|到账|去银行|到银行|去柜台|去存|去打|去转|去办|一早|\\s)*"
+    "(?:第一笔|首笔|首期|第一期)?(?:还款)?(?:时间|日期|日|期限|于|在|就是|定在|为|是|之?以?前|左右|到账|去银行|到银行|去柜台|去存|去打|去转|去办|一早|\\s)*"
 )
+_ENDS: Final = re.compile(r"[。！？\n!?]")
+# What is due is not promised: 账单12月5日到期应还5000.
+_DUE: Final = re.compile("账单|到期|应还|需还|须还|最低还款额|截止|欠款总|逾期")
+PARTS: Final = ("amount", "date")
+_ASKED_IN_FORMS: Final = {
+    "amount": re.compile("金额|数额|多少|款额"),
+    "date": re.compile("日期|时间|日$|期限|哪天"),
+}
 NOTHING: Final = "-"
 FRAGMENTS: Final = 3  # how many short clauses before a promise may hold its sum
 
 
 def promises_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
-    """Find the promises, sentence by sentence."""
+    """Find the promises, statement by statement: what semicolons part is one."""
     ordered = sorted(values, key=lambda one: one.start)
-    for _, sentence in groupby(clauses, key=lambda one: one.clause.sentence):
-        yield from _of_sentence(list(sentence), ordered, day)
+    statement: list[Voiced] = []
+    for one in clauses:
+        statement.append(one)
+        if _ENDS.search(one.clause.stop):
+            yield from _of_statement(statement, ordered, day)
+            statement = []
+    yield from _of_statement(statement, ordered, day)
+    yield from _filled_in(clauses, ordered, day)
 
 
-def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
+def _filled_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
+    """Find what a form asks line by line: 结论：承诺还款, 金额：3200元, 日期：7月31日."""
+    promised: Voiced | None = None
+    found: dict[str, str] = {}
+    for one in clauses:
+        parts = {kind: _within(one, values, kind, set()) for kind in PARTS}
+        for kind, asked in _ASKED_IN_FORMS.items():
+            if len(parts[kind]) == 1 and asked.search(one.clause.head):
+                found[kind] = parts[kind][0].value
+        is_bare = not any(parts.values()) and not one.clause.is_question
+        if promised is None and is_bare and _cue(one.clause.text):
+            promised, found = one, {}
+        if promised and len(found) == len(PARTS) and found["date"] >= day.isoformat():
+            yield Claim(
+                "promise", f"{found['amount']}@{found['date']}", promised.clause.start, promised.clause.end
+            )
+            promised, found = None, {}
+
+
+def _of_statement(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
     has_cue = any(_cue(one.clause.text) for one in clauses)
     is_if = is_he = has_promised = False
     used: set[Claim] = set()
@@ -55,8 +87,9 @@ def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) 
         is_he = is_he or _HE_SAYS.match(text) is not None
         cue = _cue(text)
         pay = None if _is_over(one, values, day) else _payment(text)
-        if is_if or _is_no_promise(one, pay, has_cue=has_cue or is_he):
+        if is_if or _is_no_promise(one, pay):
             continue
+        is_spoken = has_cue or is_he or one.voice in ("debtor", "other") or one.clause.is_quoted
         if pay is None and cue is None:
             bare = clauses[place : place + 2]
             amount, due = _instalment(bare, values, used, day) if has_promised else (None, None)
@@ -67,8 +100,11 @@ def _of_sentence(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) 
             is_whole = amount is not None and due is not None and "借" not in text
             if (due is None and not has_cue) or (pay is None and not is_whole):
                 continue
+        if amount is None and due is not None and pay is not None and place + 1 < len(clauses):
+            amount = _amount_behind(clauses[place + 1], values, used)
         parts = [value for value in (amount, due) if value is not None]
-        if not parts:
+        is_plain = len(parts) == len(PARTS) and not _DUE.search(text)
+        if not parts or not (is_spoken or is_plain):
             continue
         used |= set(parts)
         verbs = [one.clause.start + place for found in (cue, pay) if found for place in found.span()]
@@ -92,7 +128,7 @@ def _is_over(one: Voiced, values: Sequence[Claim], day: date) -> bool:
     return bool(days) and all(value.value < day.isoformat() for value in days)
 
 
-def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> bool:
+def _is_no_promise(one: Voiced, pay: re.Match[str] | None) -> bool:
     """Whether the clause is our request, looks back, stays open, or is not the debtor's to say."""
     text = one.clause.text
     if finder("promise", "asked").search(text) and one.voice != "debtor":
@@ -102,9 +138,7 @@ def _is_no_promise(one: Voiced, pay: re.Match[str] | None, *, has_cue: bool) -> 
     cue = _cue(text)
     if one.voice == "us" and (cue is None or (one.names_subject and not _MUTUAL.search(text))):
         return True
-    if negations(text[: pay.start()] if pay else ""):
-        return True
-    return not has_cue and one.voice not in ("debtor", "other")
+    return negations(text[: pay.start()] if pay else "") > 0
 
 
 def _instalment(
@@ -167,6 +201,18 @@ def _amount(
         if there is None and near not in following:
             break
     return _amount_told(clauses[place - 1 : place], one, pay, values, used)
+
+
+def _amount_behind(one: Voiced, values: Sequence[Claim], used: set[Claim]) -> Claim | None:
+    """Return the sum of the next clause, when that pays or promises no more: 后天去存，就存这一百."""
+    if (
+        (_payment(one.clause.text) or _cue(one.clause.text)) is None
+        or _within(one, values, "date", used)
+        or _is_no_promise(one, None)
+    ):
+        return None
+    amounts = _within(one, values, "amount", used)
+    return amounts[0] if len(amounts) == 1 else None
 
 
 def _amount_told(

@@ -6,16 +6,25 @@ sentence is what that subject says. Quoted words belong to whoever was speaking.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from server.reconcile.narrative.cast import (
+    RELATION,
+    RELATIVES,
+    Named,
+    Sex,
+    is_debtor,
+    pronoun,
+    sex_of,
+    sex_of_debtor,
+)
 from server.reconcile.narrative.clauses import Clause
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 Voice = Literal["us", "debtor", "other", "unknown"]
 DEBTOR: Final = finder("debtor")
-RELATION: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
-RELATIVES: Final = re.compile(pattern(RELATION))
+_SPOUSES: Final = re.compile(pattern(WORDS["relations"]["spouse"]))
 _LIABLE: Final = finder("debtor", "liable")
 _POSSESSED: Final = finder("debtor", "possessed")
 _US: Final = finder("us")
@@ -23,6 +32,16 @@ WE_ASK: Final = re.compile(f"(?:已经|已|均已|再次|随后|并)?(?:{pattern
 _SPEECH: Final = finder("speech")
 # Whoever is spoken of as 他 or 其 right after being asked or told is not the one who asks.
 _SPOKEN_OF: Final = re.compile("他|她|其|对方")
+# Whoever is called out behind another's name is the debtor: 请工友叫他出来.
+_CALLED: Final = re.compile("[叫喊请把找唤](?:他|她)[^，。]{0,3}(?:出来|下来|过来|回来|上来|来|到)")
+_REPLIES: Final = re.compile(
+    r"\s*(?:均|都|皆|便|就|则)?(?:答复?|回答|回复|回称|回说|说|称|讲|反映|告知|表示|云)(?!明|清)"
+)
+_ACTS_HERE: Final = re.compile(f".{{0,2}}?(?:{pattern(WORDS['third_party']['acts_of_present'])})")
+_ASKED: Final = re.compile(
+    "(?:问|见|碰|遇|找|请|跟|和|与|向|对|给|由|托)(?:到|见|上|着|了|过)?[^，。和跟与]{0,6}$"
+)
+_KIN_AS_OBJECT: Final = re.compile("[让怕替陪被瞒骂](?:着|到)?(?:他|她|其|自己|家里)?的?$")
 # Nobody is quoted as saying "we told him": a clause that opens so ends what the debtor says.
 _WE_DO: Final = re.compile(
     "(?:我们|我方|我司|我|搭档|外访员)(?:当面|再次|随即|则|也|便|就)?"
@@ -43,12 +62,25 @@ _OBJECT: Final = re.compile("[跟与和同向对给把被骂问求赶推]$")
 
 @dataclass(frozen=True, slots=True)
 class Voiced:
-    """A clause, who is its subject, and from where in it that subject is being quoted (None: nowhere)."""
+    """A clause, who is its subject, and from where in it that subject is being quoted (None: nowhere).
+
+    `he`: where a pronoun stands that is the debtor and opens the clause. `named`: of which sex somebody else
+    is who was named last before its end (`unnamed`: nobody since the debtor); `sex`: that of the debtor.
+    `is_nameless`: nobody is named in the account but 大姐 and 阿姨, who may be the debtor.
+    """
 
     clause: Clause
     voice: Voice
     said_from: int | None
     names_subject: bool
+    he: int | None = None
+    named: Named = "unnamed"
+    sex: Sex | None = None
+    is_nameless: bool = False
+
+    def is_debtor(self, pronoun: str) -> bool:
+        """Whether a pronoun in the clause is the debtor."""
+        return is_debtor(pronoun, self.named, self.sex)
 
     def is_said(self, place: int) -> bool:
         """Whether a place in the clause is within somebody's reported speech."""
@@ -57,21 +89,100 @@ class Voiced:
 
 def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
     """Say of each clause who speaks."""
+    text = "\n".join(one.text for one in clauses)
+    sex = sex_of_debtor(text, (one.group() for one in _SPOUSES.finditer(text)))
+    kin = {RELATION[match.group()] for match in RELATIVES.finditer(text)}
+    is_nameless = kin == {"elder"} and not DEBTOR.search(text)  # 阿姨说账是对的
     found: list[Voiced] = []
+    named: Named = "unnamed"
+    has_others = False
     for clause in clauses:
-        before = found[-1] if found and found[-1].clause.sentence == clause.sentence else None
+        before = _before(found, clause)
         if clause.is_quoted:
-            voice = found[-1].voice if found else "unknown"
-            found.append(Voiced(clause, voice, 0, names_subject=False))
+            one = Voiced(clause, _quoted(found, named, has_others=has_others), 0, names_subject=False)
         else:
-            found.append(_voice(clause, before))
+            one = _of_pronoun(clause, before, named, sex) or _voice(clause, before)
+            named = _named_after(one, before, named)
+            has_others = has_others or one.voice == "other"
+        found.append(replace(one, named=named, sex=sex, is_nameless=is_nameless))
     return tuple(found)
+
+
+def _of_pronoun(clause: Clause, before: Voiced | None, named: Named, sex: Sex | None) -> Voiced | None:
+    """Say who speaks in a clause that opens with a pronoun, or answers what we asked without a subject."""
+    is_told = before is not None and before.said_from is not None and before.voice != "us"
+    if is_told:
+        return None  # 他 in what somebody says is anybody
+    if match := pronoun(clause.text):
+        is_theirs = is_debtor(match["he"], named, sex)
+        spoken = _speech(clause.text, match.end(), goes_on=False)
+        place = match.start("he") if is_theirs else None
+        return Voiced(clause, "debtor" if is_theirs else "other", spoken, names_subject=False, he=place)
+    is_asked = before is not None and before.voice == "us" and not before.names_subject
+    if is_asked and _REPLIES.match(clause.text):
+        voice = "debtor" if named == "unnamed" else "other"
+        return Voiced(clause, voice, _speech(clause.text, 0, goes_on=False), names_subject=False)
+    return None
+
+
+def _named_after(one: Voiced, before: Voiced | None, named: Named) -> Named:
+    """Return of which sex somebody else is who was named last, behind a clause of the writer's."""
+    is_told = before is not None and before.said_from is not None and before.voice != "us"
+    if _CALLED.search(one.clause.text) or (one.names_subject and one.voice == "debtor"):
+        return "unnamed"
+    who = None if is_told or one.he is not None else _named_in(one.clause.text, one)
+    return named if who is None else sex_of(who)
+
+
+def _before(found: Sequence[Voiced], clause: Clause) -> Voiced | None:
+    """Return what stands before a clause in its sentence; behind a quotation, what led to it."""
+    earlier = (one for one in reversed(found) if clause.is_quoted or not one.clause.is_quoted)
+    before = next(earlier, None)
+    return before if before and before.clause.sentence == clause.sentence else None
+
+
+def _quoted(found: Sequence[Voiced], named: Named, *, has_others: bool) -> Voice:
+    """Return whose a quotation is: what stands behind our question without a colon is the answer to it."""
+    if not found:
+        return "unknown"
+    before = found[-1]
+    asks = WE_ASK.match(before.clause.text.strip())
+    if has_others and before.voice == "debtor" and _is_spoken_of(before):
+        return "other"
+    is_ours = before.names_subject or before.clause.is_quoted or (asks and before.clause.stop in ("：", ":"))
+    if before.voice != "us" or is_ours:
+        return before.voice
+    return "debtor" if named == "unnamed" else "other"
+
+
+def _is_spoken_of(before: Voiced) -> bool:
+    """Whether a quotation right behind the debtor's name is what somebody else says: 其姐开门。CH“进厂了”."""
+    is_bare = before.said_from is None and before.clause.stop in "“「『" and before.names_subject
+    return is_bare and any(
+        one.end() == len(before.clause.text) for one in DEBTOR.finditer(before.clause.text)
+    )
+
+
+def _named_in(text: str, one: Voiced) -> str | None:
+    """Return who of kin and neighbours takes part in a clause: as its subject, or asked, or met."""
+    until = len(text) if one.said_from is None or one.voice == "us" else one.said_from
+    found = [
+        match.group()
+        for match in relatives_in(text)
+        if match.start() < until and (one.voice == "other" or _ASKED.search(text, 0, match.start()))
+    ]
+    return None if not found else found[0] if one.voice == "other" else found[-1]
 
 
 def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     inherited: Voice = before.voice if before else "unknown"
     text = clause.text
-    goes_on = before is not None and before.said_from is not None and not _WE_DO.match(text.lstrip())
+    is_introduced = before is not None and before.names_subject and before.clause.stop in ("：", ":")
+    goes_on = (
+        before is not None
+        and (before.said_from is not None or is_introduced)
+        and not _WE_DO.match(text.lstrip())
+    )
     asks = WE_ASK.match(text.strip())
     debtors = tuple(debtors_in(text))
     if asks and (
@@ -88,19 +199,34 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     )
     named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
         ("debtor", debtors),
-        ("other", (*relatives_in(text), *_LIABLE.finditer(text))),
+        (
+            "other",
+            (
+                one
+                for one in (*relatives_in(text), *_LIABLE.finditer(text))
+                if not _KIN_AS_OBJECT.search(text, 0, one.start())
+            ),
+        ),
         ("us", ours),
     )
     subjects: list[tuple[int, Voice]] = [(one.start(), voice) for voice, found in named for one in found]
     if not subjects:
         return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
     place, voice = min(subjects, key=lambda one: one[0])
+    if voice == "other" and goes_on and inherited != "us" and not _takes_over(text, place):
+        return Voiced(clause, inherited, 0, names_subject=False)
     spoken = _SPEECH.search(text)
     if spoken and spoken.start() < place and inherited != "unknown":
         return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
     if spoken and spoken.start() < place and (voice != "us" or len(text[: spoken.start()].strip()) > 1):
         return Voiced(clause, "unknown", _speech(text, 0, goes_on=False), names_subject=True)
     return Voiced(clause, voice, _speech(text, place, goes_on=False), names_subject=True)
+
+
+def _takes_over(text: str, place: int) -> bool:
+    """Whether somebody who is named in what another says acts here themselves: 债务人说没钱，其妻在旁哭."""
+    who = RELATIVES.match(text, place) or _LIABLE.match(text, place)
+    return who is not None and _ACTS_HERE.match(text, who.end()) is not None
 
 
 def _speech(text: str, place: int, *, goes_on: bool) -> int | None:
