@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.narratives import ACCOUNTS, labelled, score
 from server.reconcile.narrative import Kind, read_narrative
+from server.reconcile.narrative.clauses import MOST_IN_A_CLAUSE, clauses_of
 from server.reconcile.narrative.naming import named
 from server.reconcile.narrative.spelling import SLIPS, plain
 
@@ -347,6 +348,13 @@ def test_dialect_traditional_characters_and_slips_of_the_keys_are_read(
     text: str, kind: Kind, value: str
 ) -> None:
     assert value in told(text, kind)
+
+
+def test_what_never_sets_a_comma_is_cut_so_that_reading_stays_linear() -> None:
+    clauses = clauses_of("我" * 5_000)
+
+    assert max(len(one.text) for one in clauses) == MOST_IN_A_CLAUSE
+    assert "".join(one.text for one in clauses) == "我" * 5_000
 
 
 def test_a_slip_is_as_wide_as_the_word_it_stands_for() -> None:

@@ -13,8 +13,8 @@ from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.clauses import clauses_of
 from server.reconcile.narrative.dates import dates_in
 from server.reconcile.narrative.deliveries import deliveries_in, resolved
-from server.reconcile.narrative.naming import named
-from server.reconcile.narrative.persons import persons_in, recast
+from server.reconcile.narrative.naming import named, recast
+from server.reconcile.narrative.persons import persons_in
 from server.reconcile.narrative.phrases import phrases_in
 from server.reconcile.narrative.promises import promises_in
 from server.reconcile.narrative.spelling import plain

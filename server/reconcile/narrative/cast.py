@@ -24,6 +24,11 @@ _PRONOUN: Final = re.compile(
     rf"\s*(?:{_CLOCK})?(?:{pattern(WORDS['pronoun']['opens'])})*(?P<he>{pattern(WORDS['pronoun']['words'])})"
     rf"(?!{pattern(WORDS['pronoun']['possessed'])})"
 )
+ELDERS: Final = frozenset(WORDS["relations"]["elder"])
+# What anybody old is called, when it says of nobody whose kin: 问了半天，伯伯才承认.
+ADDRESSES: Final = frozenset(["伯伯", "叔叔", "老妹", "老弟", "小妹", "大婶", "大伯", "大姨", "大叔"])
+# Somebody's children, unless they speak of father and mother.
+CHILDREN: Final = frozenset(["小孩", "小孩子", "小娃", "小娃娃"])
 
 
 def pronoun(text: str) -> re.Match[str] | None:

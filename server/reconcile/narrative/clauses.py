@@ -27,6 +27,7 @@ _ANEW: Final = re.compile(
     "^.*(?<![没未不别])(?:就(?!是)|便(?!宜|条|利)|遂|于是|只好|只得|然后|随后|随即|后来|但是?|却|等(?![于级等候])|先(?!生)|所以|因此|后(?=留|放|贴|塞|投|置|交)|改为|改成|直接|也(?!没|未|不是))"
 )
 MOST_IN_ONE_BREATH: Final = 26  # characters
+MOST_IN_A_CLAUSE: Final = 120
 _NEXT: Final = re.compile(
     "(?<![跟与和同向对给把被让请要问骂叫将找见到的由点分半刻整钟一二三四五六七八九十\\d])(?:我们|他说|她说|他讲|她讲|他称|她称|我说|我问|我讲|我就|问他|问她|邻居[说讲称]"
     "|(?:债务人|持卡人|客户|本人)(?=自己|说|称|讲|表示|承认|承诺|答应|签|不在|开门|在家|当场))"
@@ -93,11 +94,17 @@ def clauses_of(text: str) -> tuple[Clause, ...]:
 
 
 def _pieces(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """Cut what goes on and on without a comma where somebody else begins to act; leave out what is empty."""
+    """Cut what goes on and on without a comma where somebody else begins to act; leave out what is empty.
+
+    No piece is longer than `MOST_IN_A_CLAUSE`: whoever looks back in a clause for each thing found in it does
+    so within that.
+    """
     cuts = [one.start() for one in _NEXT.finditer(text, 1)] if len(text) > MOST_IN_ONE_BREATH else []
-    for begin, end in pairwise((0, *cuts, len(text))):
-        if text[begin:end].strip():
-            yield start + begin, text[begin:end]
+    for begin, until in pairwise((0, *cuts, len(text))):
+        for place in range(begin, until, MOST_IN_A_CLAUSE):
+            piece = text[place : min(place + MOST_IN_A_CLAUSE, until)]
+            if piece.strip():
+                yield start + place, piece
 
 
 def index_at(clauses: Sequence[Clause], place: int) -> int | None:

@@ -5,6 +5,7 @@ A letter that is handed to a pronoun goes to whoever that is; one that is taken 
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -120,10 +121,12 @@ def resolved(claims: Sequence[Claim], persons: Sequence[Claim]) -> list[Claim]:
     """Say to whom 当面递交 was: the debtor, when the debtor and nobody else was met; else nothing."""
     met = {one.value for one in persons if one.kind == "met"}
     is_debtor = "debtor" in met and not any(value.startswith("third_party") for value in met)
-    refusals = [one.start for one in claims if one.value == "refused"]
+    refusals = sorted(one.start for one in claims if one.value == "refused")
     kept = []
     for one in claims:
-        if one.value.startswith("handed") and any(0 < place - one.start <= HELD_OUT for place in refusals):
+        following = bisect_right(refusals, one.start)
+        is_refused = following < len(refusals) and refusals[following] - one.start <= HELD_OUT
+        if is_refused and one.value.startswith("handed"):
             continue  # 函递给他，他不接
         if one.value != "handed_over":
             kept.append(one)

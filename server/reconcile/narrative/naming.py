@@ -5,10 +5,13 @@ they stand for, in their own width, before anything else is read.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
-from server.reconcile.narrative.cast import RELATION, RELATIVES, sex_of, sex_of_debtor
+from server.reconcile.narrative.cast import ADDRESSES, ELDERS, RELATION, RELATIVES, sex_of, sex_of_debtor
+from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.words import WORDS, pattern
 
 _CALLS: Final = {name: frozenset(words) for name, words in WORDS["calls"].items()}
@@ -65,3 +68,22 @@ def _is_close(text: str, match: re.Match[str]) -> bool:
     return RELATION[match.group()] in ("spouse", "parent") and (
         place == 0 or text[place - 1] in "，。；！？：\n,;.:、 "
     )
+
+
+def recast(claims: Sequence[Claim], text: str) -> list[Claim]:
+    """Take somebody whom nobody names, and who answers for the debt, for the debtor: 阿姨说账是对的.
+
+    Who only says not to be the debtor (你找错人了) stays nobody in particular.
+    """
+    met = {one.value for one in claims if one.kind == "met"}
+    if "debtor" in met:  # 一个女的开门, and it was she
+        return [one for one in claims if one.value != "third_party:other" or one.words(text) not in ELDERS]
+    disputes = {one.value for one in claims if one.kind == "dispute"}
+    is_mistaken = "identity" in disputes
+    answers = bool(disputes) or any(one.kind in ("debt", "outcome", "promise") for one in claims)
+    if met != {"third_party:other"} or not (answers or is_mistaken):
+        return list(claims)
+    kept = [one for one in claims if one.kind != "met"]
+    elders = [one for one in claims if one.kind == "met" and one.words(text) in ELDERS | ADDRESSES]
+    others = [one for one in claims if one.kind == "met" and one not in elders]
+    return [*kept, *others, *(() if is_mistaken else (replace(one, value="debtor") for one in elders))]

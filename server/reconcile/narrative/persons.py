@@ -6,11 +6,10 @@ acts in the account, is asked something or introduces themselves, was.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 from server.reconcile.narrative.absences import AWAY, absences_in
-from server.reconcile.narrative.cast import RELATION, RELATIVES, pronoun
+from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, RELATION, RELATIVES, pronoun
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, pattern
@@ -60,11 +59,6 @@ _KIN_TOLD: Final = re.compile(
 _SEEN: Final = re.compile(
     "(?<![没未不难])(?:见到了?|见着了?|遇到了?|碰到了?|碰上|碰着|遇上|堵着了?|逮着|等到了?|找到|寻着|见)$"
 )
-_ELDERS: Final = frozenset(WORDS["relations"]["elder"])
-# What anybody old is called, when it says of nobody whose kin: 问了半天，伯伯才承认.
-_ADDRESSES: Final = frozenset(["伯伯", "叔叔", "老妹", "老弟", "小妹", "大婶", "大伯", "大姨", "大叔"])
-# Somebody's children, unless they speak of father and mother.
-_CHILDREN: Final = frozenset(["小孩", "小孩子", "小娃", "小娃娃"])
 _OWNED: Final = re.compile(f"(?:{_OWNERS}|家)的?$")
 _IS_THE_DEBTOR: Final = re.compile(f"(?:也?就是|也即|即|系|为|是)?(?:{pattern(['<debtor><not_kin>'])})")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
@@ -229,7 +223,7 @@ def _of_clause(
 
 def _who(word: str, relation: str, before: str, told: str) -> str | None:
     """Return whose kin somebody is, by what they are called, where they live or whom they speak of."""
-    if word in _ADDRESSES and not _OWNED.search(before):
+    if word in ADDRESSES and not _OWNED.search(before):
         relation = "elder"
     if relation != "elder":
         return relation
@@ -238,26 +232,7 @@ def _who(word: str, relation: str, before: str, told: str) -> str | None:
     kin = _KIN_TOLD.match(told)
     if kin:
         return next(name for name, said in kin.groupdict().items() if said)
-    return None if word in _CHILDREN else relation
-
-
-def recast(claims: Sequence[Claim], text: str) -> list[Claim]:
-    """Take somebody whom nobody names, and who answers for the debt, for the debtor: 阿姨说账是对的.
-
-    Who only says not to be the debtor (你找错人了) stays nobody in particular.
-    """
-    met = {one.value for one in claims if one.kind == "met"}
-    if "debtor" in met:  # 一个女的开门, and it was she
-        return [one for one in claims if one.value != "third_party:other" or one.words(text) not in _ELDERS]
-    disputes = {one.value for one in claims if one.kind == "dispute"}
-    is_mistaken = "identity" in disputes
-    answers = bool(disputes) or any(one.kind in ("debt", "outcome", "promise") for one in claims)
-    if met != {"third_party:other"} or not (answers or is_mistaken):
-        return list(claims)
-    kept = [one for one in claims if one.kind != "met"]
-    elders = [one for one in claims if one.kind == "met" and one.words(text) in _ELDERS | _ADDRESSES]
-    others = [one for one in claims if one.kind == "met" and one not in elders]
-    return [*kept, *others, *(() if is_mistaken else (replace(one, value="debtor") for one in elders))]
+    return None if word in CHILDREN else relation
 
 
 def _is_addressed(one: Voiced, place: int) -> bool:
