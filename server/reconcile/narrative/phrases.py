@@ -104,10 +104,13 @@ def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) ->
         if one.clause.is_question or one.clause.is_head:
             continue
         text = one.clause.head + one.clause.text
-        is_pledge = any(_signs_a_pledge(near, one) for near in clauses[max(0, place - 1) : place + 1])
         for family in known:
-            if family.found.search(text) and not (is_pledge and family.value == "signed"):
-                yield from _of_family(one, family)
+            if not family.found.search(text):
+                continue
+            near = clauses[max(0, place - 1) : place + 1]
+            if family.value == "signed" and any(_signs_a_pledge(other, one) for other in near):
+                continue
+            yield from _of_family(one, family)
     yield from _replies(clauses)
     yield from _carried(clauses)
 

@@ -55,7 +55,8 @@ def promises_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -
             yield from _of_statement(statement, ordered, day)
             statement = []
     yield from _of_statement(statement, ordered, day)
-    yield from _filled_in(clauses, ordered, day)
+    if any(one.clause.head for one in clauses):
+        yield from _filled_in(clauses, ordered, day)
 
 
 def _filled_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
@@ -78,6 +79,9 @@ def _filled_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) ->
 
 
 def _of_statement(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -> Iterator[Claim]:
+    first = bisect_left(values, clauses[0].clause.start, key=lambda value: value.start) if clauses else 0
+    if not clauses or first == len(values) or values[first].start >= clauses[-1].clause.end:
+        return  # neither a sum nor a day
     has_cue = any(_cue(one.clause.text) for one in clauses)
     is_if = is_he = has_promised = False
     used: set[Claim] = set()
