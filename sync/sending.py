@@ -47,8 +47,8 @@ class FileSender:
         try:
             return self._send(turn)
         except SyncFault as fault:
-            self.pace.broke()
             if fault.is_transient:
+                self.pace.broke()
                 raise
             raise FileRefused(str(fault)) from fault
 

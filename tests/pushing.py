@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 from flask import Flask
 
+from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import ITEM, PushedItem, uuid7
 from sync.wire import write_clock, write_pushed
@@ -88,6 +89,12 @@ def resealed(phone: Phone, item: PushedItem, payload: bytes, **wrapper: Any) -> 
     """Write an item whose payload was changed and signed again by the phone's own key."""
     told: dict[str, Any] = {"id": item.id, "seq": item.seq, "prev": item.prev} | wrapper
     return write_pushed(PushedItem(**told, envelope=phone.key.seal(ITEM, payload)))
+
+
+def pull(app: Flask, phone: Phone) -> None:
+    """Have the phone pull: it gets an anchor, and pushes nothing."""
+    with office(app) as http:
+        phone.connect(http).pull(Report())
 
 
 def push(app: Flask, phone: Phone, items: Sequence[PushedItem] | None = None) -> list[dict[str, Any]]:

@@ -167,9 +167,8 @@ class DiskStore:
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(path)
-        except BaseException:
+        finally:
             fresh.unlink(missing_ok=True)
-            raise
         _sync_folder(path.parent)
 
     def _path(self, key: str) -> Path:

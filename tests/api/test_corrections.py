@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,8 @@ from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
 from tests.builders import Cast, Person, Role, now
 from tests.desk import a_faulty_account, correct, desk, the, told
-from tests.pushing import account_body, begin, push, push_raw, waiting
+from tests.phones import Watch, a_phone
+from tests.pushing import account_body, begin, pull, push, push_raw, waiting
 
 
 @pytest.fixture
@@ -96,6 +98,33 @@ def test_a_corrected_check_in_wakes_what_waited_for_it(
     assert (visit.arrived_earliest, visit.staff_id, visit.state) == (earliest, visitor.id, "reported")
     assert "office_correction" in visit.flags
     assert desk(supervisor) == []
+
+
+def test_a_correction_happened_when_what_it_corrects_did_also_after_a_restart_offline(
+    app: Flask, visitor: Staff, assignment: Assignment, supervisor: Person, tmp_path: Path
+) -> None:
+    watch = Watch(skew=timedelta(hours=7))
+    phone = a_phone(visitor, tmp_path / "phone", watch=watch)
+    pull(app, phone)
+    watch.boot, watch.booted = "boot-2", now()
+    before = now()
+    visit_id = begin(phone, assignment.id, team="nobody")
+    after = now()
+    pull(app, phone)
+    push(app, phone)
+    (entry,) = desk(supervisor, "kind=item")
+    begun = {
+        "visit_id": str(visit_id), "assignment_id": str(assignment.id), "permit_id": None,
+        "position": None, "team": [str(visitor.id)], "checklist": {},
+    }  # fmt: skip
+
+    told(correct(supervisor, entry, "visit.started", begun))
+
+    db.session.rollback()
+    visit = db.session.get_one(Visit, visit_id)
+    assert visit.arrived_method == "anchored-later"
+    assert visit.arrived_earliest <= after and before <= visit.arrived_latest
+    phone.close()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.api.tus import (
     CutBody,
     Uploader,
     checksum,
+    evidence_of,
     jobs,
     problem_of,
     stored,
@@ -105,7 +106,7 @@ def test_an_older_request_can_write_no_more_once_somebody_asked_head(app: Flask,
     answer = uploader.patch(at, 0, Overtaken(CONTENT, after=len(CONTENT), reset=False))
 
     assert (answer.status_code, problem_of(answer)) == (409, "taken-over")
-    assert uploader.offset(at) == 0
+    assert (uploader.offset(at), evidence_of(uploader).storage_key) == (0, None)
     assert uploader.patch(at, 0, CONTENT).status_code == 204
 
 

@@ -7,7 +7,7 @@ from flask import Flask
 
 from server.media.store import evidence_key
 from server.workflows.uploads import receiving, whole
-from tests.api.tus import CONTENT, CutBody, Uploader, evidence_of, jobs, problem_of, stored
+from tests.api.tus import CONTENT, CutBody, Uploader, evidence_of, jobs, stored
 
 KEY = evidence_key(hashlib.sha256(CONTENT).digest())
 
@@ -64,24 +64,6 @@ def test_the_right_file_a_second_time_changes_nothing(app: Flask, uploader: Uplo
 
     assert evidence_of(uploader).stored_at == stored_at
     assert jobs("inspect_evidence") == 1
-
-
-def test_a_whole_file_that_was_overtaken_while_it_came_does_not_count(app: Flask, uploader: Uploader) -> None:
-    at = uploader.created(CONTENT)
-
-    class Overtaken(CutBody):
-        """The phone asks HEAD on a new connection when all but the end has come."""
-
-        def read(self, size: int = -1) -> bytes:
-            piece = super().read(size)
-            assert uploader.offset(at) == 0
-            return piece
-
-    answer = uploader.patch(at, 0, Overtaken(CONTENT, after=len(CONTENT), reset=False))
-
-    assert (answer.status_code, problem_of(answer)) == (409, "taken-over")
-    assert evidence_of(uploader).storage_key is None
-    assert uploader.patch(at, 0, CONTENT).status_code == 204
 
 
 def test_what_came_slowly_is_kept_on_the_way(

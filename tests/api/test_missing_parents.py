@@ -18,12 +18,11 @@ from server.reconcile.engine import reconcile
 from server.workflows.exchange.overdue import apply_overdue_items
 from server.workflows.reconciliation import reconcile_visit
 from server.workflows.reconciliation.gathering import LIMITS, gather
-from sync.client import Report
 from sync.phone import Phone
 from sync.protocol import PushedItem, uuid7
 from tests.builders import Cast, Role, a_visitor, now
-from tests.phones import Watch, a_phone, office
-from tests.pushing import account_body, begin, evidence_body, push, waiting
+from tests.phones import Watch, a_phone
+from tests.pushing import account_body, begin, evidence_body, pull, push, waiting
 
 ALMOST = timedelta(days=5) - timedelta(minutes=10)
 OVER = timedelta(days=5) + timedelta(minutes=1)
@@ -87,11 +86,6 @@ def test_what_waited_is_placed_in_time_by_the_anchor_of_the_push_that_brought_it
     assert captured[0] <= after and before <= captured[1]
     assert "clock_low_trust" not in {flag for item in items().values() for flag in item.flags}
     phone.close()
-
-
-def pull(app: Flask, phone: Phone) -> None:
-    with office(app) as http:
-        phone.connect(http).pull(Report())
 
 
 def test_after_five_days_the_auditor_sees_all_that_came(

@@ -14,7 +14,7 @@ from server.reconcile.wording import faults_of
 from server.rules.added_words import LENGTHS, MOST_WORDS, AddedWords
 from server.rules.pack import combine, named
 from server.rules.pack_file import PackError, PackFile, read_pack
-from tests.reconcile.test_checks import HONEST, TEN, a_photo, a_recording, with_account, with_evidence
+from tests.reconcile.honest import HONEST, TEN, a_photo, a_recording, with_account, with_evidence
 
 HEAD = """
 id = "client.words"

@@ -10,7 +10,7 @@ import pytest
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import EvidenceFact, GapExplained, Image, Limits, Sound
 from server.reconcile.finding import Finding
-from tests.reconcile.test_checks import (
+from tests.reconcile.honest import (
     AWAY,
     BADGE,
     HOME,

@@ -8,7 +8,7 @@ import pytest
 
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import LetterFact, Limits, VisitFacts
-from tests.reconcile.test_checks import HONEST, a_photo, with_account
+from tests.reconcile.honest import HONEST, a_photo, with_account
 
 NOTICE = LetterFact(UUID(int=50), "notice-1", "notice", "debtor")
 SLIP = LetterFact(UUID(int=51), "slip-1", "callback_slip", "debtor")

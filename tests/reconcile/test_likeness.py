@@ -1,5 +1,6 @@
 """Accounts that were written before, and journeys that nobody can have made."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from server.reconcile.facts import EarlierAccount, Limits, Place, Stop, VisitFac
 from server.reconcile.finding import Finding
 from server.reconcile.likeness import bare
 from sync.clock import Interval, Method
-from tests.reconcile.test_checks import AWAY, HOME, HONEST, TEN, at, replace, with_account
+from tests.reconcile.honest import AWAY, HOME, HONEST, TEN, at, with_account
 
 LONG = (
     "债务人本人接待，我们先出示工作证，说明受银行委托，并告知录音。债务人表示今年生意不好，家里还有老人要照顾，"

@@ -1,5 +1,6 @@
 """The narrative against the boxes of its account, visited from 10:00 to 10:20: contradictions, and none."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import Limits
 from server.reconcile.finding import Finding
-from tests.reconcile.test_checks import HONEST, replace, with_account
+from tests.reconcile.honest import HONEST, with_account
 
 A_PROMISE = {"amount_fen": 500_000, "due_on": "2026-12-05"}
 

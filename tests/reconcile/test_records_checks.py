@@ -11,7 +11,7 @@ from server.reconcile.engine import reconcile
 from server.reconcile.facts import ChainGap, ItemFact, Limits, LooseFile, PaymentFact, PhoneFact, Place
 from server.reconcile.finding import Finding
 from sync.clock import Interval
-from tests.reconcile.test_checks import ANNA, AWAY, BO, EVE, HOME, HONEST, OVERDUE, TEN, at, minutes
+from tests.reconcile.honest import ANNA, AWAY, BO, EVE, HOME, HONEST, OVERDUE, TEN, at, minutes
 
 PHONE, OTHER_PHONE = UUID(int=5), UUID(int=6)
 LONG_AGO = TEN - timedelta(days=300)

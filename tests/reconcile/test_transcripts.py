@@ -1,5 +1,6 @@
 """What a transcript bears out, contradicts, or leaves silent; forbidden words in account and recording."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from server.reconcile.conduct import forbidden_in
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import Limits, Segment
 from server.reconcile.finding import Finding
-from tests.reconcile.test_checks import BADGE, HONEST, a_photo, a_recording, replace, with_account
+from tests.reconcile.honest import BADGE, HONEST, a_photo, a_recording, with_account
 
 OPENING = (
     "您好，我们受银行委托，来通知信用卡欠款的事，我姓王，这是我的工作证。",

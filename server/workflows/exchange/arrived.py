@@ -55,7 +55,7 @@ class Stored:
     sha256: bytes
     received_at: datetime
     flags: tuple[str, ...]
-    later: Anchor | None = None
+    later: Anchor | None
 
 
 @dataclass(slots=True)

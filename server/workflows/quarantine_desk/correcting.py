@@ -23,6 +23,7 @@ from server.models.people import Device, Staff
 from server.models.quarantine import Correction, DeskDecision
 from server.models.visits import Item
 from server.signing import canonical, current_signer
+from server.workflows.exchange.anchors import kept_anchor
 from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Arrived, Result, Sender, Stored, place
 from server.workflows.exchange.parents import CORRECTION as BY_OFFICE
@@ -172,7 +173,8 @@ def _arrived(session: Session, correction: Correction, new: NewRecord, found: Fo
     device = session.get_one(Device, found.device_id)
     left_at = session.scalar(sa.select(Staff.left_at).where(Staff.id == device.staff_id))
     sender = Sender(device_id=device.id, staff_id=device.staff_id, left_at=left_at)
-    row = Stored(device.id, correction.id, correction.sha256, found.received_at, (BY_OFFICE,))
+    later = kept_anchor(found.later_anchor) if isinstance(found, Item) else None
+    row = Stored(device.id, correction.id, correction.sha256, found.received_at, (BY_OFFICE,), later)
     original = _record_of(found)
     clock = original.clock if original is not None else UNKNOWN_CLOCK
     if new.happened is not None:
