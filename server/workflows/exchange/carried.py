@@ -31,8 +31,8 @@ _ASSIGNMENT: Final = f"""(
         'case', json_build_object(
             'id', cases.id, 'reference', cases.reference, 'client', clients.name,
             'outstanding_fen', cases.outstanding_fen, 'special_note', cases.special_note)
-        )::text AS body, cases.id AS case_id,
-           debtors.name, addresses.text, addresses.latitude, addresses.longitude
+        )::text AS body, cases.id AS case_id, debtors.name, addresses.text,
+           json_build_object('lat', addresses.latitude, 'lon', addresses.longitude)::text AS position
       FROM assignments AS plan
       JOIN cases ON cases.id = plan.case_id
       JOIN clients ON clients.id = cases.client_id
@@ -69,7 +69,8 @@ _FINDING: Final = f"""(
     )"""
 
 CARRIED: Final = f"""
-    SELECT found.*, visit.case_id, visit.name, visit.text, visit.latitude, visit.longitude,
+    SELECT found.scope, found.seq, found.kind, found.entity_id::text, found.op, found.rev,
+           visit.case_id::text, visit.name, visit.text, visit.position,
            CASE WHEN found.op = 'put' THEN
                CASE found.kind WHEN 'assignment' THEN visit.body
                                WHEN 'calendar' THEN {_CALENDAR}
@@ -78,7 +79,10 @@ CARRIED: Final = f"""
       FROM found LEFT JOIN LATERAL {_ASSIGNMENT} AS visit ON true
      ORDER BY found.place, found.seq
     """
-"""Selects rows called `found` (place, seq, kind, entity_id, op, ...) with what they carry, for `body_of`."""
+"""Selects rows called `found` (place, scope, seq, kind, entity_id, op, rev), and what `body_of` needs.
+
+Ids come as text: a first sync writes thousands of them and looks none of them up.
+"""
 
 KINDS: Final = frozenset({"assignment", "calendar", "finding"})
 
@@ -87,13 +91,13 @@ def body_of(row: Any) -> str | None:
     """Return what one row of `CARRIED` carries, as JSON; None when it is not there."""
     if row.body is None or row.kind != "assignment":
         return row.body
-    address = {"text": _clear("addresses.text", row.text), "lat": row.latitude, "lon": row.longitude}
-    person = write({"debtor": {"name": _clear("debtors.name", row.name)}, "address": address})
-    return f"{row.body[:-1]},{person[1:]}"
+    name, text = _clear("debtors.name", row.name), _clear("addresses.text", row.text)
+    return f'{row.body[:-1]},"debtor":{{"name":{name}}},"address":{{"text":{text},{row.position[1:]}}}'
 
 
-def _clear(column: str, ciphertext: bytes | None) -> str | None:
-    return None if ciphertext is None else decrypt(column, ciphertext)
+def _clear(column: str, ciphertext: bytes | None) -> str:
+    """Decrypt, as JSON."""
+    return "null" if ciphertext is None else write(decrypt(column, ciphertext))
 
 
 write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

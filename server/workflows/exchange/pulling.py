@@ -172,7 +172,7 @@ def _tell(page: Sequence[Any], bodies: list[str | None], *, after: int, actor: A
         if row.kind == "finding" and body is not None
     }
     if found:
-        given = {page[place].entity_id: (page[place].seq, body) for place, body in found.items()}
+        given = {UUID(page[place].entity_id): (page[place].seq, body) for place, body in found.items()}
         tell(given, after=after, actor=actor, now=now)
         for place, body in found.items():
             bodies[place] = write(body)
@@ -185,8 +185,8 @@ def _note(page: Sequence[Any], bodies: Sequence[str | None], *, actor: Actor, no
     ]
     if given:
         request = {
-            "assignments": [str(row.entity_id) for row in given],
-            "cases": sorted({str(row.case_id) for row in given}),
+            "assignments": [row.entity_id for row in given],
+            "cases": sorted({row.case_id for row in given}),
         }
         about = {"id": uuid7(), "now": now, "staff_id": actor.staff_id, "device_id": actor.device_id}
         run_alone(db.engine, _NOTE, about | {"request": write(request)})
@@ -205,4 +205,4 @@ def _take_out(lost: Sequence[Any]) -> None:
     if known:
         with transaction():
             for row in known:
-                publish(row.scope, kind=row.kind, entity_id=row.entity_id, op="remove")
+                publish(row.scope, kind=row.kind, entity_id=UUID(row.entity_id), op="remove")
