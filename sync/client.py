@@ -162,7 +162,7 @@ class SyncClient:
             return
         (item,) = batch
         raw = _dump(write_pushed(item))
-        answer = self.office.send("POST", "/api/v1/sync/quarantine", content=raw)
+        answer = self.office.send("POST", "/api/v1/sync/quarantine", params={"seq": item.seq}, content=raw)
         if answer.status_code == 413 or (answer.status_code in (400, 422) and answer.is_problem):
             # Nobody takes it now, perhaps a proxy on this network: it stays, and the others go on.
             self._stick("item", item.id, f"it is too large or unreadable ({answer.status_code})", report)

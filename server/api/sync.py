@@ -15,6 +15,7 @@ from marshmallow import validate
 from server.api.auth import current_actor, current_time, requires_device, requires_submitter
 from server.api.transport import Blueprint
 from server.workflows.exchange import answers, inbox, pulling
+from sync.wire import MAX_INTEGER
 
 blueprint = Blueprint("sync", __name__, url_prefix="/sync", description="Offline sync of phones")
 
@@ -63,6 +64,16 @@ class PushAnswerSchema(ma.Schema):
     missing = ma.fields.List(ma.fields.List(ma.fields.Integer()))
     durable_through = ma.fields.Integer()
     anchor = ma.fields.Dict()
+
+
+class RawQuerySchema(ma.Schema):
+    """Where raw bytes stand."""
+
+    seq = ma.fields.Integer(
+        load_default=None,
+        validate=validate.Range(1, MAX_INTEGER),
+        metadata={"description": "The item's number in the phone's record: nothing is missing there then."},
+    )
 
 
 class ReceiptSchema(ma.Schema):
@@ -142,11 +153,13 @@ def push() -> Response:
 @blueprint.post("/quarantine")
 @requires_submitter
 @blueprint.doc(**_RAW)
+@blueprint.arguments(RawQuerySchema, location="query")
 @blueprint.response(200, ReceiptSchema)
-def quarantine() -> dict[str, Any]:
+def quarantine(query: dict[str, Any]) -> dict[str, Any]:
     """Keep the raw bytes of one item that cannot be pushed, up to 64 MiB."""
     request.max_content_length = MAX_RAW_BYTES
-    return inbox.quarantine(request.get_data(cache=False), actor=current_actor(), now=current_time())
+    raw = request.get_data(cache=False)
+    return inbox.quarantine(raw, seq=query["seq"], actor=current_actor(), now=current_time())
 
 
 @blueprint.get("/status")

@@ -82,7 +82,10 @@ class ConflictingItem(Model):
 
 
 class RawSubmission(Model):
-    """Bytes that could not be read as an item at all (`/sync/quarantine`). `settled`: by the office, how."""
+    """Bytes that could not be read as an item at all (`/sync/quarantine`). `settled`: by the office, how.
+
+    `seq`: the number in the phone's record at which they stand, where the phone said so.
+    """
 
     __tablename__ = "raw_submissions"
     __table_args__ = (
@@ -93,6 +96,7 @@ class RawSubmission(Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    seq: Mapped[int | None]
     sha256: Mapped[bytes]
     content: Mapped[bytes]
     received_at: Mapped[datetime]

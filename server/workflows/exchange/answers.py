@@ -147,7 +147,8 @@ def progress_of(session: Session, sender: Sender, new: Set[int] = frozenset()) -
 
 
 _ABOVE: Final = """
-    SELECT DISTINCT seq FROM items WHERE device_id = %(device_id)s AND seq > %(acked)s
+    SELECT seq FROM items WHERE device_id = %(device_id)s AND seq > %(acked)s
+    UNION SELECT seq FROM raw_submissions WHERE device_id = %(device_id)s AND seq > %(acked)s
     ORDER BY seq LIMIT %(most)s
 """
 

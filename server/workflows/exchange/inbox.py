@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from server.authority import Actor
 from server.database import db, release_connection, transaction
+from server.driver import run
 from server.errors import Fault, Invalid, Malformed
 from server.models.people import Device
 from server.models.visits import RawSubmission
@@ -198,20 +199,27 @@ def _device_key(device_id: UUID) -> Seal:
     return seal_of(PublicKey.from_spki(row.public_key, algorithm=row.algorithm))
 
 
-def quarantine(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
-    """Keep bytes that cannot be read as an item; the receipt names their SHA-256."""
+def quarantine(raw: bytes, *, seq: int | None, actor: Actor, now: datetime) -> dict[str, Any]:
+    """Keep bytes that cannot be read as an item; the receipt names their SHA-256.
+
+    `seq`: where they stand in the phone's record. Nothing is missing there any more, so that what follows can
+    become durable for the phone.
+    """
     release_connection()
     assert actor.device_id is not None
     sha256, submission_id = hashlib.sha256(raw).digest(), uuid7()
     row = {
         "id": submission_id,
         "device_id": actor.device_id,
+        "seq": seq,
         "sha256": sha256,
         "content": raw,
         "received_at": now,
         "receipt": make_receipt(current_signer(), item_id=submission_id, sha256=sha256, now=now),
     }
     with transaction() as session:
+        if seq is not None:
+            _fill(session, seq, device_id=actor.device_id)
         session.execute(insert(RawSubmission).values(row).on_conflict_do_nothing())
         kept = session.scalars(
             sa.select(RawSubmission.receipt).where(
@@ -219,3 +227,14 @@ def quarantine(raw: bytes, *, actor: Actor, now: datetime) -> dict[str, Any]:
             )
         ).one()
     return {"receipt": kept}
+
+
+def _fill(session: Session, seq: int, *, device_id: UUID) -> None:
+    progress = progress_of(session, lock_sender(session, device_id), {seq})
+    reached = {"device_id": device_id, "acked": progress.acked_seq, "highest": progress.highest_seq}
+    run(session, _REACHED, reached)
+
+
+_REACHED: Final = """
+    UPDATE devices SET acked_seq = %(acked)s, highest_seq = %(highest)s WHERE id = %(device_id)s
+"""
