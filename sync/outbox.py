@@ -156,15 +156,16 @@ class Outbox:
                 ],
             )
 
-    def offer_again(self, *, above: int = 0) -> int:
+    def offer_again(self) -> int:
         """Offer receipted items that are still here again: the server was restored from a backup."""
         with self.store.atomically():
-            return self._offer_again(above)
+            return self._offer_again()
 
     def hear_ack(self, ack_seq: int) -> bool:
         """Note up to which number the office has everything. True if it once said more.
 
-        Then it was restored from a backup: what it forgot, and is still here, is offered again.
+        Then it was restored from a backup, and all that is still here is offered again: of a copied phone it
+        may have the copy's items under the numbers that it forgot of ours.
         """
         heard = self.fact("ack_seq") or 0
         if ack_seq == heard:
@@ -172,13 +173,12 @@ class Outbox:
         with self.store.atomically():
             self.store.note({"ack_seq": ack_seq})
             if ack_seq < heard:
-                self._offer_again(ack_seq)
+                self._offer_again()
         return ack_seq < heard
 
-    def _offer_again(self, above: int) -> int:
+    def _offer_again(self) -> int:
         changed = self._db.execute(
-            "UPDATE items SET state = 'waiting' WHERE state = 'receipted' AND envelope != '' AND seq > ?",
-            (above,),
+            "UPDATE items SET state = 'waiting' WHERE state = 'receipted' AND envelope != ''"
         )
         self.files.offer_again()
         return changed.rowcount
@@ -271,7 +271,7 @@ class Outbox:
         """
         with self.store.atomically():
             self._db.execute("DELETE FROM facts WHERE key IN ('cursor', 'seen')")
-            self._offer_again(0)
+            self._offer_again()
             self.store.note({"generation": (self.fact("generation") or 0) + 1, **facts})
 
     def held(self, scope: str) -> Iterator[tuple[str, UUID, int]]:

@@ -136,7 +136,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
         {(outbox.Outbox, "next_batch"): _then(outbox.Outbox.next_batch, _acknowledge_unsent)}
     ),
     "a restored office is offered nothing again": Mutation(
-        {(outbox.Outbox, "_offer_again"): lambda self, above: 0}, ("backup", "work", "restore")
+        {(outbox.Outbox, "_offer_again"): lambda self: 0}, ("backup", "work", "restore")
     ),
     "the wall clock is believed": Mutation(
         {(arrived, "locate"): _then(arrived.locate, _believe_the_wall_clock)}, ("ahead", "start")

@@ -25,6 +25,11 @@ ONCE_BROKEN = [
         '["sync",3,"ok","ok","crash@6","lose_answer"],["restore","silent"]]',
         id="a push that arrives only after the restored backup is receipted anew",
     ),
+    pytest.param(
+        2026112901064,
+        '[["backup"],["clone",0],["work",3,"end",0],["work",4,"report",3],["sync",3],["restore","silent"]]',
+        id="a copied phone's number does not hide what a restored backup forgot of the other",
+    ),
 ]
 
 
