@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
+DIGEST_BYTES = 32
 GAP = "chain_gap"
 FORK = "chain_fork"
 
@@ -80,3 +81,14 @@ def missing_ranges(present: Sequence[int], *, highest: int) -> list[tuple[int, i
             ranges.append((expected, seq - 1))
         expected = seq + 1
     return ranges
+
+
+def record_digest(digests: Iterable[bytes]) -> bytes:
+    """Return one digest of many items: two sides that hold the same items have the same, in any order.
+
+    That of no items is all zeros; that of two sets apart is the exclusive or of theirs.
+    """
+    total = 0
+    for one in digests:
+        total ^= int.from_bytes(one)
+    return total.to_bytes(DIGEST_BYTES)

@@ -131,7 +131,6 @@ class SyncClient:
             name = digest(item.envelope.payload_type, item.envelope.payload)
             require_receipt(one.receipt, name, server_key=self.server_key)
         self._take_anchor(told.value.get("anchor"), sent)
-        self._hear_ack(told.optional_integer("ack_seq"))
         return outcomes
 
     def _ask_the_time(self) -> None:
@@ -201,9 +200,9 @@ class SyncClient:
                 continue
             page = self.office.expect(answer, 200, read_page)
             self._apply(page, sent, report)
-            self._hear_ack(page.ack_seq)
             if page.has_more:
                 continue
+            self._hear_record(page.record_digest)
             if page.growth is not None:
                 self._watch(head, page.growth)
             if was_reset or not self._differs(page):
@@ -215,10 +214,11 @@ class SyncClient:
         """Ask what a phone may always ask: what of mine is stored?"""
         answer = self.office.send("GET", "/api/v1/sync/status")
         if not (answer.status_code in (403, 404) and answer.is_problem):
-            self._hear_ack(self.office.expect(answer, 200, lambda told: told.integer("acked_seq")))
+            held = self.office.expect(answer, 200, lambda told: told.optional_digest("record_digest"))
+            self._hear_record(held)
 
-    def _hear_ack(self, ack_seq: int | None) -> None:
-        if ack_seq is not None and self.outbox.hear_ack(ack_seq):
+    def _hear_record(self, held: bytes | None) -> None:
+        if held is not None and self.outbox.hear_record(held):
             self.offers_again = True
 
     def _ask_page(self, cursor: str | None, head: Head | None) -> Answer:

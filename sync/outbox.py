@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sync.file_queue import FileQueue, QueuedFile
 from sync.protocol import Change, Envelope, PushedItem
+from sync.record import Record
 from sync.store import Store
 from sync.wire import Reader, parse, read_envelope, write_envelope, write_instant
 
@@ -60,6 +61,7 @@ class Outbox:
         self.store = Store(path)
         self._db = self.store.db
         self.files = FileQueue(self.store)
+        self.record = Record(self.store)
 
     def close(self) -> None:
         """Close the file. Everything acknowledged by this class is already on the disk."""
@@ -161,20 +163,13 @@ class Outbox:
         with self.store.atomically():
             return self._offer_again()
 
-    def hear_ack(self, ack_seq: int) -> bool:
-        """Note up to which number the office has everything. True if it once said more.
-
-        Then it was restored from a backup, and all that is still here is offered again: of a copied phone it
-        may have the copy's items under the numbers that it forgot of ours.
-        """
-        heard = self.fact("ack_seq") or 0
-        if ack_seq == heard:
-            return False
+    def hear_record(self, held: bytes) -> bool:
+        """Offer all that is still here again if the office, says this digest, has not what it should."""
         with self.store.atomically():
-            self.store.note({"ack_seq": ack_seq})
-            if ack_seq < heard:
+            is_doubtful = self.record.is_doubtful(held)
+            if is_doubtful:
                 self._offer_again()
-        return ack_seq < heard
+        return is_doubtful
 
     def _offer_again(self) -> int:
         changed = self._db.execute(
@@ -219,10 +214,9 @@ class Outbox:
         }
         with self.store.atomically():
             self.files.mark_spent(DURABLE, bounds)
-            self._db.execute(
-                f"UPDATE items SET envelope = '' WHERE state = 'receipted' AND envelope != '' AND {DURABLE}",
-                bounds,
-            )
+            spent = f"state = 'receipted' AND envelope != '' AND {DURABLE}"
+            self.record.drop(spent, bounds)
+            self._db.execute(f"UPDATE items SET envelope = '' WHERE {spent}", bounds)
             self._db.execute(
                 "DELETE FROM items WHERE state = 'receipted' AND envelope = ''"
                 " AND json_extract(receipt, '$.received_at') < :forgotten"

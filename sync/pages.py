@@ -22,7 +22,7 @@ class Page:
     anchor: dict[str, Any]
     has_more: bool
     durable_through: int | None
-    ack_seq: int | None
+    record_digest: bytes | None
     scope_digest: dict[str, str]
     rescue_key: dict[str, Any] | None
     growth: Growth | None
@@ -45,7 +45,7 @@ def read_page(told: Reader) -> Page:
         anchor=anchor.value,
         has_more=told.boolean("has_more"),
         durable_through=told.optional_integer("durable_through"),
-        ack_seq=told.optional_integer("ack_seq"),
+        record_digest=told.optional_digest("record_digest"),
         scope_digest={scope: digests.text(scope, most=128) for scope in digests.value},
         rescue_key=rescue_key if isinstance(rescue_key, dict) else None,
         growth=None if told.value.get("log") is None else read_growth(told.within("log")),

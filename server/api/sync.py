@@ -25,6 +25,12 @@ WORTH_PACKING: Final = 1400
 GZIP: Final = 31
 
 
+def record_digest_field() -> ma.fields.String:
+    """Document what a phone holds against the items that it handed in."""
+    told = "Exclusive or of the digests (SHA-256) of all items of this phone that are stored, 64 hex digits."
+    return ma.fields.String(metadata={"description": told})
+
+
 class PullQuerySchema(ma.Schema):
     """Where to go on."""
 
@@ -49,6 +55,7 @@ class PullPageSchema(ma.Schema):
     anchor = ma.fields.Dict()
     ack_seq = ma.fields.Integer()
     durable_through = ma.fields.Integer()
+    record_digest = record_digest_field()
     rescue_key = ma.fields.Dict()
     log = ma.fields.Dict(
         allow_none=True,
@@ -104,6 +111,7 @@ class StatusSchema(ma.Schema):
     quarantined = ma.fields.List(ma.fields.UUID())
     conflicting = ma.fields.List(ma.fields.UUID())
     raw = ma.fields.Integer()
+    record_digest = record_digest_field()
     anchor = ma.fields.Dict()
 
 

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Model, one_of
@@ -80,6 +81,7 @@ class Device(Model):
 
     `acked_seq`: every item up to this number is stored here; `highest_seq`: none above it is.
     `durable_seq`: every item up to this number is in a completed backup (`models.backups`).
+    `record_digest`: that of `sync.chain.record_digest` over all its items that are stored here.
     """
 
     __tablename__ = "devices"
@@ -95,6 +97,7 @@ class Device(Model):
     acked_seq: Mapped[int] = mapped_column(default=0, server_default="0")
     highest_seq: Mapped[int] = mapped_column(default=0, server_default="0")
     durable_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+    record_digest: Mapped[str] = mapped_column(BIT(256), server_default=sa.text("repeat('0', 256)::bit(256)"))
 
 
 class Token(Model):

@@ -15,7 +15,7 @@ from psycopg.rows import namedtuple_row
 
 from server.workflows.transparency.checking import alterations
 from server.workflows.transparency.sequencing import sequence
-from sync.chain import FORK
+from sync.chain import FORK, record_digest
 from sync.feed import digest_of
 from tests.simulation.network import Broken
 from tests.simulation.world import World
@@ -90,6 +90,7 @@ class Checker:
             self.one_item_has_one_receipt,
             self.signatures_and_receipts_verify,
             self.chains_are_whole_and_forks_are_flagged,
+            self.each_record_has_its_digest,
             self.nothing_is_doubled,
             self.every_item_has_its_effect,
             self.every_phone_shows_what_the_office_holds,
@@ -145,6 +146,13 @@ class Checker:
                 raise Broken(f"a fork at number {seq} is not flagged on both sides")
             if flagged and len(self.world.handsets) == 3 and not forgotten:
                 raise Broken(f"a fork is seen where none is: {flagged[0].item_id}")
+
+    def each_record_has_its_digest(self) -> None:
+        told = self._rows("SELECT id, record_digest::text AS bits FROM devices")
+        for device_id, bits in told:
+            digests = [one.sha256 for one in self.items.values() if one.device_id == device_id]
+            if int(bits, 2).to_bytes(32) != record_digest(digests):
+                raise Broken(f"the digest of the record of {device_id} is not that of its items")
 
     def nothing_is_doubled(self) -> None:
         for sentence, query in _TWICE.items():

@@ -30,6 +30,12 @@ ONCE_BROKEN = [
         '[["backup"],["clone",0],["work",3,"end",0],["work",4,"report",3],["sync",3],["restore","silent"]]',
         id="a copied phone's number does not hide what a restored backup forgot of the other",
     ),
+    pytest.param(
+        2026112901064,
+        '[["backup"],["clone",0],["work",3,"end",0],["work",4,"report",3],["work",4,"report",0],'
+        '["work",4,"report",3],["sync",3],["restore","silent"]]',
+        id="nor does a copied phone that had more to hand in",
+    ),
 ]
 
 

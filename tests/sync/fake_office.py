@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx
 
 from sync.cancelling import CancelToken
+from sync.chain import record_digest
 from sync.client import SyncClient
 from sync.envelope import DeviceKey, PublicKey, digest, keyid_of
 from sync.events import Event
@@ -108,7 +109,6 @@ class FakeOffice:
     time: datetime = NOON
     is_durable: bool = False
     tells_offset: bool = False
-    acked: int | None = None
 
     def client(self) -> httpx.Client:
         """A connection to it."""
@@ -139,7 +139,7 @@ class FakeOffice:
             case "GET", "/api/v1/sync/pull":
                 return httpx.Response(200, json=self.pages.pop(0) if self.pages else self.page())
             case "GET", "/api/v1/sync/status":
-                return httpx.Response(200, json={"acked_seq": self.acked or 0})
+                return httpx.Response(200, json={"record_digest": self.record_digest()})
             case "POST", "/api/v1/files":
                 return self._create(request)
             case "HEAD", path if path in self.files:
@@ -160,6 +160,11 @@ class FakeOffice:
             outcomes.append({"id": str(item.id), "outcome": outcome, "flags": [], "receipt": receipt})
         return httpx.Response(200, json={"outcomes": outcomes, "ack_seq": len(self.items)})
 
+    def record_digest(self) -> str:
+        """Say what is held of the phone's record."""
+        envelopes = [item.envelope for item in self.items.values()]
+        return record_digest(digest(one.payload_type, one.payload) for one in envelopes).hex()
+
     def receipt(self, item_id: str, sha256: bytes) -> dict[str, Any]:
         """Sign the promise that something is stored."""
         promised = {
@@ -175,8 +180,7 @@ class FakeOffice:
         """A page of the feed with nothing new."""
         anchor = {"token": "a1.0.x.y", "server_time": write_instant(self.time)}
         empty = {"changes": [], "cursor": "c1", "seen": {}, "has_more": False, "anchor": anchor}
-        if self.acked is not None:
-            empty["ack_seq"] = self.acked
+        empty["record_digest"] = self.record_digest()
         return empty | ({"durable_through": len(self.items)} if self.is_durable else {}) | facts
 
     def _create(self, request: httpx.Request) -> httpx.Response:

@@ -212,13 +212,11 @@ def test_an_office_that_knows_less_than_it_said_is_offered_it_again(
     outbox: Outbox, office: FakeOffice, is_revoked: bool
 ) -> None:
     sealed = [append(outbox, KEY) for _ in range(3)]
-    office.acked = 3
     refused = answering(403, "device-revoked") if is_revoked else well
     office.faults = [well, refused]
     client(outbox, office).session()
     for lost in sealed[1:]:  # restored from a backup that has the first item; its feed looks the same
         del office.items[str(lost.item_id)]
-    office.acked = 1
     office.faults = [refused]
 
     client(outbox, office).session()

@@ -94,18 +94,6 @@ def test_an_item_and_the_file_it_promises_are_queued_together(outbox: Outbox, tm
     assert outbox.count_waiting() == (0, 0)
 
 
-def test_when_the_office_has_less_than_it_said_all_that_is_still_here_is_offered_again(
-    outbox: Outbox,
-) -> None:
-    sealed = [append(outbox, KEY) for _ in range(3)]
-    outbox.acknowledge([applied(one) for one in sealed])
-
-    heard = [outbox.hear_ack(ack_seq) for ack_seq in (2, 3, 3, 1, 2)]
-
-    assert heard == [False, False, False, True, False]
-    assert [item.seq for item in outbox.next_batch(10)] == [1, 2, 3]
-
-
 def a_put(name: UUID, rev: int, body: dict[str, Any]) -> Change:
     return Change("staff:1", "assignment", name, "put", rev, body)
 

@@ -97,7 +97,8 @@ def test_words_of_a_later_day_do_not_stop_a_phone_of_today(outbox: Outbox, offic
         return httpx.Response(200, json=answer | {"new": [1], "anchor": None})
 
     office.faults = [later]
-    office.pages = [office.page(changes=[a_change(kind="drone", why="new")], weather="fine", rescue_key=7)]
+    news = [a_change(kind="drone", why="new")]
+    office.pages = [office.page(changes=news, weather="fine", rescue_key=7, record_digest=None)]
 
     report = client(outbox, office).session()
 

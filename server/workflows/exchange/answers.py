@@ -16,6 +16,7 @@ from server.authority import Actor
 from server.bulk import any_of
 from server.database import transaction
 from server.driver import run
+from server.models.feed import hex_digest
 from server.models.visits import ConflictingItem, Item
 from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
@@ -171,6 +172,7 @@ class Status:
     conflicting: list[UUID]
     settled: list[dict[str, Any]]
     raw: int
+    record_digest: str
     anchor: dict[str, Any]
 
 
@@ -196,6 +198,7 @@ def status(*, actor: Actor, now: datetime) -> Status:
         conflicting=lists["conflicting"],
         settled=[{"id": item_id, "outcome": name} for name in SETTLED for item_id in lists[name]],
         raw=counts.raw,
+        record_digest=hex_digest(counts.record_digest),
         anchor=make_anchor(current_signer(), device_id=actor.device_id, now=now),
     )
 
@@ -212,5 +215,6 @@ _NAMED: Final = """
 """
 _COUNTS: Final = """
     SELECT (SELECT count(*) FROM items WHERE device_id = %(device_id)s) AS stored,
-           (SELECT count(*) FROM raw_submissions WHERE device_id = %(device_id)s) AS raw
+           (SELECT count(*) FROM raw_submissions WHERE device_id = %(device_id)s) AS raw,
+           (SELECT record_digest::text FROM devices WHERE id = %(device_id)s) AS record_digest
 """

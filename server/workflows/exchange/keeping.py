@@ -23,7 +23,7 @@ from server.workflows.exchange.forks import UNREADABLE
 from server.workflows.exchange.receipts import make_receipt
 from sync import protocol
 from sync.admission import Candidate
-from sync.chain import Link, judge_links
+from sync.chain import Link, judge_links, record_digest
 from sync.clock import Anchor
 from sync.protocol import Envelope
 
@@ -117,6 +117,7 @@ def keep(
         "received_at": rows[0]["received_at"],
         "acked_seq": progress.acked_seq,
         "highest_seq": progress.highest_seq,
+        "added": record_digest(row["sha256"] for row in rows).hex(),
         "outcomes": texts(one.outcome for one in results),
         "flags": documents(one.flags or None for one in results),
         "problems": documents(one.problem for one in results),
@@ -154,7 +155,9 @@ _KEEP: Final = """
              AS one (item_id, seq, prev, sha256, type, visit_id, payload_type, payload, signatures, receipt,
                      later_anchor, outcome, problem, flags)
     )
-    UPDATE devices SET acked_seq = %(acked_seq)s, highest_seq = %(highest_seq)s WHERE id = %(device_id)s
+    UPDATE devices SET acked_seq = %(acked_seq)s, highest_seq = %(highest_seq)s,
+                       record_digest = record_digest # ('x' || %(added)s)::bit(256)
+     WHERE id = %(device_id)s
 """
 
 

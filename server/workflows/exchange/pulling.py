@@ -37,6 +37,7 @@ class Standing:
     digests: Mapping[str, str]
     acked_seq: int
     durable_seq: int
+    record_digest: str
 
 
 def pull(*, cursor: str | None, limit: int, log_size: int | None, actor: Actor, now: datetime) -> str:
@@ -65,6 +66,7 @@ def pull(*, cursor: str | None, limit: int, log_size: int | None, actor: Actor, 
         "anchor": make_anchor(current_signer(), device_id=actor.device_id, now=now),
         "ack_seq": standing.acked_seq,
         "durable_through": standing.durable_seq,
+        "record_digest": standing.record_digest,
         "rescue_key": current_signer().rescue_key,
         "log": None if has_more else grown_since(head, log_size),
     }
@@ -112,12 +114,13 @@ def _look(
         digests={row.scope: hex_digest(row.digest) for row in known},
         acked_seq=standing[0].acked_seq,
         durable_seq=min(standing[0].durable_seq, standing[0].acked_seq),
+        record_digest=hex_digest(standing[0].record_digest),
     )
     return stands, rows, next(iter(heads), None)
 
 
 _STANDING: Final = """
-    SELECT devices.acked_seq,
+    SELECT devices.acked_seq, devices.record_digest::text AS record_digest,
            CASE WHEN EXISTS (SELECT FROM backups WHERE completed_at IS NOT NULL)
                 THEN devices.durable_seq ELSE devices.acked_seq END AS durable_seq,
            feed_heads.scope, feed_heads.epoch, feed_heads.seq, feed_heads.oldest_tombstone,
