@@ -20,6 +20,8 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from server.media.opus import opus_decoder
+
 RATE: Final = 16_000
 MAX_SECONDS: Final = 4 * 3600
 PORTION_SECONDS: Final = 16
@@ -92,6 +94,7 @@ class Player:
         if not self.tracks:
             return "There is neither sound nor video in it that can be read."
         portions = _Portions(hearer)
+        decoder = self.sound and (opus_decoder(self.sound, portions.give) or _AnyDecoder(portions.give))
         damaged = 0
         heard = None if self.sound is None else self.sound.index
         try:
@@ -103,13 +106,14 @@ class Player:
                 if portions.seconds + missing > MAX_SECONDS:
                     return f"It is longer than {MAX_SECONDS // 3600} hours; only these were examined."
                 if missing:
+                    decoder.end()
                     portions.pause(missing)
                 try:
-                    for frame in packet.decode():
-                        portions.add(frame)
+                    decoder.take(packet)
                 except FFmpegError:
                     damaged += 1
-            portions.end()
+            if decoder is not None:
+                decoder.end()
         except FFmpegError as fault:
             return f"It breaks off: {fault.strerror}."
         if damaged:
@@ -133,19 +137,48 @@ def _first_known(streams: Any) -> Any:
 
 
 class _Portions:
-    """Has FFmpeg mix and resample the frames and hands them on in portions of seconds.
+    """Hands on what was decoded, and silence where nothing was recorded; counts how much."""
+
+    def __init__(self, hearer: Hearer) -> None:
+        self._hearer = hearer
+        self.seconds = 0.0
+
+    def give(self, sound: NDArray[np.float32]) -> None:
+        """Let this be heard."""
+        self.seconds += len(sound) / RATE
+        self._hearer.hear(sound)
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing be heard for a while, as a player does: what follows keeps its second."""
+        for begun in range(0, int(seconds * RATE), _SILENCE):
+            self.give(np.zeros(min(_SILENCE, int(seconds * RATE) - begun), np.float32))
+
+
+class _AnyDecoder:
+    """Has FFmpeg decode, mix and resample and hands on portions of seconds.
 
     Twenty milliseconds at a time, the calls would cost more than the work. Every half second FFmpeg works off
     what it was given, while it is still in the processor's cache.
     """
 
-    def __init__(self, hearer: Hearer) -> None:
-        self._hearer = hearer
+    def __init__(self, give: Callable[[NDArray[np.float32]], None]) -> None:
+        self._give = give
         self._pipe: _Pipe | None = None
         self._waiting = 0
-        self.seconds = 0.0
 
-    def add(self, frame: Any) -> None:
+    def take(self, packet: Any) -> None:
+        """Decode a packet. Raises FFmpegError when it is damaged."""
+        for frame in packet.decode():
+            self._add(frame)
+
+    def end(self) -> None:
+        """Hand on what is left."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.push(None)
+            self._hand_on(pipe)
+
+    def _add(self, frame: Any) -> None:
         """Take a frame. One of another shape than those before ends their portion."""
         frame.pts = None  # what is missing is heard as silence already
         if self._pipe is None:
@@ -160,27 +193,10 @@ class _Portions:
         if self._waiting >= self._pipe.at_once:
             self._hand_on(self._pipe)
 
-    def pause(self, seconds: float) -> None:
-        """Let nothing be heard for a while, as a player does: what follows keeps its second."""
-        self.end()
-        for begun in range(0, int(seconds * RATE), _SILENCE):
-            self._give(np.zeros(min(_SILENCE, int(seconds * RATE) - begun), np.float32))
-
-    def end(self) -> None:
-        """Hand on what is left."""
-        pipe, self._pipe = self._pipe, None
-        if pipe is not None:
-            pipe.push(None)
-            self._hand_on(pipe)
-
     def _hand_on(self, pipe: "_Pipe") -> None:
         self._waiting = 0
         for sound in pipe.pull():
             self._give(sound)
-
-    def _give(self, sound: NDArray[np.float32]) -> None:
-        self.seconds += len(sound) / RATE
-        self._hearer.hear(sound)
 
 
 class _Pipe:
