@@ -1,8 +1,8 @@
 """How does one captured file reach the office over many broken connections?
 
-tus 1.0.0: create an upload, ask where it stands, send the rest piece by piece. The office's offset is the
-only truth about what arrived. A file that the office keeps refusing is set aside with the reason; it stays on
-the phone and never holds up the others.
+tus 1.0.0: create an upload, with all of the file where one request carries it; ask where it stands, send the
+rest piece by piece. The office's offset is the only truth about what arrived. A file that the office keeps
+refusing is set aside with the reason; it stays on the phone and never holds up the others.
 """
 
 import base64
@@ -20,7 +20,9 @@ from sync.pace import Pace
 MAX_RECREATIONS: Final = 2
 MAX_STANDSTILLS: Final = 5
 TUS: Final = {"Tus-Resumable": "1.0.0"}
+BYTES: Final = "application/offset+octet-stream"
 GONE: Final = (404, 410)
+ABOUT_BYTES: Final = (409, 410, 413, 415, 422, 460)
 
 
 class FileRefused(Exception):
@@ -63,7 +65,7 @@ class FileSender:
     def _send(self, turn: Turn) -> bool:
         file, url = turn.file, turn.file.upload_url
         for _ in range(MAX_RECREATIONS + 1):
-            url, begun = (url, self._where(file, url)) if url else self._create(file)
+            url, begun = (url, self._where(file, url)) if url else self._create(turn)
             offset = self._send_rest(turn, url, begun)
             if offset is not None:
                 if offset < file.size_bytes:
@@ -74,8 +76,30 @@ class FileSender:
             self.files.note_upload(file.evidence_id, None)
         raise self._refused(file, "the office refuses this file")
 
-    def _create(self, file: QueuedFile) -> tuple[str, int | None]:
-        """Return the new upload's address and how much of it is there: an earlier one may be found again."""
+    def _create(self, turn: Turn) -> tuple[str, int | None]:
+        """Return the new upload's address and how much of it is there: an earlier one may be found again.
+
+        A file that one request carries comes along. If the office does not want the bytes so, the upload is
+        created without, and it says to the bytes themselves what is wrong with them.
+        """
+        file, carried = turn.file, None
+        if 0 < file.size_bytes <= min(self.pace.piece_bytes, turn.most_bytes):
+            carried = file.path.read_bytes()
+        began = self.monotonic_ms()
+        answer = self._announce(file, carried)
+        if carried is not None and answer.status_code in ABOUT_BYTES and answer.is_problem:
+            carried, answer = None, self._announce(file, None)
+        if answer.status_code != 201:
+            raise fault_of(answer)
+        url = str(self.office.place_of(answer))
+        self.files.note_upload(file.evidence_id, url)
+        there = _offset(answer, file) if "Upload-Offset" in answer.headers else self._where(file, url)
+        if carried is not None and there == len(carried):
+            self.pace.saw(len(carried), took_ms=self.monotonic_ms() - began)
+            self.on_event(FileMoved(file.evidence_id, arrived=len(carried), size_bytes=file.size_bytes))
+        return url, there
+
+    def _announce(self, file: QueuedFile, carried: bytes | None) -> Answer:
         named = {
             "evidence_id": str(file.evidence_id),
             "sha256": file.sha256,
@@ -86,12 +110,9 @@ class FileSender:
             f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in named.items()
         )
         headers = {**TUS, "Upload-Length": str(file.size_bytes), "Upload-Metadata": metadata}
-        answer = self.office.send("POST", "/api/v1/files", headers=headers)
-        if answer.status_code != 201:
-            raise fault_of(answer)
-        url = str(self.office.place_of(answer))
-        self.files.note_upload(file.evidence_id, url)
-        return url, _offset(answer, file) if "Upload-Offset" in answer.headers else self._where(file, url)
+        if carried is not None:
+            headers["Content-Type"] = BYTES
+        return self.office.send("POST", "/api/v1/files", headers=headers, content=carried)
 
     def _send_rest(self, turn: Turn, url: str, begun: int | None) -> int | None:
         """Send what is missing of an upload, as far as the turn goes; return how much is there.
@@ -122,7 +143,7 @@ class FileSender:
 
     def _patch(self, file: QueuedFile, url: str, offset: int, piece: bytes) -> int | None:
         """Send one piece; return how much arrived, None when the upload is gone."""
-        headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
+        headers = {**TUS, "Content-Type": BYTES, "Upload-Offset": str(offset)}
         began = self.monotonic_ms()
         answer = self.office.send("PATCH", self._at_office(url), headers=headers, content=piece)
         if answer.status_code in (*GONE, 422) and answer.is_problem:

@@ -1,6 +1,7 @@
 """Measure uploads, print them beside their peers, write bench/results/upload.json.
 
-    python -m bench.upload [--rounds 3] [--parts one photos many large cuts] [--photos 500] [--folder FOLDER]
+    python -m bench.upload [--rounds 3] [--photos 500] [--folder FOLDER]
+                           [--parts one photos at_once many large cuts]
 
 Starts a durable embedded PostgreSQL and the product's own web processes on the disk store, the reference
 server (npm `@tus/server`, installed from its lock) and a bare sink. Nobody inspects meanwhile: there is no
@@ -21,7 +22,7 @@ from bench.upload.rates import CLIENTS, Measured
 from bench.upload.servers import Server, all_three
 
 RESULTS = Path(__file__).parent.parent / "results" / "upload.json"
-PARTS = ("one", "photos", "many", "large", "cuts")
+PARTS = ("one", "photos", "at_once", "many", "large", "cuts")
 CUTS = 24
 SEED = 20261126
 ROOM_BYTES = 6_000_000_000
@@ -36,7 +37,15 @@ def measure(
         "one": {"200 MB x 1": lambda: rates.one_file(servers, folder, rounds=rounds)},
         "photos": {
             f"1.5 MB x {count}, {clients} client(s)": lambda clients=clients: rates.photos(
-                servers, folder, rounds=rounds, clients=clients, count=count
+                servers, folder, rounds=rounds, clients=clients, count=count, at_once=False
+            )
+            for clients in CLIENTS
+        },
+        "at_once": {
+            f"1.5 MB x {count}, each in one request, {clients} client(s)": (
+                lambda clients=clients: rates.photos(
+                    servers, folder, rounds=rounds, clients=clients, count=count, at_once=True
+                )
             )
             for clients in CLIENTS
         },

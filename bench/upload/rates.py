@@ -1,5 +1,6 @@
 """How many bytes and photos a second, beside what the disk takes, and for how much processor time?"""
 
+import http.client
 import os
 import statistics
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.upload.sending import Content, connect, send
+from bench.upload.sending import Content, connect, send, send_at_once
 from bench.upload.servers import MB, Sent, Server
 
 ONE_BYTES = 200 * MB
@@ -21,6 +22,7 @@ SEGMENT = 1024 * 1024
 RAW = "raw write + fsync"
 
 Measured = dict[str, dict[str, float]]
+Way = Callable[[Server, http.client.HTTPConnection, Content], Sent]
 
 
 def one_file(servers: Sequence[Server], folder: Path, *, rounds: int) -> Measured:
@@ -44,8 +46,14 @@ def one_file(servers: Sequence[Server], folder: Path, *, rounds: int) -> Measure
     return _medians(found)
 
 
-def photos(servers: Sequence[Server], folder: Path, *, rounds: int, clients: int, count: int) -> Measured:
-    """Photos of 1.5 MB: photos/s, and milliseconds of processor time for one."""
+def photos(
+    servers: Sequence[Server], folder: Path, *, rounds: int, clients: int, count: int, at_once: bool
+) -> Measured:
+    """Photos of 1.5 MB: photos/s, and milliseconds of processor time for one.
+
+    `at_once`: each in one request instead of two.
+    """
+    way = send_at_once if at_once else send
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     raw = folder / "raw photos"
     raw.mkdir(exist_ok=True)
@@ -57,7 +65,7 @@ def photos(servers: Sequence[Server], folder: Path, *, rounds: int, clients: int
             path.unlink()
         for server in servers:
             used, used_by_database = server.cpu_seconds(), server.database_cpu_seconds()
-            seconds, uploads = _together(contents, clients, lambda mine, to=server: _send_all(to, mine))
+            seconds, uploads = _together(contents, clients, lambda mine, to=server: _send_all(to, mine, way))
             found[server.name]["photos_per_s"].append(count / seconds)
             each = 1000 / count
             found[server.name]["cpu_ms_each"].append((server.cpu_seconds() - used) * each)
@@ -91,10 +99,10 @@ def _write_photo(folder: Path, content: Content) -> float:
     return seconds + time.perf_counter() - started
 
 
-def _send_all(server: Server, contents: Sequence[Content]) -> list[Sent]:
+def _send_all(server: Server, contents: Sequence[Content], way: Way) -> list[Sent]:
     connection = connect(server)
     try:
-        return [send(server, connection, content) for content in contents]
+        return [way(server, connection, content) for content in contents]
     finally:
         connection.close()
 

@@ -1,4 +1,8 @@
-"""How does this benchmark's client send? tus 1.0.0: create, one PATCH; the same code to every server."""
+"""How does this benchmark's client send? tus 1.0.0; the same code to every server.
+
+As any tus client does, with a creation and one PATCH; or all in the creation, as this product's phones send
+what one request carries.
+"""
 
 import base64
 import hashlib
@@ -13,6 +17,7 @@ from bench.upload.servers import Sent, Server
 from sync.protocol import uuid7
 
 TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = "application/offset+octet-stream"
 HEAD_BYTES = 16
 PIECE_BYTES = 4_000_000
 _NOISE = secrets.token_bytes(PIECE_BYTES)
@@ -51,17 +56,31 @@ def connect(server: Server) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
 
 
-def create(server: Server, connection: http.client.HTTPConnection, content: Content) -> str:
-    """Announce a file; return where its bytes belong."""
+def create(
+    server: Server, connection: http.client.HTTPConnection, content: Content, *, with_bytes: bool = False
+) -> str:
+    """Announce a file, or bring it at once; return where its bytes belong."""
     told = {"evidence_id": str(uuid7()), "sha256": content.sha256, "filetype": "image/jpeg"}
     metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
     headers = {**identity(server), "Upload-Length": str(content.size_bytes), "Upload-Metadata": metadata}
-    connection.request("POST", server.path, headers=headers)
+    if with_bytes:
+        headers |= {"Content-Type": BYTES, "Content-Length": str(content.size_bytes)}
+    body = content.pieces() if with_bytes else None
+    connection.request("POST", server.path, body=body, headers=headers)
     answer = connection.getresponse()
     answer.read()
     if answer.status != 201:
         raise SystemExit(f"{server.name} does not create an upload: {answer.status}")
+    if with_bytes and answer.headers["Upload-Offset"] != str(content.size_bytes):
+        raise SystemExit(f"{server.name} does not take bytes with a creation")
     return urlsplit(answer.headers["Location"]).path
+
+
+def send_at_once(server: Server, connection: http.client.HTTPConnection, content: Content) -> Sent:
+    """Create an upload with all of its bytes; the seconds run until the answer."""
+    started = time.perf_counter()
+    where = create(server, connection, content, with_bytes=True)
+    return Sent(where, content.sha256, time.perf_counter() - started)
 
 
 def send(server: Server, connection: http.client.HTTPConnection, content: Content) -> Sent:
@@ -71,7 +90,7 @@ def send(server: Server, connection: http.client.HTTPConnection, content: Conten
     headers = {
         **identity(server),
         "Upload-Offset": "0",
-        "Content-Type": "application/offset+octet-stream",
+        "Content-Type": BYTES,
         "Content-Length": str(content.size_bytes),
     }
     connection.request("PATCH", where, body=content.pieces(), headers=headers)

@@ -1,6 +1,6 @@
 """What could gunicorn's threads do at most? A sink that hashes, synchronises and renames, and knows nothing.
 
-It answers the same two requests as a tus server, without database, resuming, checks or rights: a limit, not a
+It answers the same requests as a tus server, without database, resuming, checks or rights: a limit, not a
 product. `gunicorn "bench.upload.sink:build('FOLDER')"`.
 """
 
@@ -21,9 +21,12 @@ def build(folder: str) -> Callable[[dict[str, Any], Answer], Iterable[bytes]]:
 
     def sink(environ: dict[str, Any], answer: Answer) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "POST":
-            answer("201 Created", [("Location", f"/files/{uuid4().hex}"), ("Content-Length", "0")])
+            name = uuid4().hex
+            size = _keep(environ, root / name) if int(environ.get("CONTENT_LENGTH") or 0) else 0
+            told = [("Location", f"/files/{name}"), ("Upload-Offset", str(size)), ("Content-Length", "0")]
+            answer("201 Created", told)
         elif environ["REQUEST_METHOD"] == "PATCH":
-            size = _keep(environ, root)
+            size = _keep(environ, root / environ["PATH_INFO"].rpartition("/")[2])
             answer("204 No Content", [("Upload-Offset", str(size)), ("Content-Length", "0")])
         else:
             answer("404 Not Found", [("Content-Length", "0")])
@@ -32,9 +35,8 @@ def build(folder: str) -> Callable[[dict[str, Any], Answer], Iterable[bytes]]:
     return sink
 
 
-def _keep(environ: dict[str, Any], root: Path) -> int:
+def _keep(environ: dict[str, Any], target: Path) -> int:
     """Hash a body while it is written, synchronise it, give it its name, synchronise that."""
-    target = root / environ["PATH_INFO"].rpartition("/")[2]
     fresh = target.with_suffix(".fresh")
     left, digest = int(environ["CONTENT_LENGTH"]), hashlib.sha256()
     with fresh.open("xb", buffering=0) as file:
@@ -45,7 +47,7 @@ def _keep(environ: dict[str, Any], root: Path) -> int:
         os.fsync(file.fileno())
         size = file.tell()
     fresh.replace(target)
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

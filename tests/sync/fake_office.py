@@ -22,6 +22,7 @@ from sync.envelope import DeviceKey, PublicKey, digest, keyid_of
 from sync.events import Event
 from sync.outbox import Outbox, QueuedFile
 from sync.protocol import RECEIPT, PushedItem
+from sync.sending import BYTES
 from sync.wire import read_batch, write_instant
 from tests.sync.made import NOON, a_clock
 
@@ -93,6 +94,22 @@ def problem(status: int, slug: str, **headers: str) -> httpx.Response:
     )
 
 
+BROKEN: dict[str, Fault] = {
+    "request lost": lose_request,
+    "answer lost": lose_answer,
+    "answer cut": cut_answer,
+    "portal": portal,
+    "portal redirect": redirect,
+    "portal 403": answering(403),
+    "portal 404": answering(404),
+    "proxy 400": answering(400),
+    "proxy 502": answering(502),
+    "token expired": answering(401, "token-expired"),
+    "too many": answering(429, "too-many-requests"),
+    "database down": answering(503, "try-again"),
+}
+
+
 @dataclass
 class FakeOffice:
     """Stores what it is sent, and hands out the pages it was given."""
@@ -109,6 +126,8 @@ class FakeOffice:
     time: datetime = NOON
     is_durable: bool = False
     tells_offset: bool = False
+    takes_bytes: bool = False
+    """With the creation; a server that does not know the extension leaves them alone."""
 
     def client(self) -> httpx.Client:
         """A connection to it."""
@@ -188,6 +207,8 @@ class FakeOffice:
         path = "/api/v1/files/" + base64.b64decode(named["evidence_id"]).decode()
         self.files.setdefault(path, bytearray())
         self.lengths[path] = int(request.headers["Upload-Length"])
+        if self.takes_bytes and request.headers.get("Content-Type") == BYTES and not self.files[path]:
+            self.files[path] += request.read()
         told = {"Upload-Offset": str(len(self.files[path]))} if self.tells_offset else {}
         return httpx.Response(201, headers={"Location": f"http://office{path}", **told})
 

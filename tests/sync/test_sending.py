@@ -1,0 +1,228 @@
+"""Files over every kind of bad network: each arrives whole and once, and none holds up the others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync.client import Report, SyncFault
+from sync.events import Event, FileMoved
+from sync.outbox import Outbox
+from sync.pace import LEAST_BYTES
+from tests.sync.fake_office import (
+    BROKEN,
+    FakeOffice,
+    Fault,
+    answering,
+    arrived,
+    client,
+    cut_upload,
+    well,
+)
+from tests.sync.made import a_file
+
+
+def send_files(outbox: Outbox, office: FakeOffice, **facts: Any) -> Report:
+    report = Report()
+    client(outbox, office, **facts).send_media(report)
+    return report
+
+
+@pytest.mark.parametrize("at", [0, 1, 1000, LEAST_BYTES])
+def test_an_upload_that_was_cut_goes_on_where_the_office_says(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, at: int
+) -> None:
+    content = bytes(range(256)) * 1500
+    file = a_file(outbox, tmp_path, content)
+    office.faults = [well, well, cut_upload(at)]
+
+    with pytest.raises(SyncFault):
+        send_files(outbox, office)
+    send_files(outbox, office)
+
+    assert arrived(office, file) == content
+    assert [method for method, _ in office.requests].count("POST") == 1
+
+
+def test_an_office_that_tells_the_offset_with_the_address_is_not_asked_for_it(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    office.tells_offset = True
+
+    send_files(outbox, office)
+
+    assert [method for method, _ in office.requests] == ["POST", "PATCH"]
+    assert arrived(office, file) == b"jpeg"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["create", "ask", "send"])
+@pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
+def test_whatever_breaks_while_uploading_the_file_arrives_whole_and_once(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, fault: Fault, number: int
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    office.faults = [well] * number + [fault]
+
+    for _ in range(2):
+        try:
+            send_files(outbox, office)
+        except SyncFault as caught:
+            assert caught.is_transient
+
+    assert arrived(office, file) == b"jpeg"
+    assert outbox.count_waiting()[1] == 0
+
+
+@pytest.fixture
+def taking(office: FakeOffice) -> FakeOffice:
+    """An office that takes bytes with the creation and says how many it has."""
+    office.takes_bytes = office.tells_offset = True
+    return office
+
+
+def test_a_file_that_one_request_carries_goes_with_its_creation(
+    outbox: Outbox, taking: FakeOffice, tmp_path: Path
+) -> None:
+    small = a_file(outbox, tmp_path, b"jpeg")
+    large = a_file(outbox, tmp_path, b"\1" * (LEAST_BYTES + 1), name="large")
+    events: list[Event] = []
+
+    send_files(outbox, taking, on_event=events.append)
+
+    assert [method for method, _ in taking.requests] == ["POST", "POST", "PATCH", "PATCH"]
+    assert (arrived(taking, small), len(arrived(taking, large))) == (b"jpeg", LEAST_BYTES + 1)
+    moved = [(one.arrived, one.size_bytes) for one in events if isinstance(one, FileMoved)]
+    assert moved[0] == (4, 4)
+
+
+@pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
+def test_whatever_breaks_while_a_file_goes_with_its_creation_it_arrives_whole_and_once(
+    outbox: Outbox, taking: FakeOffice, tmp_path: Path, fault: Fault
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    taking.faults = [fault]
+
+    for _ in range(2):
+        try:
+            send_files(outbox, taking)
+        except SyncFault as caught:
+            assert caught.is_transient
+
+    assert arrived(taking, file) == b"jpeg"
+    assert outbox.count_waiting()[1] == 0
+
+
+@pytest.mark.parametrize("at", [0, 1, 1000])
+def test_a_creation_that_was_cut_goes_on_where_the_office_says(
+    outbox: Outbox, taking: FakeOffice, tmp_path: Path, at: int
+) -> None:
+    file = a_file(outbox, tmp_path, bytes(range(256)) * 8)
+    taking.faults = [cut_upload(at)]
+
+    with pytest.raises(SyncFault):
+        send_files(outbox, taking)
+    send_files(outbox, taking)
+
+    assert arrived(taking, file) == bytes(range(256)) * 8
+    assert [method for method, _ in taking.requests] == ["POST", "POST", *(["PATCH"] if at else [])]
+
+
+@pytest.mark.parametrize(
+    ("status", "slug"), [(422, "digest-mismatch"), (413, "too-large"), (460, "checksum-mismatch")]
+)
+def test_what_the_office_says_against_a_creation_with_bytes_is_asked_again_without(
+    outbox: Outbox, taking: FakeOffice, tmp_path: Path, status: int, slug: str
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    taking.faults = [answering(status, slug)]
+
+    send_files(outbox, taking)
+
+    assert arrived(taking, file) == b"jpeg"
+    assert [method for method, _ in taking.requests] == ["POST", "POST", "PATCH"]
+
+
+@pytest.mark.parametrize("status", [409, 460])
+def test_a_disagreement_about_the_offset_is_settled_by_asking(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, status: int
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    office.faults = [well, well, answering(status, "offset-mismatch")]
+
+    send_files(outbox, office)
+
+    assert arrived(office, file) == b"jpeg"
+
+
+def test_an_upload_that_does_not_get_on_ends_the_session_not_the_battery(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    a_file(outbox, tmp_path, b"jpeg")
+    office.faults = [well, well, *[answering(409, "offset-mismatch"), well] * 50]
+
+    with pytest.raises(SyncFault) as caught:
+        send_files(outbox, office)
+
+    assert caught.value.is_transient
+    assert len(office.requests) < 20
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_upload_the_office_lost_is_created_anew(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, status: int
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    office.faults = [well, well, answering(status, "gone")]
+
+    send_files(outbox, office)
+
+    assert arrived(office, file) == b"jpeg"
+    assert [method for method, _ in office.requests].count("POST") == 2
+
+
+def test_a_file_the_office_keeps_refusing_is_set_aside_and_the_next_one_goes(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    bad, good = a_file(outbox, tmp_path, b"bad"), a_file(outbox, tmp_path, b"good", name="other")
+    office.faults = [well, well, answering(422, "digest-mismatch")] * 3
+
+    report = send_files(outbox, office)
+
+    assert (report.stuck, report.uploaded) == ([str(bad.evidence_id)], 1)
+    assert arrived(office, good) == b"good"
+    assert outbox.count_waiting()[1] == 0
+
+
+def test_a_file_that_may_not_be_sent_now_waits_and_does_not_hold_up_the_others(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    bad, good = a_file(outbox, tmp_path, b"bad"), a_file(outbox, tmp_path, b"good", name="other")
+    office.faults = [answering(403, "not-yours")]
+
+    report = send_files(outbox, office)
+
+    assert report.stuck == [str(bad.evidence_id)]
+    assert arrived(office, good) == b"good"
+    assert [file.evidence_id for file in outbox.files.waiting()] == [bad.evidence_id]
+
+
+def test_a_file_that_vanished_from_the_phone_is_reported_not_fatal(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    lost, cut = a_file(outbox, tmp_path, b"lost"), a_file(outbox, tmp_path, b"cut short", name="other")
+    lost.path.unlink()
+    cut.path.write_bytes(b"cut")
+
+    report = send_files(outbox, office)
+
+    assert report.stuck == [str(lost.evidence_id), str(cut.evidence_id)]
+    assert office.files == {}
+
+
+def test_an_empty_file_is_complete_once_created(outbox: Outbox, office: FakeOffice, tmp_path: Path) -> None:
+    file = a_file(outbox, tmp_path, b"")
+
+    report = send_files(outbox, office)
+
+    assert (report.uploaded, arrived(office, file)) == (1, b"")
