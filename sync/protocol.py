@@ -16,8 +16,6 @@ ITEM: Final = "application/vnd.fieldvisit.item+json"
 RECEIPT: Final = "application/vnd.fieldvisit.receipt+json"
 PERMIT: Final = "application/vnd.fieldvisit.permit+json"
 
-OutcomeName = Literal["applied", "duplicate", "held", "conflicting", "quarantined"]
-
 ITEM_TYPES: Final = frozenset(
     {
         "assignment.acknowledged",
@@ -128,28 +126,6 @@ class PushBatch:
     batch_id: UUID
     clock: Clock
     items: tuple[PushedItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The server's signed promise that it stores these bytes."""
-
-    item_id: UUID
-    item_sha256: str
-    received_at: str
-    keyid: str
-    sig: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one pushed item. `problem` is {slug, detail} or None."""
-
-    id: UUID
-    outcome: OutcomeName
-    flags: tuple[str, ...] = ()
-    problem: dict[str, Any] | None = None
-    receipt: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

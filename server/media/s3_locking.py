@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from server.media.store import ObjectLocked
 
-MODES: Final = ("GOVERNANCE", "COMPLIANCE")
 DEFAULT_DAYS: Final = 730
 _UNVERSIONED: Final = "null"
 _REFUSED: Final = frozenset(("AccessDenied", "ObjectLocked", "InvalidRequest"))

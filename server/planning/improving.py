@@ -53,16 +53,6 @@ def improve(order: Sequence[int], metres: Table, is_possible: Possible) -> list[
         current = shorter
 
 
-def two_opt(order: Sequence[int], metres: Table, is_possible: Possible) -> list[int]:
-    """Shorten a round by 2-opt alone."""
-    current = list(order)
-    while True:
-        shorter = _first(_turned(current, metres), is_possible)
-        if shorter is None:
-            return current
-        current = shorter
-
-
 def _first(orders: Iterator[list[int]], is_possible: Possible) -> list[int] | None:
     return next((order for order in orders if is_possible(order)), None)
 

@@ -61,11 +61,6 @@ class Calendar:
             day -= ONE_DAY
         return None
 
-    def working_days_between(self, after: date, until: date) -> int:
-        """Count the working days after `after` up to and with `until`; days of unknown years do not count."""
-        days = (after + ONE_DAY * number for number in range(1, (until - after).days + 1))
-        return sum(map(self.is_working_day, days))
-
     def working_day_after(self, day: date, count: int) -> date | None:
         """Return the `count`-th working day after `day` (not counting it), None where no calendar tells.
 

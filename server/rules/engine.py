@@ -77,20 +77,14 @@ def _blocks(reasons: tuple[Reason, ...]) -> bool:
     return any(reason.severity == "block" for reason in reasons)
 
 
-def first_allowed_start(
-    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack
+def _first_start(
+    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, checks: tuple[Check, ...]
 ) -> datetime | None:
     """Return the earliest start, `start` or later, that every rule with a clock permits at once.
 
     Each rule pushes the start to the next instant it permits until none moves it. None of them skips a
     permitted instant, so what remains is the earliest. None: one of them never permits again by itself.
     """
-    return _first_start(start, wanted, facts, pack, checks=CHECKS)
-
-
-def _first_start(
-    start: datetime, wanted: WantedVisit, facts: CaseFacts, pack: RulePack, *, checks: tuple[Check, ...]
-) -> datetime | None:
     clocks = [check.next_start for check in checks if check.next_start is not None]
     for _ in range(MOST_STEPS):
         before = start

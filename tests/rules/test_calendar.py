@@ -45,19 +45,15 @@ def test_without_any_published_year_no_deadline_can_be_told():
     assert nothing.working_day_after(date(2026, 5, 1), 1) is None
 
 
-@given(after=days, length=st.integers(0, 60))
-def test_working_days_between_counts_them_one_by_one(after: date, length: int):
-    until = after + timedelta(days=length)
-
-    counted = CALENDAR.working_days_between(after, until)
-
-    walked, day = 0, after
+def walked(after: date, until: date) -> int:
+    """Count the working days after a day up to and with another, one by one."""
+    count, day = 0, after
     while day < until:
         day += timedelta(days=1)
         is_off = day.year != 2026 or date(2026, 10, 1) <= day <= date(2026, 10, 7)
         is_weekend = day.weekday() >= 5 and day != date(2026, 10, 10)
-        walked += not is_off and not is_weekend
-    assert counted == walked
+        count += not is_off and not is_weekend
+    return count
 
 
 @given(day=days, count=st.integers(1, 30))
@@ -65,10 +61,10 @@ def test_the_nth_working_day_after_a_day_has_n_working_days_behind_it(day: date,
     due = CALENDAR.working_day_after(day, count)
 
     if due is not None:
-        assert CALENDAR.working_days_between(day, due) == count
+        assert walked(day, due) == count
         assert CALENDAR.is_working_day(due)
     else:
-        assert CALENDAR.working_days_between(day, date(2026, 12, 31)) < count
+        assert walked(day, date(2026, 12, 31)) < count
 
 
 @pytest.mark.parametrize(
