@@ -5,8 +5,7 @@ counts, whose fence is newest and what a digest means is decided in `workflows/u
 those of the tus 1.0.0 specification.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from uuid import UUID
 
 from flask import Response, request, url_for
@@ -26,7 +25,6 @@ from server.workflows.uploads.grant import MAX_BYTES, Grant
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination"
-SILENCE_SECONDS = 60.0
 CONTENT_TYPE = "application/offset+octet-stream"
 _ALLOWED = (
     "Authorization, Content-Type, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, "
@@ -157,30 +155,14 @@ _METHODS: dict[str, Callable[[UUID], Response]] = {"PATCH": _append, "DELETE": _
 def _receive(grant: Grant, checked: receiving.Checksum | None) -> Grant:
     """Hand the raw body over. Werkzeug's own stream would raise on a cut body and throw away what came."""
     is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-    with _no_endless_wait():
-        return receiving.receive(
-            grant,
-            body_of(request.environ),
-            announced=None if is_chunked else request.content_length or 0,
-            checksum=checked,
-            store=current_store(),
-            now=current_time(),
-        )
-
-
-@contextmanager
-def _no_endless_wait() -> Iterator[None]:
-    """Give a silent phone's thread back after a minute: gunicorn itself would wait for its bytes for ever."""
-    connection = request.environ.get("gunicorn.socket")
-    if connection is None:
-        yield
-        return
-    before = connection.gettimeout()
-    connection.settimeout(SILENCE_SECONDS)
-    try:
-        yield
-    finally:
-        connection.settimeout(before)
+    return receiving.receive(
+        grant,
+        body_of(request.environ),
+        announced=None if is_chunked else request.content_length or 0,
+        checksum=checked,
+        store=current_store(),
+        now=current_time(),
+    )
 
 
 def _progress(grant: Grant, *, status: int) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, json
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError, TimeoutError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from server.errors import (
     ChecksumMismatch,
@@ -124,6 +124,12 @@ def from_database(error: OperationalError | InterfaceError | TimeoutError) -> Re
     )
 
 
+def from_silence(_error: ClientDisconnected) -> Response:
+    """Render a body that broke off; whoever is still there may simply send it again."""
+    detail = "The body did not arrive whole. Nothing was stored; send it again."
+    return problem(status=408, slug="body-incomplete", title="Request Timeout", detail=detail)
+
+
 def from_unstorable(error: DataError) -> Response:
     """Render a value the database refused to hold (out of range, NUL): the request's fault, not ours."""
     log.warning("database.refused_value", error=type(error.orig).__name__)
@@ -145,4 +151,5 @@ def register(app: Flask) -> None:
     for kind in (OperationalError, InterfaceError, TimeoutError):
         app.register_error_handler(kind, from_database)
     app.register_error_handler(DataError, from_unstorable)
+    app.register_error_handler(ClientDisconnected, from_silence)
     app.register_error_handler(Exception, from_fault)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -30,7 +31,13 @@ def uploader(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Uploader:
 @pytest.fixture(scope="session")
 def live_server(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """Host and port of gunicorn on this worker's database and media folder, two processes."""
-    var = tmp_path_factory.mktemp("live")
+    with serving(config, tmp_path_factory.mktemp("live")) as place:
+        yield place
+
+
+@contextmanager
+def serving(config: Config, var: Path, **settings: str) -> Iterator[tuple[str, int]]:
+    """Serve as the Procfile does, with these settings; host and port."""
     environ = {
         **os.environ,
         **SECRETS,
@@ -40,6 +47,7 @@ def live_server(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "PROMETHEUS_MULTIPROC_DIR": str(var),
         "WEB_THREADS": "16",
         "LOG_LEVEL": "WARNING",
+        **settings,
     }
     command = [sys.executable, "-m", "gunicorn", "--config", "python:server.gunicorn_conf"]
     command += ["server.wsgi:build()"]

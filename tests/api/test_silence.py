@@ -1,0 +1,54 @@
+"""Whoever falls silent in the middle of a request keeps nobody else waiting."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from server.config import Config
+from tests.api.conftest import serving
+
+PATIENCE_SECONDS = 60
+THREADS = 2
+HEAD = b"POST /api/v1/tokens HTTP/1.1\r\nHost: office\r\nContent-Type: application/json\r\n"
+BEGUN = HEAD + b'Content-Length: 99\r\n\r\n{"employee'
+SILENT = {
+    "before a word": b"",
+    "within a line": b"POST /api/v1/tok",
+    "within the headers": HEAD,
+    "within the body": BEGUN,
+}
+
+
+@pytest.fixture(scope="module")
+def office(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """A server of few threads that waits a second for a client's bytes."""
+    few = {"WEB_CONCURRENCY": "1", "WEB_THREADS": str(THREADS), "WEB_SILENCE_SECONDS": "1"}
+    with serving(config, tmp_path_factory.mktemp("silence"), **few) as place:
+        yield place
+
+
+def test_more_silent_clients_than_threads_do_not_stop_the_office(office: tuple[str, int]) -> None:
+    host, port = office
+    with ExitStack() as stack:
+        for _ in range(THREADS):
+            for said in SILENT.values():
+                client = stack.enter_context(socket.create_connection(office))
+                client.sendall(said)
+
+        answer = httpx.get(f"http://{host}:{port}/healthz", timeout=PATIENCE_SECONDS, trust_env=False)
+
+    assert answer.status_code == 200
+
+
+def test_a_body_that_stops_coming_is_answered_so_that_a_phone_sends_it_again(office: tuple[str, int]) -> None:
+    with socket.create_connection(office, timeout=PATIENCE_SECONDS) as client:
+        client.sendall(BEGUN)
+        answer = client.recv(100_000)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in head
+    assert b"/problems/body-incomplete" in body
