@@ -1,9 +1,9 @@
 """How does gunicorn serve this product?
 
 Threads, because most requests of a phone are slow uploads that wait for the network; a few processes,
-because Python runs one thread at a time. A body may take as long as it takes, as long as something comes: in
-gthread `timeout` guards the worker's own heartbeat, not a request, and a client that falls silent would keep
-its thread for ever. Put nginx in front, with proxy_request_buffering off.
+because Python runs one thread at a time. A body may take as long as it takes, while something comes: in
+gthread `timeout` guards the worker's own heartbeat, not a request, and a client that falls silent, or reads
+no further, would keep its thread for ever. Put nginx in front, with proxy_request_buffering off.
 
 The application is loaded once, before the processes part: it opens no connection and starts no thread until
 it serves. A process that is killed is replaced in milliseconds, and what was loaded is in memory once.
@@ -39,14 +39,16 @@ SILENCE_SECONDS = int(os.environ.get("WEB_SILENCE_SECONDS") or 60)
 
 
 def when_ready(server: Any) -> None:
-    """Tune the collector once the application stands, and bound every wait for a client's bytes.
+    """Tune the collector once the application stands, and bound every wait for a client.
 
-    Processes inherit the one, connections the other: reading from a silent one fails with BlockingIOError.
+    Processes inherit the one, connections the other: where nothing comes or goes for so long, reading and
+    writing fail with BlockingIOError.
     """
     collect_seldom()
+    patience = struct.pack("ll", SILENCE_SECONDS, 0)
     for listener in server.LISTENERS:
-        patience = struct.pack("ll", SILENCE_SECONDS, 0)
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, direction, patience)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
