@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from server.reconcile.narrative.absences import AWAY, absences_in
+from server.reconcile.narrative.absences import AWAY, absences_in, is_telephoned, is_told_away, turns_up
 from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, RELATION, RELATIVES, pronoun
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
@@ -94,9 +94,15 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
     covered = [range(one.start, one.end) for one in (*away, *nobody)]
     debtor = list(_debtor(clauses, covered)) or list(_debtor_as_pronoun(clauses))
     others = [*nobody, *_liable(clauses), *_others(clauses)]
-    # Nobody is both there and away: who acts before us is there, who is only named is not.
-    if away and any(is_acting for _, is_acting in debtor):
-        away = ()
+    debtor = [
+        (claim, is_acting and not is_telephoned(clauses, claim))
+        for claim, is_acting in debtor
+        if not is_told_away(clauses, claim, away)
+    ]
+    # Nobody is both there and away: who acts before us is there, who is only named is not; but one may come.
+    acting = [claim for claim, is_acting in debtor if is_acting]
+    if acting:
+        away = tuple(one for one in away if turns_up(clauses, one, acting[0]))
     return (*away, *others, *(claim for claim, is_acting in debtor if is_acting or not away))
 
 
