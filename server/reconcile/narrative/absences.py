@@ -243,7 +243,7 @@ def _is_the_debtor(one: Voiced, match: re.Match[str], *, is_by_phone: bool) -> b
     if _ALWAYS_THE_DEBTOR.search(match.group()):
         return True
     if one.voice == "debtor" and one.is_said(match.start()):
-        return is_by_phone
+        return is_by_phone and not _KIN.search(before, one.said_from or 0)
     if one.voice == "debtor":
         if _AT_WORK.match(match.group()):
             return False  # 债务人在医院上班: there one may have gone
