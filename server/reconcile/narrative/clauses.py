@@ -21,6 +21,8 @@ _CLAUSE: Final = re.compile(
     rf"|(?:(?<={_HAN})|(?<=:\d\d)) +(?={_HAN})|(?<={_HAN}) +(?=\d{{1,2}}:\d\d{_HAN})|(?<={_HAN})/(?={_HAN})"
 )
 _NOT_NEGATING: Final = re.compile("|".join(sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
+# Manners that are told with a denial and deny nothing: 头也不抬, 看都没看, 二话不说.
+IDIOM: Final = re.compile("|".join(WORDS["negation"]["idioms"]))
 _NEGATOR: Final = re.compile("|".join(map(re.escape, WORDS["negation"]["words"])))
 # What begins anew, so that a denial before it denies something else: 没多说就把信塞进门缝.
 _ANEW: Final = re.compile(
@@ -130,7 +132,7 @@ def _depth(mark: str, quotes: int) -> int:
 def negations(before: str) -> int:
     """How often the words before a statement turn it round. Twice (不是不) is neither yes nor no."""
     near = _ANEW.sub("", folded(before))[-DENIES_WITHIN:]
-    return len(_NEGATOR.findall(_NOT_NEGATING.sub("", near)))
+    return len(_NEGATOR.findall(_NOT_NEGATING.sub("", IDIOM.sub("", near))))
 
 
 def is_supposed(before: str) -> bool:

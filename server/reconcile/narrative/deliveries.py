@@ -15,6 +15,7 @@ from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.voices import Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, pattern
 
+_TO_SIGN: Final = re.compile("(?:让|叫|要|请|喊)(?:他|她|其|对方|债务人|持卡人|客户|本人)[^，。；了]*$")
 WISHED: Final = re.compile(
     "(?<!按)要求|请求|请其|让其|希望|准备|打算|以便|用于|请(?:债务人|持卡人|客户|他|她|对方)|下次|正要|原本|本想|想把|(?<![没不])想$"
     "|不让|不准|不许|不能|不得|不可|不便|问|上次|上回|应当?$|须|需要|有没有|记得|[要让叫]我们|嘱我"
@@ -34,20 +35,41 @@ _IN_HAND: Final = re.compile("了?(?:[他她其]|对方)(?:本人)?(?:手|怀|[�
 _PRONOUN: Final = re.compile("[他她]|对方")
 _GIVES: Final = "[递给交送拿塞伸]"
 _OFFERED: Final = re.compile(
-    f"{_GIVES}.*(?:{PAPER.pattern})|(?:{PAPER.pattern}).*{_GIVES}|^(?:{PAPER.pattern})$"
+    f"{_GIVES}.*(?:{PAPER.pattern})|(?:{PAPER.pattern}).*{_GIVES}|^[^，。]{{0,3}}(?:{PAPER.pattern})"
 )
 _WHO: Final = (
     r"\s*(?:他|她|其|对方|债务人|持卡人|客户|本人|人家|就是|死活|硬是|说什么|怎么|还是|但|却|坚决|也|都"
     "|始终|直接|倒|就|默默|顺手|随手|当场)*"
 )
+_MANNER: Final = (
+    "摆了?摆?手|摇了?摇?头|连连|一个劲|往后一?[躲退缩]|后退|躲开|手一?[缩背]|转身|[瞄看瞅]了?一?眼"
+)
 _BARE_NO: Final = re.compile(
-    rf"{_WHO}(?P<answer>(?:不|没|不肯|不愿|拒|拒绝)(?:接|收|要|拿)|[不没]伸手|不碰|碰都不碰|看都不看)[了的]?\s*"
+    rf"{_WHO}(?:{_MANNER})*(?:直?说|讲|喊)?(?P<answer>(?:不|没|不肯|不愿|不想|不敢|拒|拒绝|死活不|坚决不)(?:接|收|要|拿)|[不没]伸手|不碰|碰都不碰|看都不看|别给我?)[了的]?\s*"
 )
 _BARE_YES: Final = re.compile(
-    rf"{_WHO}(?P<answer>[接收拿](?:了|下|过|走|好)(?:了|过去|去)?|收讫|收妥|亲收|揣.{{1,4}}|放进.{{1,4}})\s*"
+    rf"{_WHO}(?:算是|折好|叠好|折了折|看完|看了看|双手|一把|伸手)*(?P<answer>[接收拿](?:了|下|过|走|好|着)(?:了|过去|去)?"
+    r"|收讫|收妥|亲收|[揣夹].{1,4}|[放塞装]进.{1,4}|(?<=[他她人])[接收拿])\s*"
+)
+_HURLED: Final = pattern(["<hurl><back>", "<hurl>还", "推开", "挡开", "拨开", "扒拉开"])
+# Thrown or pushed back, once it was held out.
+_BACK_AGAIN: Final = re.compile(rf"{_WHO}.{{0,6}}?(?P<answer>打[到在掉落]?地上|打[掉落]|(?:{_HURLED}))")
+_SIGN: Final = re.compile("签(?:个|不签|字|名|收|一下|下)|回执|落(?:个|款|笔)|按(?:个)?手印")
+_ASKS_TO_SIGN: Final = re.compile("[问让请叫要劝]")
+_NO: Final = re.compile(
+    r"\s*(?:他|她|其|对方|债务人|持卡人|客户|人家|CH|本人|但|却|就|也|只|直|连连|则|均|都)*"
+    r"(?:(?:摇了?摇?头|摆了?摆?手|不肯|不干|没肯|不愿意?|拒绝了?|不同意|没同意|没答应|不答应|没理|不理|不吭声|没签|不签|没动笔|把笔.{1,4}|推说.{1,8})"
+    r"|(?:摇了?摇?头|摆了?摆?手)?[说讲称](?:不|没必要|不用了?|不必了?|算了|免了|不需要|不会写字?|不方便|等.{1,8}再签?|.{1,5}再签?))\s*"
 )
 HELD_OUT: Final = 16  # characters from a letter held out to its refusal
 Taker = Literal["debtor", "other", "unknown"]
+
+
+def is_only_asked(text: str, match: re.Match[str]) -> bool:
+    """Whether a signature is only asked for: 让他在回执上签字, but not 让他签了字."""
+    return _TO_SIGN.search(text, 0, match.start()) is not None and not re.search(
+        "[了好完毕过]", text[match.start() :]
+    )
 
 
 def taker(one: Voiced, text: str, match: re.Match[str]) -> Taker:
@@ -76,6 +98,8 @@ def deliveries_in(clauses: Sequence[Voiced], persons: Sequence[Claim]) -> Iterat
             yield from _handed(one, near, has_others=has_others)
         if any(_OFFERED.search(other.clause.text) for other in near):
             yield from _answered(one)
+        if near and _SIGN.search(near[-1].clause.text) and _ASKS_TO_SIGN.search(near[-1].clause.text):
+            yield from _unsigned(one)
 
 
 def _handed(one: Voiced, near: Sequence[Voiced], *, has_others: bool) -> Iterator[Claim]:
@@ -115,12 +139,20 @@ def _answered(one: Voiced) -> Iterator[Claim]:
         who = taker(one, one.clause.text, match)
         value = "handed_to_third_party" if who == "other" else "handed_to_debtor"
         yield Claim("delivery", value, start + match.start("answer"), one.clause.end)
+    elif (match := _BACK_AGAIN.match(one.clause.text)) and not PAPER.search(one.clause.text):
+        yield Claim("delivery", "refused", start + match.start("answer"), start + match.end())
+
+
+def _unsigned(one: Voiced) -> Iterator[Claim]:
+    """Find the bare no to being asked for a signature: 问他签不签，他摇头."""
+    if _NO.fullmatch(one.clause.text):
+        yield Claim("delivery", "unsigned", one.clause.start, one.clause.end)
 
 
 def resolved(claims: Sequence[Claim], persons: Sequence[Claim]) -> list[Claim]:
-    """Say to whom 当面递交 was: the debtor, when the debtor and nobody else was met; else nothing."""
-    met = {one.value for one in persons if one.kind == "met"}
-    is_debtor = "debtor" in met and not any(value.startswith("third_party") for value in met)
+    """Say to whom 当面递交 was: the debtor, when nobody else was met, or named since; else nothing."""
+    met = sorted((one for one in persons if one.kind == "met"), key=lambda one: one.start)
+    is_alone = {one.value for one in met} == {"debtor"}
     refusals = sorted(one.start for one in claims if one.value == "refused")
     kept = []
     for one in claims:
@@ -130,6 +162,11 @@ def resolved(claims: Sequence[Claim], persons: Sequence[Claim]) -> list[Claim]:
             continue  # 函递给他，他不接
         if one.value != "handed_over":
             kept.append(one)
-        elif is_debtor:
+        elif is_alone or _last_before(met, one.start) == "debtor":
             kept.append(Claim("delivery", "handed_to_debtor", one.start, one.end))
     return kept
+
+
+def _last_before(met: Sequence[Claim], place: int) -> str | None:
+    before = bisect_right(met, place, key=lambda one: one.start)
+    return met[before - 1].value if before else None

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
+from server.reconcile.narrative.carried import carried_in
 from server.reconcile.narrative.cast import RELATIVES
 from server.reconcile.narrative.claim import Claim, Kind
-from server.reconcile.narrative.clauses import is_supposed, negations
-from server.reconcile.narrative.deliveries import FAILED, PAPER, SLIP, WISHED, taker
+from server.reconcile.narrative.clauses import IDIOM, MOST_IN_ONE_BREATH, is_supposed, negations
+from server.reconcile.narrative.deliveries import FAILED, PAPER, SLIP, WISHED, is_only_asked, taker
 from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.voices import Voiced
 from server.reconcile.narrative.words import WORDS, finder, pattern
@@ -28,31 +28,26 @@ _OWN: Final = re.compile(
 OURS: Final = frozenset({"mailbox", "under_door", "posted", "left_behind"})
 _BY_PHONE: Final = finder("absent", "telephone")
 _WHETHER: Final = re.compile(
-    r"(?<!不)([\u4e00-\u9fff])(?:不|没)\1(?!好意思)|是否|会不会|有没有"
+    r"(?<!不)([\u4e00-\u9fff])(?:不|没)\1(?!好意思)|是否(?!认)|会不会|有没有"
 )  # 认不认, 签没签
-_YES: Final = re.compile(
-    r"\s*(?:他|她)?(?:点头)?[说讲答]?(?:嗯|哦|是|唉|哎)*(?:对(?:的|头|呢|啊|嘛|着呢)*(?:对的?)*|是的|没错|错不了"
-    "|差不离|差不多|属实|是这么多|是这个数|欠(?:了|着|的|噻|嘛)*|认(?:的|噻|嘛|了)*|没问题|没(?:话|得)说(?:的)?"
-    r"|没(?:什么|啥)?(?:意见|异议|二话)|无异议|是我的)\s*"
-)
 _PLEDGE: Final = re.compile("书面承诺|承诺书|保证书|还款承诺|计划书|协议|欠条|借条|申请表|情况说明|意向书")
 _RECEIPT: Final = re.compile(pattern(["<receipt>", "签收"]))
-_OF_DEBT: Final = re.compile("账|卡|欠|[万千百]|\\d{3}|元|本金|金额|数")
-REPLIES_WITHIN: Final = 3  # clauses
-# What a clause may only name, and the words of the next that say what became of it.
-_TOPICS: Final = {
-    re.compile(pattern(["<badge>"])): re.compile(pattern(["<shown>", "<show>"])),
-    re.compile(pattern(["<record>"])): re.compile(pattern(["<tell>"])),
-}
-_THEY: Final = re.compile(r"\s*(?:他|她|对方|人家)")
-CARRIED_WITHIN: Final = 10  # characters
+# Nobody who asks for money says so of oneself: 可我就是不想还.
+_I_WONT: Final = re.compile("我(?!们|方|司).{0,4}不.{0,3}(?:还|付|掏|给钱)")
+# Where no letter is named, a clause says no more than where it was left: but 搁他家炕头唠了半天.
+_NO_MORE: Final = re.compile("[里上下内中旁边口头前后了的处]*")
+_LETTER: Final = re.compile(f"{PAPER.pattern}|密封|[拒没不未][收接要签]|信箱|投递|留置|送达|回执")
+PLEDGE_WITHIN: Final = 3  # clauses
+LETTER_WITHIN: Final = 2
 NEAR_WHETHER: Final = 6
+UNLESS_WITHIN: Final = 14  # characters
 # The answer to what a form asks that says no more than yes or no.
 _ANSWER: Final = re.compile(
     r"\s*(?:(?P<no>否|无|未|没有?|不|×|[xXnN]|[nN]o|漏了?|忘了?|未做|没做)|[是有已√yY]|[yY]es"
     r"|完成|到位|已完成|已做|做了|照做)\s*"
 )
-_TOOK: Final = re.compile(f"[接收拿取领揣]|(?:{pattern(['<paper>'])}).*(?:{pattern(['<take>'])})|[由把]")
+_TOOK: Final = re.compile(f"^[接收拿取领揣由把]|(?:{pattern(['<paper>'])}).*(?:{pattern(['<take>'])})|[他她]")
+_CANNOT: Final = re.compile("不(?:了|成|上|得|到)(?!解)")  # 证亮不了
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,7 @@ class Family:
     found: re.Pattern[str]
     unless: re.Pattern[str] | None
     is_theirs: bool  # an act of theirs, not of ours
+    beside_paper: bool  # only where a letter was named right before
 
 
 @lru_cache(maxsize=1)
@@ -78,6 +74,7 @@ def families() -> tuple[Family, ...]:
             found=re.compile(pattern(entry["phrases"])),
             unless=re.compile(pattern(entry["unless"])) if "unless" in entry else None,
             is_theirs=entry.get("is_theirs", False),
+            beside_paper=entry.get("beside_paper", False),
         )
         for entry in WORDS["family"]
     )
@@ -100,19 +97,27 @@ def _added(added: tuple[AddedWords, ...]) -> tuple[Family, ...]:
 def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) -> Iterator[Claim]:
     """Find every phrase of every family; what a form asks is read with its answer (证件：已示)."""
     known = (*families(), *_added(added))
+    has_letter = any(_LETTER.search(one.clause.text) for one in clauses)
     for place, one in enumerate(clauses):
         if one.clause.is_question or one.clause.is_head:
             continue
-        text = one.clause.head + one.clause.text
+        text, start = one.clause.head + one.clause.text, one.clause.start - len(one.clause.head)
+        text = IDIOM.sub(lambda match: "□" * len(match.group()), text)
         for family in known:
             if not family.found.search(text):
                 continue
-            near = clauses[max(0, place - 1) : place + 1]
-            if family.value == "signed" and any(_signs_a_pledge(other, one) for other in near):
+            near = clauses[max(0, place - LETTER_WITHIN) : place + 1]
+            before = clauses[max(0, place - PLEDGE_WITHIN) : place + 1]
+            if family.value == "signed" and any(_signs_a_pledge(other, one) for other in before):
                 continue
-            yield from _of_family(one, family)
-    yield from _replies(clauses)
-    yield from _carried(clauses)
+            if family.beside_paper and not any(PAPER.search(other.clause.text) for other in near):
+                continue
+            found = _of_family(one, family, text)
+            if family.value == "left_behind" and not has_letter:
+                yield from (claim for claim in found if _NO_MORE.fullmatch(text, claim.end - start))
+            else:
+                yield from found
+    yield from carried_in(clauses)
 
 
 def _signs_a_pledge(near: Voiced, one: Voiced) -> bool:
@@ -122,53 +127,23 @@ def _signs_a_pledge(near: Voiced, one: Voiced) -> bool:
     return same and not is_receipt and _PLEDGE.search(near.clause.text) is not None
 
 
-def _carried(clauses: Sequence[Voiced]) -> Iterator[Claim]:
-    """Find what a short clause says of the card or the recording that the clause before only names.
-
-    全程录音，开头就讲过; 他要看证件，给他看了.
-    """
-    for before, one in pairwise(clauses):
-        same = before.clause.sentence == one.clause.sentence and not one.clause.is_quoted
-        same = same and not _THEY.match(one.clause.text) and not (one.names_subject and one.voice != "us")
-        if not same or one.clause.is_question or len(one.clause.text) > CARRIED_WITHIN:
-            continue
-        for topic, added in _TOPICS.items():
-            if topic.search(one.clause.text) or not (named := topic.search(before.clause.text)):
-                continue
-            text = named.group() + one.clause.text
-            for family in families():
-                if family.kind == "conduct" and added.search(one.clause.text) and family.found.match(text):
-                    turns = negations(one.clause.text)
-                    value = family.value if turns == 0 or family.negated is None else family.negated
-                    yield Claim("conduct", value, one.clause.start, one.clause.end)
-
-
-def _replies(clauses: Sequence[Voiced]) -> Iterator[Claim]:
-    """Find the bare yes to a sum or a debt that was spoken of right before: “账单46,200元对不对？”“对”."""
-    for place, one in enumerate(clauses):
-        if one.voice != "debtor" or one.clause.is_question or not _YES.fullmatch(one.clause.text):
-            continue
-        asked = "".join(other.clause.text for other in clauses[max(0, place - REPLIES_WITHIN) : place])
-        if _OF_DEBT.search(asked):
-            yield Claim("debt", "confirmed", one.clause.start, one.clause.end)
-
-
-def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
+def _of_family(one: Voiced, family: Family, text: str) -> Iterator[Claim]:
     head = one.clause.head
-    text, start = head + one.clause.text, one.clause.start - len(head)
-    if family.unless and family.unless.search(text):
-        return
-    if family.kind in STANCES and one.voice == "us" and (one.names_subject or one.said_from):
+    start = one.clause.start - len(head)
+    is_ours = family.kind in STANCES and one.voice == "us" and (one.names_subject or bool(one.said_from))
+    if is_ours and not (family.kind == "outcome" and _I_WONT.search(text)):
         return
     if family.kind == "delivery" and family.value != "refused" and one.clause.is_quoted:
-        return
-    if family.kind == "conduct" and _BY_PHONE.search(text):
         return
     answer = _ANSWER.fullmatch(one.clause.text) if head else None
     for match in family.found.finditer(text):
         before = text[: match.start()]
         if match.end() <= len(head) and not answer:
             continue  # only asked
+        if family.unless and family.unless.search(text, *_near(text, match)):
+            continue
+        if family.kind == "conduct" and _BY_PHONE.search(text, 0, match.end()):
+            continue
         if (
             is_supposed(before)
             or _WHETHER.search(text, 0, match.end() + NEAR_WHETHER)
@@ -179,13 +154,22 @@ def _of_family(one: Voiced, family: Family) -> Iterator[Claim]:
             continue
         if family.kind == "delivery" and FAILED.match(text, match.end()):
             continue
-        turns = negations(before) + (1 if answer and answer["no"] else 0)
+        if family.value == "signed" and is_only_asked(text, match):
+            continue
+        turns = negations(before) + bool(answer and answer["no"]) + bool(_CANNOT.match(text, match.end()))
         value = family.value if turns == 0 else family.negated if turns == 1 else None
-        if value == "handed_to_debtor" and _TOOK.match(match.group()) and taker(one, text, match) == "other":
+        if value == "handed_to_debtor" and _TOOK.search(match.group()) and taker(one, text, match) == "other":
             value = "handed_to_third_party"
         if value is not None:
             end = max(match.end(), len(head) + 1)
             yield Claim(family.kind, value, start + max(match.start(), len(head)), start + end)
+
+
+def _near(text: str, match: re.Match[str]) -> tuple[int, int]:
+    """Return how far around a phrase other words make it mean something else: not all that a voice typed."""
+    if len(text) <= MOST_IN_ONE_BREATH:
+        return 0, len(text)
+    return max(0, match.start() - UNLESS_WITHIN), match.end() + UNLESS_WITHIN
 
 
 def _is_of_the_wrong(one: Voiced, family: Family, place: int) -> bool:
@@ -196,7 +180,7 @@ def _is_of_the_wrong(one: Voiced, family: Family, place: int) -> bool:
         return True  # 父亲知道儿子欠钱
     if family.kind in STANCES and family.value != "identity":
         is_told = one.voice == "other" and one.is_said(place) and not one.is_nameless
-        return is_told and (one.names_subject or family.kind != "dispute")
+        return is_told and one.names_subject
     if family.value in OURS and SLIP.search(one.clause.text) and not PAPER.search(one.clause.text):
         return True  # a slip to call back is no letter
     is_ours = family.kind == "conduct" or family.value in OURS

@@ -48,6 +48,11 @@ _WE_DO: Final = re.compile(
     "(?:[骂说对劝催](?:他|她|其|对方|债务人|持卡人)|(?<!我)(?:说|讲|告诉|告知|警告|答复|解释|回复))"
 )
 
+# In what is told without quotation marks, 我们 who act are the writers: 他要拿车抵，我们当场拒绝.
+_WE_ACT: Final = re.compile(
+    "(?:我们|我方|我司)(?!家|这|那|村|厂|单位|公司|老|俩|夫妻|两口|全家|欠|没钱|是|的)"
+)
+
 # 我 after somebody else is that person, quoted without a word of speech; the writer acts: 我建议, 我递上.
 _I_SAY: Final = re.compile(
     "[这那]?[钱账帐债卡]?我(?![们方司与和跟同俩等就便则随即再又把将让叫请问劝说讲告递给打拿回看记先当在没敲按到走进见向对]"
@@ -57,7 +62,9 @@ _I_SAY: Final = re.compile(
 
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
-_OBJECT: Final = re.compile("[跟与和同向对给把被骂问求赶推]$")
+_OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推]|[给骂赶]了)$")
+
+BETWEEN_CLAUSES: Final = 1  # characters: a comma; a quotation that ends and another that begins are more
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
     for clause in clauses:
         before = _before(found, clause)
         if clause.is_quoted:
-            one = Voiced(clause, _quoted(found, named, has_others=has_others), 0, names_subject=False)
+            one = Voiced(clause, _quoted(found, clause, named, has_others=has_others), 0, names_subject=False)
         else:
             one = _of_pronoun(clause, before, named, sex) or _voice(clause, before)
             named = _named_after(one, before, named)
@@ -141,18 +148,29 @@ def _before(found: Sequence[Voiced], clause: Clause) -> Voiced | None:
     return before if before and before.clause.sentence == clause.sentence else None
 
 
-def _quoted(found: Sequence[Voiced], named: Named, *, has_others: bool) -> Voice:
+def _quoted(found: Sequence[Voiced], clause: Clause, named: Named, *, has_others: bool) -> Voice:
     """Return whose a quotation is: what stands behind our question without a colon is the answer to it."""
     if not found:
         return "unknown"
     before = found[-1]
+    theirs: Voice = "debtor" if named == "unnamed" else "other"
+    if before.voice == "us" and _is_answered(before, clause):
+        return theirs
     asks = WE_ASK.match(before.clause.text.strip())
     if has_others and before.voice == "debtor" and _is_spoken_of(before):
         return "other"
     is_ours = before.names_subject or before.clause.is_quoted or (asks and before.clause.stop in ("：", ":"))
     if before.voice != "us" or is_ours:
         return before.voice
-    return "debtor" if named == "unnamed" else "other"
+    return theirs
+
+
+def _is_answered(before: Voiced, clause: Clause) -> bool:
+    """Whether a quotation opens behind what we have said to its end: 我说抹不了。“那就不抹。”"""
+    opens_anew = clause.start - before.clause.end > BETWEEN_CLAUSES
+    if before.clause.is_quoted:
+        return opens_anew
+    return before.clause.stop in "。！" and opens_anew
 
 
 def _is_spoken_of(before: Voiced) -> bool:
@@ -182,6 +200,7 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
         before is not None
         and (before.said_from is not None or is_introduced)
         and not _WE_DO.match(text.lstrip())
+        and not _WE_ACT.match(text.lstrip())
     )
     asks = WE_ASK.match(text.strip())
     debtors = tuple(debtors_in(text))
