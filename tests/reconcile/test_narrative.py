@@ -335,6 +335,23 @@ def test_a_pronoun_and_a_word_of_kin_are_whoever_they_stand_for(
         ("0935到，0958撤。", ["arrived=09:35", "left=09:58"]),
         ("刑期到2028年。", []),
         ("到达时间14:05，14:40他关了门，我们离开。", ["arrived=14:05", "left=14:40"]),
+        # Where no arrival is told, it is the first time of the visit, not that of the way there.
+        ("8:50出发，9:30按门铃，9:40走。", ["time=08:50|20:50", "arrived=09:30|21:30", "left=09:40|21:40"]),
+        ("债务人说没钱。15:10我们又敲，没再开。", ["time=15:10"]),
+        ("16:30债务人租屋，房东开的门。", ["arrived=16:30"]),
+        ("16:30债务人下班回家。", ["time=16:30"]),
+        ("第一趟上午九点没人，第二趟15:30再去。", ["arrived=09:00", "arrived=15:30"]),
+        # A time that somebody else takes, tells or waits for is not ours.
+        ("债务人到14:35才下来。", ["time=14:35"]),
+        ("12:20他发消息说在开会，12:50才到。", ["time=12:20", "time=12:50"]),
+        ("车堵到15:00。", ["time=15:00"]),
+        ("聊到15:20。", ["left=15:20"]),
+        ("物业说他20:00走的。", ["time=20:00"]),
+        ("叫我们明天14:00到店里谈。", ["time=14:00"]),
+        ("等到17:40，没等到人。", ["time=17:40"]),
+        ("等到17:40才走。", ["left=17:40"]),
+        ("到1401离1422。", ["arrived=14:01", "left=14:22"]),
+        ("9时12分抵达，9时40分离开。", ["arrived=09:12", "left=09:40"]),
     ],
 )
 def test_the_times_of_an_account_are_read_in_their_order(text: str, values: list[str]) -> None:

@@ -18,7 +18,8 @@ _HAN: Final = r"[\u4e00-\u9fff]"
 # Spaces between words, and those before a time with its verb, part as commas do.
 _CLAUSE: Final = re.compile(
     r"[，。；！？、：\n“”\"「」『』（）()【】|→…—]|[;!?]|(?<!\d)[,:]|[,:](?!\d)|(?<!\d)\.|\.(?!\d)"
-    rf"|(?:(?<={_HAN})|(?<=:\d\d)) +(?={_HAN})|(?<={_HAN}) +(?=\d{{1,2}}:\d\d{_HAN})|(?<={_HAN})/(?={_HAN})"
+    rf"|(?:(?<={_HAN})|(?<=:\d\d)) +(?={_HAN})|(?<={_HAN}|\d) +(?=\d{{1,2}}:\d\d{_HAN})"
+    rf"|(?<={_HAN})/(?={_HAN})"
 )
 _NOT_NEGATING: Final = re.compile("|".join(sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
 # Manners that are told with a denial and deny nothing: 头也不抬, 看都没看, 二话不说.

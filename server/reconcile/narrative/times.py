@@ -1,19 +1,18 @@
-"""Which clock times does a text name, and which of them are the arrival and the departure?
+"""Which clock times does a text name? Which of them is the arrival and which the departure: `visits`.
 
 Where the words leave the half of the day open (三点半) both readings are kept: nothing is guessed. Bounds and
 vague times (三点多, 七点以后) say nothing.
 """
 
 import re
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Container, Sequence
 from typing import Final
 
-from server.reconcile.narrative.cast import RELATIVES
-from server.reconcile.narrative.claim import Claim, Kind
-from server.reconcile.narrative.clauses import Clause, around, index_at
+from server.reconcile.narrative.claim import Claim
+from server.reconcile.narrative.clauses import Clause, around
 from server.reconcile.narrative.numerals import read_whole
-from server.reconcile.narrative.words import WORDS, finder, pattern
+from server.reconcile.narrative.visits import in_order, opens, part_in_visit, range_partner
+from server.reconcile.narrative.words import WORDS, pattern
 
 _CN = r"[零〇一二两三四五六七八九十廿\d]"
 _PART = pattern(word for words in WORDS["dayparts"].values() for word in words)
@@ -40,30 +39,7 @@ _ABOUT_AFTER: Final = re.compile(r"来钟|左右|上下|前后|许")
 _ABOUT_BEFORE: Final = re.compile(r"(?:约|大约|大概)$")
 _LONE_AFTER: Final = re.compile(r"\s*(?:到|离|走|左右|钟|上门|出发|抵达|才|来|结束|返|撤|出来|一次)")
 _LONE_BEFORE: Final = re.compile(r"(?:约|在|于|到|至|从|差不多|大概)$")
-_STAYED: Final = re.compile(r"(?:聊|谈|待|呆|坐|持续|沟通|守|说话?)(?:一直)?了?(?:到|至)$")
-_SOMEBODY: Final = (finder("debtor"), RELATIVES, re.compile("[他她](?![家们])|顾客|客人|有人|对方|大家"))
-_LONGEST_NAME: Final = 10
-_TO_TIME: Final = re.compile(r"(?:[说称讲约于在是就才]|大概|大约|今天|昨天)*\s*$")
-_FROM_TIME: Final = re.compile(r"\s*(?:左右|许|时)?")
-_ACTED_ON: Final = tuple("逼问跟给对和让叫劝骂把被等送催陪")
-_UNTIL: Final = re.compile(r"(?:直到|等到|待到)$")
-_THEN_LEFT: Final = re.compile(
-    r"\s*[才就便]?(?:离开|离场|离去|撤|返|告辞|结束|走(?!到|进)|回(?!来)|收工|收队)"
-)
-_WE_LEAVE: Final = re.compile(
-    "[^，。；！？\n\\d]{0,14}[，,]我们?(?:就|也|便|只好|才|都)?(?:走|离开|撤|告辞|离去|返回|下楼|回)"
-)
-_AGAIN: Final = re.compile("[^，。]{0,6}?(?:一次|再|又|第[一二三四]|才找|找着楼|找着门)")
-_TALKED: Final = re.compile("(?:左右|许)?[^，。]{0,3}?(?:谈|聊|说|讲|访谈|谈话)(?:完|毕|罢|结束)")
-_RANGE: Final = re.compile(r"\s*(?:[-—~～–]+\s*|至\s*|到)")
-_ONLY_DATE: Final = re.compile(
-    r"(?:[\s\d年月日号/.:-]|今日|今天|本日|[首初复次一二三再回]访|第[一二三][次访]|visit|周[一二三四五六日]"
-    r"|时间[为是]?|[：:])*"
-)
-_HEADS: Final = re.compile(r"(?:^|\s)(?:外访|走访|上门|到访)?(?:时间|日期)$")
 MIDDAY: Final = 12
-NEAR: Final = 12  # how many characters before a time may say that it is not the visit's
-NEAR_AHEAD: Final = 16  # and how many behind it
 
 
 def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
@@ -72,12 +48,9 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
     read = [(match, value) for match in found if (value := _value(text, match))]
     matches = [match for match, _ in read]
     claims: list[Claim] = []
-    lone: set[int] = set()
+    how: dict[int, str] = {}
     for place, (match, value) in enumerate(read):
-        partner = _range_partner(text, matches, place)
-        kind = partner or _part_in_visit(text, match, clauses)
-        if kind == "time" and _WE_LEAVE.match(text, match.end()):
-            kind = "left"  # 17:40他关了门，我走
+        kind = range_partner(text, matches, place) or part_in_visit(text, match, _digits(match), clauses)
         if kind is None:
             continue
         about = (
@@ -87,43 +60,8 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
         )
         start = match.start() + len(match.group()) - len(match.group().lstrip())
         claims.append(Claim(kind, value, start, match.end(), is_approximate=bool(about)))
-        if _stands_alone(text, match, clauses):
-            lone.add(start)
-    return tuple(_in_order(text, claims, lone))
-
-
-def _in_order(text: str, claims: Sequence[Claim], lone: set[int]) -> Iterator[Claim]:
-    """Nobody arrives or leaves twice without coming again; a first time that stands alone is the arrival.
-
-    14:20到村口，14:26找到他: the second only tells of the visit. 14:31谈完，14:37出小区: so does the first.
-    """
-    parts = [place for place, one in enumerate(claims) if one.kind != "time"]
-    last_left = max((place for place in parts if claims[place].kind == "left"), default=-1)
-    is_unsaid = not parts or claims[parts[0]].kind == "left"
-    last: Kind | None = None
-    for place, one in enumerate(claims):
-        kind = one.kind
-        is_lone = kind == "time" and one.start in lone
-        if is_lone and place == len(claims) - 1 and not text[one.end :].strip(" 。.！"):
-            kind = "left"  # what an account ends with
-        elif is_lone and is_unsaid and last is None:
-            kind = "arrived"
-        elif (kind == "arrived" and last == "arrived" and not _AGAIN.match(text, one.end)) or (
-            kind == "left" and place < last_left and _TALKED.match(text, one.end)
-        ):
-            kind = "time"
-        last = last if kind == "time" else kind
-        yield one if kind == one.kind else replace(one, kind=kind)
-
-
-def _stands_alone(text: str, match: re.Match[str], clauses: Sequence[Clause]) -> bool:
-    """Whether a time is all that its clause says, but for a day."""
-    place = index_at(clauses, _digits(match))
-    if place is None:
-        return False
-    clause = clauses[place]
-    before, after = text[clause.start : match.start()], text[match.end() : clause.end]
-    return not after.strip() and _ONLY_DATE.fullmatch(before.strip()) is not None
+        how[start] = opens(text, match, _digits(match), clauses)
+    return tuple(in_order(text, claims, how))
 
 
 def _digits(match: re.Match[str]) -> int:
@@ -146,7 +84,7 @@ def _value(text: str, match: re.Match[str]) -> str | None:
             return None
         hour, is_open = (
             spoken,
-            spoken <= MIDDAY and not (match["clock"] and match["h"].isdecimal() and spoken >= 10),
+            spoken <= MIDDAY and not _is_of_the_clock(match),
         )
         if minute < 0:
             hour, minute = hour - 1, minute + 60
@@ -156,6 +94,11 @@ def _value(text: str, match: re.Match[str]) -> str | None:
     if hour > 24 or minute > 59:
         return None
     return _reading(hour, minute, match["part"], is_open=is_open)
+
+
+def _is_of_the_clock(match: re.Match[str]) -> bool:
+    """Whether an hour counts from midnight as forms write it: 9时12分, 11时整."""
+    return bool(match["clock"]) and match["h"].isdecimal() and (int(match["h"]) >= 10 or bool(match["m"]))
 
 
 def _minute(match: re.Match[str]) -> int | None:
@@ -181,84 +124,3 @@ def _reading(hour: int, minute: int, part: str | None, *, is_open: bool) -> str 
     elif half is None and is_open:
         return "|".join(f"{one:02}:{minute:02}" for one in sorted({hour % 24, (hour + MIDDAY) % 24}))
     return f"{hour % 24:02}:{minute:02}"
-
-
-def _range_partner(text: str, times: Sequence[re.Match[str]], place: int) -> Kind | None:
-    """Whether a time opens or closes a span of two: 14:10-14:50."""
-    if place + 1 < len(times) and _RANGE.fullmatch(text, times[place].end(), times[place + 1].start()):
-        return "arrived"
-    if place > 0 and _RANGE.fullmatch(text, times[place - 1].end(), times[place].start()):
-        return "left"
-    return None
-
-
-def _part_in_visit(text: str, match: re.Match[str], clauses: Sequence[Clause]) -> Kind | None:
-    place = index_at(clauses, _digits(match))
-    if place is None:
-        return None
-    clause = clauses[place]
-    before, after = text[clause.start : match.start()], text[match.end() : clause.end]
-    if _UNTIL.search(before) and _THEN_LEFT.match(after):
-        return "left"
-    if _STAYED.search(before):
-        return "left"
-    if finder("visit_times", "not_of_the_visit").search(before[-NEAR:]) or _is_theirs(before, after):
-        return "time"
-    ahead, behind = _role(after, is_first=True), _role(before, is_first=False)
-    if ahead and behind:
-        return min(ahead, behind, key=lambda one: one[0])[1]
-    if told := ahead or behind:
-        return told[1]
-    is_headed = place > 0 and text[clause.start - 1] == ":"  # 到达时间：14:20
-    if is_headed and (told := _role(clauses[place - 1].text[-6:], is_first=False)):
-        return told[1]
-    if not after.strip() and _ONLY_DATE.fullmatch(before.strip()) and place + 1 < len(clauses):
-        following = clauses[place + 1]
-        if following.sentence == clause.sentence and (told := _role(following.text, is_first=True)):
-            return told[1]
-    if (
-        _ONLY_DATE.fullmatch(before.strip())
-        and not after.strip()
-        and place
-        and clauses[place - 1].sentence == clause.sentence
-    ):
-        told = _role(clauses[place - 1].text[-6:], is_first=False)
-        return told[1] if told else "time"
-    is_alone = (
-        (place == 0 or (is_headed and _HEADS.search(clauses[place - 1].text)))
-        and not after.strip()
-        and _ONLY_DATE.fullmatch(before.strip())
-    )
-    return "arrived" if is_alone else "time"  # an account that opens with a time opens with the arrival
-
-
-def _is_theirs(before: str, after: str) -> bool:
-    """Whether somebody else's name stands right before or right behind a time: 债务人14:20."""
-    to = _TO_TIME.search(before)
-    end = to.start() if to else len(before)
-    begun = _FROM_TIME.match(after)
-    return any(
-        (begun is not None and who.match(after, begun.end()) is not None)
-        or any(
-            one.end() == end and not before[: one.start()].endswith(_ACTED_ON)
-            for one in who.finditer(before, max(0, end - _LONGEST_NAME), end)
-        )
-        for who in _SOMEBODY
-    )
-
-
-def _role(words: str, *, is_first: bool) -> tuple[int, Kind] | None:
-    """Which verb stands nearest, and how far away: one of coming or going, or one that is not the visit's?"""
-    words = words[:NEAR_AHEAD] if is_first else words[-NEAR:]
-    hidden = finder("visit_times", "neither").sub(lambda one: "□" * len(one.group()), words)
-    verbs: tuple[tuple[Kind, str, str], ...] = (
-        ("arrived", "arrived", hidden),
-        ("left", "left", hidden),
-        ("time", "not_of_the_visit", words),
-    )
-    found: list[tuple[int, Kind]] = [
-        (one.start() if is_first else len(words) - one.end(), kind)
-        for kind, key, searched in verbs
-        for one in finder("visit_times", key).finditer(searched)
-    ]
-    return min(found, default=None, key=lambda one: one[0])

@@ -262,6 +262,11 @@ def relatives_in(text: str) -> Iterator[re.Match[str]]:
             yield match
 
 
+def is_possessed(rest: str) -> bool:
+    """Whether what stands behind the debtor's name makes it a thing of theirs, no relative: 债务人租屋."""
+    return _POSSESSED.match(rest) is not None and RELATIVES.match(_AGED.sub("", rest)) is None
+
+
 def debtors_in(text: str) -> Iterator[re.Match[str]]:
     """Find the debtor as a person: not their house, their shop or their wife."""
     for match in DEBTOR.finditer(text):
