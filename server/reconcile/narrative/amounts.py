@@ -16,30 +16,38 @@ from server.reconcile.narrative.words import finder
 _SUM: Final = re.compile(
     rf"(?P<sign>[¥$]|人民币|RMB|rmb)?\s*(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?|蚊)?"
 )
-_OPEN_BEFORE: Final = re.compile(r"(?:几|(?<![整总余个])数|好几|近|将近|不到|超过|多达|至少|好|第)$")
-_OPEN_AFTER: Final = re.compile(r"\s*(?:多|余|来|几|好几|出头|以上|上下不等|不到)")
+_OPEN_BEFORE: Final = re.compile(r"(?:几|好几|近|将近|不到|超过|多达|至少|好|第)$")
+_OPEN_AFTER: Final = re.compile(
+    r"\s*(?:多|余|来(?=[元块万千百钱号字个蚊岁人天年斤户里次趟]|的样子|左右)|几|好几|出头|以上|上下不等|不到)"
+)
 _SPAN_BEFORE: Final = re.compile(rf"{NUMERAL}(?:元|块)?(?:到|至|[-~～—]+)$")
 _SPAN_AFTER: Final = re.compile(rf"(?:到|至|[-~～—]+){NUMERAL}(?!\s*[:月日号点时])")
 _LITTLE_ELSE: Final = re.compile(r"[先再各就给前\s]|之前|左右")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
 _COUNTED: Final = re.compile(
-    r"\s*(?:次|遍|路|班|住|门|楼|房|的[小大男女老]|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z:/])"
+    r"\s*(?:次|句|遍|路|班|住|门|楼|房(?![租贷钱款])|的[小大男女老]|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下(?!个?月|个?周|个?礼拜|个?星期|次|半年)|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z:/])"
 )
 _NOT_ONE: Final = re.compile("钱?(?:都|也|不|没)")
+_HOTLINE: Final = re.compile("11[0-9]|12[0-2]|123\\d\\d|955\\d\\d|100\\d\\d")
+_CALLED: Final = re.compile("[报打拨](?:了|过|打|通)?$")  # 报了110
+_WIDE_COMMA: Final = re.compile(r"(?<!\d)\d{1,3}(?:，\d{3})+(?=元|块|\.\d\d(?!\d))")
+_EACH: Final = re.compile("(?<=[百千万])一(?=个?(?:月|礼拜|星期|季度)|年|期(?!限)|次)")
 _WRITTEN: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{3,}\.\d\d")
 _FIGURE: Final = re.compile(r"[1-9]\d{2,5}")
 _NAME_OF: Final = re.compile(
     "[号栋幢座室房楼第区路道层编码卡尾a-zA-Z./-]$|尾号.{0,3}$|编号.{0,3}$|电话.{0,3}$|门牌.{0,2}$"
 )
 MOST_DIGITS: Final = 9
+CLEAR: Final = 4  # digits of a number that is a sum also beside another sentence that speaks of money
+BESIDE: Final = 3  # clauses
 NEAR: Final = 8  # how many clauses away a word of money may stand
 
 
 def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the sums outside what is taken already (days, times)."""
     claims = []
-    for match in _SUM.finditer("".join("□" if at in taken else char for at, char in enumerate(text))):
+    for match in _SUM.finditer(_even("".join("□" if at in taken else char for at, char in enumerate(text)))):
         number = match["number"]
         place = index_at(clauses, match.start("number"))
         if place is None or not _is_money(text, match, place, clauses, taken):
@@ -55,6 +63,12 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
     return tuple(claims)
 
 
+def _even(text: str) -> str:
+    """Return a text whose sums are written alike: 8，700元 is 8,700元, 三百一个月 ends before 一个月."""
+    text = _WIDE_COMMA.sub(lambda one: one.group().replace("，", ","), text)
+    return _EACH.sub("□", text)
+
+
 def _is_span(before: str, after: str) -> bool:
     """Whether a number opens or closes a span of two: 三百到五百."""
     return _SPAN_BEFORE.search(before) is not None or _SPAN_AFTER.match(after) is not None
@@ -67,8 +81,8 @@ def _is_money(
     number, unit = match["number"], match["unit"]
     before, after = around(text, *match.span())
     clause = clauses[place]
-    if before.endswith("上") and number[0] in UNITS:
-        return False  # 上万
+    if before.endswith(("上", "数")) and number[0] in UNITS:
+        return False  # 上万, 数千
     if _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after) or _is_span(before, after):
         return False
     if number == "一" and _NOT_ONE.match(after):
@@ -77,7 +91,7 @@ def _is_money(
         return not (unit == "块" and number in "一两二三") or after.startswith("钱")
     if len(number) > MOST_DIGITS or number in ("万", "千", "百", "十"):
         return False
-    if _COUNTED.match(after):
+    if _COUNTED.match(after) or (_CALLED.search(before) and _HOTLINE.fullmatch(number)):
         return False
     has_myriad = re.search(r"[万萬wW]", number) is not None
     is_weighty = has_myriad or len(number) >= 2 or re.search(r"[百千佰仟]", number) is not None
@@ -90,7 +104,9 @@ def _is_money(
     said = "".join(char for at, char in enumerate(clause.text, clause.start) if at not in taken)
     is_lone = _LITTLE_ELSE.sub("", said) == number
     is_figure = _FIGURE.fullmatch(number) is not None and not _NAME_OF.search(before)
+    is_clear = is_figure and len(number) >= CLEAR
     return (is_lone or is_figure) and any(
-        finder("money").search(one.text) and one.sentence == clause.sentence
-        for one in clauses[max(0, place - NEAR) : place + NEAR + 1]
+        finder("money").search(one.text)
+        and (one.sentence == clause.sentence or (is_clear and abs(at - place) <= BESIDE))
+        for at, one in enumerate(clauses[max(0, place - NEAR) : place + NEAR + 1], max(0, place - NEAR))
     )

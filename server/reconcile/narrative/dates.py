@@ -1,7 +1,7 @@
 """Which days does a text name, counted from the day of the visit?
 
-Only a date that means one day is read: 下周 and 月中 say nothing, and neither does 15号 where the clause
-looks back. A day without its month is the next one to come; a day without its year is the nearest one.
+Only a date that means one day is read: 下周 and 月中 say nothing. A day without its month is the next one to
+come, and the nearest one where the clause looks back; a day without its year is the nearest one.
 """
 
 import calendar
@@ -22,7 +22,7 @@ _WHICH = "下个?|次|本|这个?|当|上个?"
 _PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
 _TO_PAY = (
     r"(?=\s*(?:之?前|还|先|再|给|打|存|转|缴|付|处理|发|领|结|到|出|开|拿|交|去|我|就|补|清|凑"
-    r"|号|前后|左右|，|,))"
+    r"|号|前后|左右|，|,|\s+\d+(?:[kKwW千百元块]|00)))"
 )
 _FORMS: Final = (
     r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
@@ -33,7 +33,7 @@ _FORMS: Final = (
     rf"(?<![\d.])(?P<dm>1[0-2]|0?[1-9])[.-](?P<dd>3[01]|[12]\d|0?[1-9]){_TO_PAY}",
     r"(?<![\d.])(?P<am>1[0-2]|0?[1-9])[.](?P<ad>3[01]|[12]\d|0?[1-9])(?=\s*(?:上午|下午|早|中午|晚|傍晚|外访|走访|上门))",
     rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号|{_TO_PAY})",
-    rf"(?P<which_ending>{_WHICH})月份?(?P<wend>底|末|的?最后一天)|(?P<bare_end>月底|月末)",
+    r"(?P<which_ending>(?<!许)下个?|次|本|这个?|当|上个?)月份?(?P<wend>底|末|的?最后一天)|(?P<bare_end>月底|月末)",
     rf"(?<![今明月])(?P<near>{pattern(WORDS['days'])})",
     rf"(?P<months>{_N})个月之?以?[内后]",
     rf"(?<![几数\d一二两三四五六七八九十])(?P<ago>{_N})天(?:之|以)?前(?!后)",
@@ -194,8 +194,11 @@ def _new_year(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 def _day_alone(told: dict[str, str], day: date, is_past: bool) -> date | None:
     wanted = read_whole(told["day"])
-    if is_past or wanted is None:
+    if wanted is None:
         return None
+    if is_past:  # 上次说15号: the nearest one
+        near = (_make(*_month_after(day, months), wanted) for months in (-1, 0, 1))
+        return min((one for one in near if one), default=None, key=lambda one: abs(one - day))
     ahead = (_make(*_month_after(day, months), wanted) for months in range(3))
     return next((one for one in ahead if one is not None and one >= day), None)
 

@@ -33,6 +33,7 @@ CHINESE: Final = "".join(DIGITS) + "十拾百佰千仟万萬亿"
 NUMBER: Final = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|(?<![kKwW])[{CHINESE}]"
 NUMERAL: Final = rf"(?:{NUMBER}|(?<=\d)[kKwW](?![a-zA-Z]))+"
 _TOKEN: Final = re.compile(r"[\d,]+(?:\.\d+)?|.")
+_SHORT: Final = re.compile("[千万][一二两三四五六七八九]")  # 千五, 万二
 MYRIAD: Final = 10_000
 
 
@@ -41,6 +42,8 @@ def read_number(text: str) -> Decimal | None:
     text = text.replace("廿", "二十").replace("卅", "三十")
     if len(text) > 1 and all(char in DIGITS for char in text):
         return Decimal("".join(str(DIGITS[char]) for char in text))
+    if _SHORT.fullmatch(text):
+        text = "一" + text
     total = section = Decimal(0)
     digit: Decimal | None = None
     last, after_zero = 1, False
