@@ -27,6 +27,7 @@ _INSTALMENT: Final = re.compile(
     "(?:先|再|各|是|为|给|说|就|另外|剩下的?|剩余|其余|余下的?|首期|首笔|第[一二三四][笔次期]|每个?月|每期|之?前|左右|\\s)*"
 )
 _MUTUAL: Final = re.compile("[与和跟同].*(?:约|说|谈|讲|商|敲|达成)|双方")
+_WHOLE: Final = re.compile("全数|全部|全都|都|一起|整笔|这笔")
 _AT_HAND: Final = re.compile("[能凑挤拿]|只有|手上|手里|手头|身上|兜里|卡里|最多|先")
 _PAID_OFF: Final = re.compile("[清完全]|部分")
 AFTER_PAYING: Final = 2  # characters that may stand behind a verb of paying without an object: 还上
@@ -36,6 +37,15 @@ _WHEN: Final = re.compile(
 _ENDS: Final = re.compile(r"[。！？\n!?]")
 # What is due is not promised: 账单12月5日到期应还5000.
 _DUE: Final = re.compile("账单|到期|应还|需还|须还|最低还款额|截止|欠款总|逾期")
+# A sentence that says no more than that nothing was settled: 没说死.
+_LEFT_OPEN: Final = re.compile(
+    r"\s*(?:但|不过|最后|最终|后来|结果|都|也|还|他|她|最后也)*(?:没定(?:下来|死)?|没说死|没敲定|没谈拢|没谈成|没应(?:下来?)?|定不下来|没讲死|没说定|未定|没准)\s*"
+)
+_TO_WHOM: Final = re.compile("你们|贵行|银行|行里|卡里|卡上|进去|过去|进卡|过来|上去")
+_MONTHLY: Final = re.compile(r"每个?月|每月|一个月\s*$|月月|按月")
+# The day that was named last is meant: 要等12月1号稿费。到时付1500.
+_THEN: Final = re.compile("到时候?(?!看|再|说)|届时|(?:到)?(?:那|当)(?:天|日)(?!的)|到那个?时候")
+THEN_WITHIN: Final = 30  # characters
 PARTS: Final = ("amount", "date")
 _ASKED_IN_FORMS: Final = {
     "amount": re.compile("金额|数额|多少|款额"),
@@ -49,10 +59,12 @@ def promises_in(clauses: Sequence[Voiced], values: Sequence[Claim], day: date) -
     """Find the promises, statement by statement: what semicolons part is one."""
     ordered = sorted(values, key=lambda one: one.start)
     statement: list[Voiced] = []
-    for one in clauses:
+    for place, one in enumerate(clauses):
         statement.append(one)
         if _ENDS.search(one.clause.stop):
-            yield from _of_statement(statement, ordered, day)
+            behind = clauses[place + 1].clause.text if place + 1 < len(clauses) else ""
+            if not _LEFT_OPEN.fullmatch(behind):
+                yield from _of_statement(statement, ordered, day)
             statement = []
     yield from _of_statement(statement, ordered, day)
     if any(one.clause.head for one in clauses):
@@ -82,16 +94,16 @@ def _of_statement(clauses: Sequence[Voiced], values: Sequence[Claim], day: date)
     first = bisect_left(values, clauses[0].clause.start, key=lambda value: value.start) if clauses else 0
     if not clauses or first == len(values) or values[first].start >= clauses[-1].clause.end:
         return  # neither a sum nor a day
-    has_cue = any(_cue(one.clause.text) for one in clauses)
+    has_cue = any(_cue(one.clause.head) or _cue(one.clause.text) for one in clauses)
     is_if = is_he = has_promised = False
     used: set[Claim] = set()
     for place, one in enumerate(clauses):
         text = one.clause.text
-        is_if = is_if or is_supposed(text) or one.clause.is_question
+        is_if = is_if or is_supposed(text)
         is_he = is_he or _HE_SAYS.match(text) is not None
         cue = _cue(text)
         pay = None if _is_over(one, values, day) else _payment(text)
-        if is_if or _is_no_promise(one, pay):
+        if is_if or one.clause.is_question or _is_no_promise(one, pay):
             continue
         is_spoken = has_cue or is_he or one.voice in ("debtor", "other") or one.clause.is_quoted
         if pay is None and cue is None:
@@ -102,7 +114,8 @@ def _of_statement(clauses: Sequence[Voiced], values: Sequence[Claim], day: date)
             due = _date(clauses, place, values, used, day)
             has_promised = has_promised or cue is not None
             is_whole = amount is not None and due is not None and "借" not in text
-            if (due is None and not has_cue) or (pay is None and not is_whole):
+            is_bound = has_cue or (one.voice == "debtor" and _MONTHLY.search(text) is not None)
+            if (due is None and not is_bound) or (pay is None and not is_whole):
                 continue
         if amount is None and due is not None and pay is not None and place + 1 < len(clauses):
             amount = _amount_behind(clauses[place + 1], values, used)
@@ -112,7 +125,8 @@ def _of_statement(clauses: Sequence[Voiced], values: Sequence[Claim], day: date)
             continue
         used |= set(parts)
         verbs = [one.clause.start + place for found in (cue, pay) if found for place in found.span()]
-        places = [*verbs, *(value.start for value in parts), *(value.end for value in parts)]
+        here = [value for value in parts if value.start >= clauses[0].clause.start]
+        places = [*verbs, *(value.start for value in here), *(value.end for value in here)]
         promised = f"{amount.value if amount else NOTHING}@{due.value if due else NOTHING}"
         yield Claim("promise", promised, min(places), max(places))
 
@@ -227,11 +241,13 @@ def _amount_told(
     used: set[Claim],
 ) -> Claim | None:
     """Return the sum that the clause before says is at hand, when this one only says that it will be paid."""
-    if pay is None or not before or _PAID_OFF.search(one.clause.text):
+    is_whole = pay is not None and _WHOLE.search(one.clause.text, 0, pay.start()) is not None
+    if pay is None or not before or (not is_whole and _PAID_OFF.search(one.clause.text)):
         return None
     there = _within(before[0], values, "amount", used)
-    is_at_hand = len(there) == 1 and _AT_HAND.search(before[0].clause.text) is not None
-    return there[0] if is_at_hand and len(one.clause.text) - pay.end() <= AFTER_PAYING else None
+    is_at_hand = len(there) == 1 and (is_whole or _AT_HAND.search(before[0].clause.text) is not None)
+    rest = _TO_WHOM.sub("", one.clause.text[pay.end() :])
+    return there[0] if is_at_hand and len(rest) <= AFTER_PAYING else None
 
 
 def _fragment(one: Voiced, values: Sequence[Claim], used: set[Claim]) -> Claim | None:
@@ -251,11 +267,20 @@ def _date(
         if near < place - 1 and _fragment(clauses[near + 1], values, used) is None:
             break
         there = [one for one in _within(clauses[near], values, "date", used) if one.value >= day.isoformat()]
-        if there and not looks_back(clauses[near].clause.text):
+        if there and not looks_back(_until(clauses[near], there[-1])):
             return there[-1]
+    if _THEN.search(clauses[place].clause.text):
+        start = clauses[place].clause.start
+        earlier = [one for one in values if one.kind == "date" and start - THEN_WITHIN <= one.start < start]
+        is_due = bool(earlier) and earlier[-1].value >= day.isoformat() and earlier[-1] not in used
+        return earlier[-1] if is_due else None
     return _day_of_receipt(clauses[place + 1 : place + 2], values, used, day) or _day_behind(
         clauses[place + 1 : place + 3], values, used, day
     )
+
+
+def _until(one: Voiced, value: Claim) -> str:
+    return one.clause.text[: value.start - one.clause.start]
 
 
 def _day_behind(

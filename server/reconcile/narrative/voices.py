@@ -62,7 +62,7 @@ _I_SAY: Final = re.compile(
 
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
-_OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推]|[给骂赶]了)$")
+_OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推应许]|[给骂赶应许]了|答应)$")
 
 BETWEEN_CLAUSES: Final = 1  # characters: a comma; a quotation that ends and another that begins are more
 
