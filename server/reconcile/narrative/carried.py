@@ -17,9 +17,10 @@ from server.reconcile.narrative.words import pattern
 _YES: Final = re.compile(
     r"\s*(?:他|她)?(?:点头)?[说讲答]?(?:嗯|哦|是|唉|哎)*(?:对(?:的|头|呢|啊|嘛|着呢)*(?:对的?)*|是的|没错|错不了"
     "|差不离|差不多|属实|是这么多|是这个数|欠(?:了|着|的|噻|嘛)*|认(?:的|噻|嘛|了)*|没问题|没(?:话|得)说(?:的)?"
-    r"|没(?:什么|啥|得)?(?:意见|异议|二话|好说|可说|话说)(?:的)?|无话可说|无异议|是我的)\s*"
+    r"|没(?:什么|啥|得)?(?:意见|异议|二话|好说|可说|话说)(?:的)?|无话可说|无异议|是我的|清楚的?|知道的?|晓得的?|记得的?)\s*"
 )
 _SURE: Final = re.compile(rf"[^，。没无不]{{0,6}}(?:{pattern(['<certain>'])})[了的呢啊嘛]?\s*")
+_SETTLED: Final = re.compile("[结还付]清|还完|销户")
 _OF_DEBT: Final = re.compile("账|卡|欠|[万千百]|\\d{3}|元|本金|金额|数")
 # What a clause may only name, and the words of its neighbour that say what became of it.
 _TOPICS: Final = {
@@ -40,12 +41,13 @@ _RECORDING: Final = re.compile(
     "(?:会|要|在|需|将|开着?|全程|现场|有|正)[^，。；没不]{0,4}(?:录音|录像|录着|录)"
 )
 _WE_RECORD: Final = re.compile(
-    "(?:我们?|咱们?)?(?:这边?|这里|这儿|现场|今天|全程|本次|谈话|跟您说|得|需要){1,3}[^，。；没不也]{0,3}(?:录着|在录|有录|会录|要录|录音|录像)"
+    "(?:我们?|咱们?)?(?:这边|这里|这儿|这次|这回|这|现场|今天|全程|本次|整个|谈话|对话|交流|过程|都|是|得|需要|跟您说|提醒您)+[^，。；没不也]{0,3}(?:录着|在录|有录|会录|要录|录音|录像)"
 )
 # What else may be shown, or who else may record.
 _ANOTHER_THING: Final = re.compile(
-    f"(?:{pattern(['<paper>'])})|账单|明细|手机|短信|流水|截图|凭证|病历|先关|关了|关掉|停录|录我|[他她]也?[要在]?录|身份证(?!明)|补[说讲戴报亮]"
+    f"(?:{pattern(['<paper>'])})|账单|明细|手机|短信|流水|截图|凭证|病历|先关|关了|关掉|停录|录我|[他她]也?[要在]?录|身份证(?!明)|补[说讲戴报亮]|说话|开口"
 )
+_TOLD_TO: Final = re.compile("[跟和同对向给与让请](?:债务人|持卡人|客户|对方|借款人|其)")
 _TO_THEM: Final = re.compile("(?:[跟和同对向]|告诉|提醒|告知)[您你]")
 _ASKED_FOR: Final = re.compile("要求|下次|准备|打算|上次|须|应当")
 _IDLE: Final = re.compile("问我们?|[他她]问|要求我")
@@ -58,7 +60,9 @@ _SUM_TOPIC: Final = re.compile(
 _DOUBT: Final = re.compile(
     r"\s*(?:他|她|就|却|则)?(?:不对|不认|不服|有问题|有异议|有出入|对不上|太高|太多|离谱|乱来|算错)"
 )
-_NO_DOUBT: Final = re.compile(rf"\s*(?:他|她|就|也|都|倒|则)*(?:{pattern(['<no_doubt>'])})[的了呢啊]?\s*")
+_NO_DOUBT: Final = re.compile(
+    rf"\s*(?:他|她|就|也|都|倒|则|点头|[说讲答称])*(?:{pattern(['<no_doubt>'])})[的了呢啊]?\s*"
+)
 
 
 def carried_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
@@ -95,7 +99,8 @@ def _said_of_sum(before: Voiced, one: Voiced) -> Iterator[Claim]:
 
 def _said_of_topic(before: Voiced, one: Voiced) -> Iterator[Claim]:
     text = one.clause.text
-    is_theirs = one.clause.is_quoted or _THEY.match(text) or (one.names_subject and one.voice != "us")
+    is_anothers = one.names_subject and one.voice != "us" and not _TOLD_TO.search(text)
+    is_theirs = one.clause.is_quoted or is_anothers or _THEY.match(text)
     if is_theirs or len(text) > CARRIED_WITHIN or _ANOTHER_THING.search(before.clause.text + text):
         return
     for value, (topic, acts) in _TOPICS.items():
@@ -129,12 +134,9 @@ def _replies(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     """Find the bare yes to a sum or a debt that was spoken of right before: “账单46,200元对不对？”“对”."""
     for place, one in enumerate(clauses):
         text = one.clause.text
-        if (
-            one.voice != "debtor"
-            or one.clause.is_question
-            or not (_YES.fullmatch(text) or _SURE.fullmatch(text))
-        ):
+        answers = (one_of.fullmatch(text) for one_of in (_YES, _SURE, _NO_DOUBT))
+        if one.voice != "debtor" or one.clause.is_question or not any(answers):
             continue
         asked = "".join(other.clause.text for other in clauses[max(0, place - REPLIES_WITHIN) : place])
-        if _OF_DEBT.search(asked):
+        if _OF_DEBT.search(asked) and not _SETTLED.search(asked):
             yield Claim("debt", "confirmed", one.clause.start, one.clause.end)

@@ -42,6 +42,7 @@ LONGEST_HEAD: Final = 8  # characters of what a form asks
 _SPOKEN_HEAD: Final = re.compile(
     "(?:[说道称讲问答喊骂回话曰嚷我他她佢伊妻母父]|表示|(?:债|债务|欠款|持卡|借款|担保|保证|本)人|客户|CH|当事人|对方|原话|大意)\\s*$"
 )
+_OF_HIM: Final = re.compile(r"\s*[他她](?!的|人|家)")  # 他话不多：欠起的
 DENIES_WITHIN: Final = 16  # characters; a denial reaches no further, also where nobody sets a comma
 _SUPPOSED: Final = re.compile("|".join(WORDS["supposition"]["words"]))
 
@@ -78,7 +79,10 @@ def clauses_of(text: str) -> tuple[Clause, ...]:
         for begun, piece in _pieces(text[start:end], start):
             asks = stop in ("？", "?") or _ASKS.search(piece) is not None
             is_head = (
-                stop in ("：", ":") and len(piece.strip()) <= LONGEST_HEAD and not _SPOKEN_HEAD.search(piece)
+                stop in ("：", ":")
+                and len(piece.strip()) <= LONGEST_HEAD
+                and not _SPOKEN_HEAD.search(piece)
+                and not _OF_HIM.match(piece)
             )
             head = "" if is_head else head
             found.append(

@@ -31,11 +31,12 @@ _HANDED_TO: Final = re.compile(
 _PASS_ON: Final = re.compile(_FOR)
 _THEM: Final = re.compile("了?(?P<he>[他她其]|对方)(?!们|.{0,2}[听看念讲说瞧]|过目)")
 _PLACES: Final = re.compile("[放搁]|留在|存|寄")  # 放在她桌角 is not given to her
+_SPOT: Final = re.compile("信箱|报箱|邮箱|门缝|奶箱")
 _IN_HAND: Final = re.compile("了?(?:[他她其]|对方)(?:本人)?(?:手|怀|[那这]|处)")
 _PRONOUN: Final = re.compile("[他她]|对方")
 _GIVES: Final = "[递给交送拿塞伸]"
 _OFFERED: Final = re.compile(
-    f"{_GIVES}.*(?:{PAPER.pattern})|(?:{PAPER.pattern}).*{_GIVES}|^[^，。]{{0,3}}(?:{PAPER.pattern})"
+    f"{_GIVES}.*(?:{PAPER.pattern})|(?:{PAPER.pattern}).*{_GIVES}|^[^，。]{{0,3}}(?:{PAPER.pattern})|签收|[收接].*(?:{PAPER.pattern})"
 )
 _WHO: Final = (
     r"\s*(?:他|她|其|对方|债务人|持卡人|客户|本人|人家|就是|死活|硬是|说什么|怎么|还是|但|却|坚决|也|都"
@@ -47,9 +48,10 @@ _MANNER: Final = (
 _BARE_NO: Final = re.compile(
     rf"{_WHO}(?:{_MANNER})*(?:直?说|讲|喊)?(?P<answer>(?:不|没|不肯|不愿|不想|不敢|拒|拒绝|死活不|坚决不)(?:接|收|要|拿)|[不没]伸手|不碰|碰都不碰|看都不看|别给我?)[了的]?\s*"
 )
+_SHAKES: Final = re.compile(rf"{_WHO}(?P<answer>[直连]{{0,2}}(?:摆了?摆?手|摇了?摇?头))\s*")
 _BARE_YES: Final = re.compile(
     rf"{_WHO}(?:算是|折好|叠好|折了折|看完|看了看|双手|一把|伸手)*(?P<answer>[接收拿](?:了|下|过|走|好|着)(?:了|过去|去)?"
-    r"|收讫|收妥|亲收|[揣夹].{1,4}|[放塞装]进.{1,4}|(?<=[他她人])[接收拿])\s*"
+    r"|收讫|收妥|亲收|[揣夹].{1,4}|[放塞装收]进.{1,5}|[放塞装收](?:到|在)?[^，。我]{0,3}(?:兜|包|口袋|抽屉|怀|本子|书|柜).{0,3}|(?<=[他她人])[接收拿])\s*"
 )
 _HURLED: Final = pattern(["<hurl><back>", "<hurl>还", "推开", "挡开", "拨开", "扒拉开"])
 # Thrown or pushed back, once it was held out.
@@ -66,10 +68,9 @@ Taker = Literal["debtor", "other", "unknown"]
 
 
 def is_only_asked(text: str, match: re.Match[str]) -> bool:
-    """Whether a signature is only asked for: 让他在回执上签字, but not 让他签了字."""
-    return _TO_SIGN.search(text, 0, match.start()) is not None and not re.search(
-        "[了好完毕过]", text[match.start() :]
-    )
+    """Whether to sign or to take is only asked for: 让他在回执上签字, but not 让他签了字."""
+    is_asked = _TO_SIGN.search(text, 0, match.start()) is not None
+    return is_asked and re.search("[了好完毕过下走]", text[match.start() :]) is None
 
 
 def taker(one: Voiced, text: str, match: re.Match[str]) -> Taker:
@@ -97,7 +98,9 @@ def deliveries_in(clauses: Sequence[Voiced], persons: Sequence[Claim]) -> Iterat
         if not SLIP.search(told) or PAPER.search(told):
             yield from _handed(one, near, has_others=has_others)
         if any(_OFFERED.search(other.clause.text) for other in near):
-            yield from _answered(one)
+            last = near[-1].clause.text
+            is_right_behind = _OFFERED.search(last) is not None and not _SIGN.search(last)
+            yield from _answered(one, is_right_behind=is_right_behind)
         if near and _SIGN.search(near[-1].clause.text) and _ASKS_TO_SIGN.search(near[-1].clause.text):
             yield from _unsigned(one)
 
@@ -113,7 +116,7 @@ def _handed(one: Voiced, near: Sequence[Voiced], *, has_others: bool) -> Iterato
         them = _THEM.match(who)
         if them and _PLACES.match(match.group()) and not _IN_HAND.match(who):
             continue
-        is_other = bool(RELATIVES.search(who)) or (
+        is_other = bool(RELATIVES.search(who) and not _SPOT.search(text, match.start())) or (
             them is not None and has_others and not one.is_debtor(them["he"])
         )
         if is_other and (has_paper or _PASS_ON.search(match.group())):
@@ -130,10 +133,12 @@ def _handed(one: Voiced, near: Sequence[Voiced], *, has_others: bool) -> Iterato
         yield Claim("delivery", value, start + match.start(), start + match.end())
 
 
-def _answered(one: Voiced) -> Iterator[Claim]:
+def _answered(one: Voiced, *, is_right_behind: bool) -> Iterator[Claim]:
     """Find the bare yes or no to a letter that the clauses before hold out: 函件递过去，他不接."""
     start = one.clause.start
-    if match := _BARE_NO.fullmatch(one.clause.text):
+    if match := _BARE_NO.fullmatch(one.clause.text) or (
+        is_right_behind and _SHAKES.fullmatch(one.clause.text)
+    ):
         yield Claim("delivery", "refused", start + match.start("answer"), one.clause.end)
     elif match := _BARE_YES.fullmatch(one.clause.text):
         who = taker(one, one.clause.text, match)

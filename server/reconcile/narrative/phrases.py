@@ -23,7 +23,7 @@ STANCES: Final = frozenset({"dispute", "debt", "outcome"})
 # Whoever opens the clause does what the words right behind say: 债务人出示, 他随手放.
 _SOMEBODY: Final = re.compile(r"\s*(?:债务人|持卡人|欠款人|借款人|客户|卡主|对方|[其他她])")
 _OWN: Final = re.compile(
-    "(?:本人)?(?:也|又|就|便|主动|自己|当场|当即|随手|直接|反过来|向我们|跟我们|对我们|不肯|不愿|拒绝|[把将].{1,4})*"
+    "(?:本人)?(?:没看|没拆|没说话|没吭声|接了|接过去?|[看瞟扫瞄]了一?眼|也|又|就|便|主动|自己|当场|当即|随手|直接|反过来|向我们|跟我们|对我们|不肯|不愿|拒绝|[把将].{1,4})*"
 )
 OURS: Final = frozenset({"mailbox", "under_door", "posted", "left_behind"})
 _BY_PHONE: Final = finder("absent", "telephone")
@@ -33,7 +33,13 @@ _WHETHER: Final = re.compile(
 _PLEDGE: Final = re.compile("书面承诺|承诺书|保证书|还款承诺|计划书|协议|欠条|借条|申请表|情况说明|意向书")
 _RECEIPT: Final = re.compile(pattern(["<receipt>", "签收"]))
 # Nobody who asks for money says so of oneself: 可我就是不想还.
-_I_WONT: Final = re.compile("我(?!们|方|司).{0,4}不.{0,3}(?:还|付|掏|给钱)")
+_MINE: Final = {
+    "outcome": re.compile("我(?!们|方|司).{0,4}不.{0,3}(?:还|付|掏|给钱)"),
+    "dispute": re.compile(
+        "不是我(?!们)|我(?!们).{0,3}没.{0,6}过|我不是|我(?:哥|弟|姐|妹|爸|妈|老公|老婆|儿子|女儿|朋友|同事|前)|我的?身份证"
+    ),
+    "debt": re.compile("[是系]我(?!们)[^，]{0,4}[欠借刷花用]|我(?:欠[的了]?|认(?=的|了|账|$))"),
+}
 # Where no letter is named, a clause says no more than where it was left: but 搁他家炕头唠了半天.
 _NO_MORE: Final = re.compile("[里上下内中旁边口头前后了的处]*")
 _LETTER: Final = re.compile(f"{PAPER.pattern}|密封|[拒没不未][收接要签]|信箱|投递|留置|送达|回执")
@@ -46,7 +52,9 @@ _ANSWER: Final = re.compile(
     r"\s*(?:(?P<no>否|无|未|没有?|不|×|[xXnN]|[nN]o|漏了?|忘了?|未做|没做)|[是有已√yY]|[yY]es"
     r"|完成|到位|已完成|已做|做了|照做)\s*"
 )
-_TOOK: Final = re.compile(f"^[接收拿取领揣由把]|(?:{pattern(['<paper>'])}).*(?:{pattern(['<take>'])})|[他她]")
+_TOOK: Final = re.compile(
+    f"^[接收拿取领揣由把]|(?:{pattern(['<paper>'])}).*(?:{pattern(['<take>'])})|[他她]|[兜包怀柜抽]"
+)
 _CANNOT: Final = re.compile("不(?:了|成|上|得|到)(?!解)")  # 证亮不了
 
 
@@ -131,9 +139,11 @@ def _of_family(one: Voiced, family: Family, text: str) -> Iterator[Claim]:
     head = one.clause.head
     start = one.clause.start - len(head)
     is_ours = family.kind in STANCES and one.voice == "us" and (one.names_subject or bool(one.said_from))
-    if is_ours and not (family.kind == "outcome" and _I_WONT.search(text)):
+    if is_ours and not (family.kind in _MINE and _MINE[family.kind].search(text)):
         return
     if family.kind == "delivery" and family.value != "refused" and one.clause.is_quoted:
+        return
+    if family.value.startswith("handed") and SLIP.search(text) and not PAPER.search(text):
         return
     answer = _ANSWER.fullmatch(one.clause.text) if head else None
     for match in family.found.finditer(text):
@@ -154,7 +164,7 @@ def _of_family(one: Voiced, family: Family, text: str) -> Iterator[Claim]:
             continue
         if family.kind == "delivery" and FAILED.match(text, match.end()):
             continue
-        if family.value == "signed" and is_only_asked(text, match):
+        if family.value in ("signed", "handed_to_debtor") and is_only_asked(text, match):
             continue
         turns = negations(before) + bool(answer and answer["no"]) + bool(_CANNOT.match(text, match.end()))
         value = family.value if turns == 0 else family.negated if turns == 1 else None
