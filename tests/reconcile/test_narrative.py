@@ -232,6 +232,13 @@ def test_who_takes_part_was_met_and_who_is_talked_about_was_not(text: str, value
         ("母亲开门，债务人本人上山砍柴了", True),
         ("母亲开门，债务人本人上楼拿证件去了", False),
         ("妻子说他刚出门，正等着，债务人回来了", True),
+        ("保安翻了考勤，说人今天没打卡", True),
+        ("隔壁讲这屋空了大半年", True),
+        ("班长说他请了三天事假", True),
+        ("债务人请假在家办丧事", False),
+        ("婆婆开门，债务人下地干活", True),
+        ("婆婆开门，债务人下地刚回来", False),
+        ("邻居问他家在几楼，没说", False),
     ],
 )
 def test_only_the_debtor_is_absent(text: str, is_away: bool) -> None:
@@ -368,6 +375,9 @@ def test_a_pronoun_and_a_word_of_kin_are_whoever_they_stand_for(
         ("等到17:40才走。", ["left=17:40"]),
         ("到1401离1422。", ["arrived=14:01", "left=14:22"]),
         ("9时12分抵达，9时40分离开。", ["arrived=09:12", "left=09:40"]),
+        ("上午9点出门，10:30到。", ["time=09:00", "arrived=10:30"]),
+        ("差十分五点离开。", ["left=04:50|16:50"]),
+        ("10：20 到  10：45 走", ["arrived=10:20", "left=10:45"]),
     ],
 )
 def test_the_times_of_an_account_are_read_in_their_order(text: str, values: list[str]) -> None:

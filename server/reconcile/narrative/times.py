@@ -28,13 +28,15 @@ _MINUTE = (
     rf"半|一刻|三刻|整|钟|过?[零〇]?{_CN}{{1,3}}分|过{_CN}{{1,3}}分?|[零〇]{_CN}分?"
     r"|(?:[一二三四五]?十|廿)[一二三四五六七八九]?分?|\d{2}分?"
 )
-_SHORT = rf"差(?P<short>一刻|{_CN}{{1,2}}分)"
-_SPOKEN = rf"(?P<h>{_CN}{{1,3}})(?:点|(?P<clock>时)(?!间|候|常))(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
+_SHORT = rf"[差缺欠](?P<short>一刻|{_CN}{{1,2}}分)"
+_AHEAD = rf"(?:差(?P<ahead>一刻|{_CN}{{1,2}}分)钟?(?:就|到)?)?"
+_HOUR = rf"(?P<h>{_CN}{{1,3}})(?:点|(?P<clock>时)(?!间|候|常))"
+_SPOKEN = rf"{_AHEAD}{_HOUR}(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
 _TIME: Final = re.compile(
     rf"(?P<part>{_PART})?\s*(?:(?<!\d)(?<!\d:)(?:{_COLON})|{_BARE}|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
 )
 _VAGUE_AFTER: Final = re.compile(r"多|不到|以?之?前|以?之?后|过后|几分")
-_VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快|近|过了|早于|晚于)$")
+_VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快到?|近|过了|早于|晚于)$")
 _ABOUT_AFTER: Final = re.compile(r"来钟|左右|上下|前后|许")
 _ABOUT_BEFORE: Final = re.compile(r"(?:约|大约|大概)$")
 _LONE_AFTER: Final = re.compile(r"\s*(?:到|离|走|左右|钟|上门|出发|抵达|才|来|结束|返|撤|出来|一次)")
@@ -88,7 +90,7 @@ def _value(text: str, match: re.Match[str]) -> str | None:
         )
         if minute < 0:
             hour, minute = hour - 1, minute + 60
-        is_bare = not (match["part"] or match["m"] or match["short"])
+        is_bare = not (match["part"] or match["m"] or match["short"] or match["ahead"])
         if is_bare and hour < 3 and not (_LONE_AFTER.match(after) or _LONE_BEFORE.search(before)):
             return None  # 一点, 两点: a little, two points
     if hour > 24 or minute > 59:
@@ -102,8 +104,8 @@ def _is_of_the_clock(match: re.Match[str]) -> bool:
 
 
 def _minute(match: re.Match[str]) -> int | None:
-    if match["short"]:
-        late = match["short"].removesuffix("分")
+    if said_short := match["short"] or match["ahead"]:
+        late = said_short.removesuffix("分")
         short = 15 if late == "一刻" else read_whole(late)
         return None if short is None else -short
     said = match["m"]

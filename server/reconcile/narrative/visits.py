@@ -48,6 +48,7 @@ _WE_LEAVE: Final = re.compile(
 )
 _AGAIN: Final = re.compile("[^，。]{0,6}?(?:一次|再|又|第[一二三四]|才找|找着楼|找着门|抵|转到|上门)")
 _TALKED: Final = re.compile("(?:左右|许)?[^，。]{0,3}?(?:谈|聊|说|讲|访谈|谈话)(?:完|毕|罢|结束)")
+_SETS_OUT: Final = re.compile("(?:左右|许)?(?:就|才)?(?:从[^，。]{1,6})?(?:出门|动身|启程|出发)")
 _RANGE: Final = re.compile(r"\s*(?:[-—~～–]+\s*|至\s*|到)")
 _NTH: Final = r"第[一二三四五\d](?:[次趟回处站访家户])|visit ?\d|[首初次复二三末再回]访"
 _NTH_VISIT: Final = re.compile(rf"(?:{_NTH})(?:去|来|上门)?[是为]?[^，\d]{{0,2}}$")
@@ -66,6 +67,7 @@ _PLACE_ONLY: Final = re.compile(
     r"\s*(?:在)?[^，到走离去来说讲打开给问要让叫有接约回班赶坐站等没不]{1,14}(?:家中?|屋里?|租房|店里?|铺子?|厂里?|场|馆|楼下?|栋|村口?|部|小区|单元|室|摊位?|院|公司|单位|住?处|地?址|夜市|工地|门口)\s*$"
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d|(?<!\d)[012]\d[0-5]\d(?!\d)|[\d一二三四五六七八九十]{1,3}点")
+_ALONE: Final = re.compile(r"\s*\d{1,2}:\d\d\s*")
 _VISIT_BEGAN: Final = re.compile(
     "(?:债务人|持卡人|欠款人|客户|本人|CH|[他她人父母妻婆])[^，。；\n]{0,4}(?:说|讲|称|骂|答|问|嫌|喊|道)"
     "|(?:债务人|持卡人|欠款人|客户|本人|CH)(?:开|答|看|不|拒|承|确|一|很|也|没|接|签|在家|态度)|开门|应门|未开|无应答"
@@ -110,6 +112,9 @@ def part_in_visit(text: str, match: re.Match[str], digits: int, clauses: Sequenc
 def _by_words(text: str, match: re.Match[str], place: int, clauses: Sequence[Clause]) -> Kind:
     clause = clauses[place]
     before, after = text[clause.start : match.start()], text[match.end() : clause.end]
+    earlier = clauses[place - 1] if place else None
+    if earlier and earlier.sentence == clause.sentence and _ALONE.fullmatch(earlier.text):
+        before = before if len(before.strip()) > SHORT else ""  # 10:20 到 10:45 走
     if _STAYED.search(before):
         return "left"
     if _UNTIL.search(before):
@@ -238,6 +243,7 @@ def in_order(text: str, claims: Sequence[Claim], how: dict[int, str]) -> Iterato
     """
     parts = [place for place, one in enumerate(claims) if one.kind != "time"]
     last_left = max((place for place in parts if claims[place].kind == "left"), default=-1)
+    last_come = max((place for place in parts if claims[place].kind == "arrived"), default=-1)
     is_unsaid = not parts or claims[parts[0]].kind == "left"
     last: Kind | None = None
     is_visit = False  # whether a time of the visit was there already
@@ -250,12 +256,22 @@ def in_order(text: str, claims: Sequence[Claim], how: dict[int, str]) -> Iterato
         elif way and is_unsaid and last is None and not is_before and (way == "alone" or not is_visit):
             kind = "arrived"
         elif (kind == "arrived" and last == "arrived" and not _AGAIN.match(text, one.end)) or (
-            kind == "left" and place < last_left and _TALKED.match(text, one.end)
+            kind == "left"
+            and _is_no_leaving(
+                text, one, is_last=place >= last_left, is_way=last is None and place < last_come
+            )
         ):
             kind = "time"
         is_visit = is_visit or not is_before
         last = last if kind == "time" else kind
         yield one if kind == one.kind else replace(one, kind=kind)
+
+
+def _is_no_leaving(text: str, one: Claim, *, is_last: bool, is_way: bool) -> bool:
+    """Whether somebody only ends a talk (14:31谈完，14:37走), or leaves for the visit (9:00出门，10:00到)."""
+    if _TALKED.match(text, one.end):
+        return not is_last
+    return is_way and _SETS_OUT.match(text, one.end) is not None
 
 
 def _is_before_the_visit(text: str, one: Claim) -> bool:
