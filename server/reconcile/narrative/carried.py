@@ -20,6 +20,8 @@ _YES: Final = re.compile(
     r"|没(?:什么|啥|得)?(?:意见|异议|二话|好说|可说|话说)(?:的)?|无话可说|无异议|是我的|清楚的?|知道的?|晓得的?|记得的?)\s*"
 )
 _SURE: Final = re.compile(rf"[^，。没无不]{{0,6}}(?:{pattern(['<certain>'])})[了的呢啊嘛]?\s*")
+_NODS: Final = re.compile(r"\s*(?:他|她|债务人|持卡人|客户|对方)(?:也|就|都|只|直|连连)*点(?:了)?点?头\s*")
+_NOT_TO_DEBT: Final = re.compile("还款|[先能再]还|还多少|[签录]|号|月|同意|证")
 _SETTLED: Final = re.compile("[结还付]清|还完|销户")
 _OF_DEBT: Final = re.compile("账|卡|欠|[万千百]|\\d{3}|元|本金|金额|数")
 # What a clause may only name, and the words of its neighbour that say what became of it.
@@ -43,9 +45,9 @@ _RECORDING: Final = re.compile(
 _WE_RECORD: Final = re.compile(
     "(?:我们?|咱们?)?(?:这边|这里|这儿|这次|这回|这|现场|今天|全程|本次|整个|谈话|对话|交流|过程|都|是|得|需要|跟您说|提醒您)+[^，。；没不也]{0,3}(?:录着|在录|有录|会录|要录|录音|录像)"
 )
-# What else may be shown, or who else may record.
+# What else may be shown, told, or who else may record.
 _ANOTHER_THING: Final = re.compile(
-    f"(?:{pattern(['<paper>'])})|账单|明细|手机|短信|流水|截图|凭证|病历|先关|关了|关掉|停录|录我|[他她]也?[要在]?录|身份证(?!明)|补[说讲戴报亮]|说话|开口"
+    f"(?:{pattern(['<paper>'])})|账单|明细|短信|流水|截图|凭证|病历|先关|关了|关掉|停录|录我|[他她]也?[要在]?录|身份证(?!明)|补[说讲戴报亮]|说话|开口"
 )
 _TOLD_TO: Final = re.compile("[跟和同对向给与让请](?:债务人|持卡人|客户|对方|借款人|其)")
 _TO_THEM: Final = re.compile("(?:[跟和同对向]|告诉|提醒|告知)[您你]")
@@ -135,7 +137,10 @@ def _replies(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     for place, one in enumerate(clauses):
         text = one.clause.text
         answers = (one_of.fullmatch(text) for one_of in (_YES, _SURE, _NO_DOUBT))
-        if one.voice != "debtor" or one.clause.is_question or not any(answers):
+        has_nodded = (
+            _NODS.fullmatch(text) and place and not _NOT_TO_DEBT.search(clauses[place - 1].clause.text)
+        )
+        if one.voice != "debtor" or one.clause.is_question or not (any(answers) or has_nodded):
             continue
         asked = "".join(other.clause.text for other in clauses[max(0, place - REPLIES_WITHIN) : place])
         if _OF_DEBT.search(asked) and not _SETTLED.search(asked):

@@ -27,7 +27,7 @@ IDIOM: Final = re.compile("|".join(WORDS["negation"]["idioms"]))
 _NEGATOR: Final = re.compile("|".join(map(re.escape, WORDS["negation"]["words"])))
 # What begins anew, so that a denial before it denies something else: 没多说就把信塞进门缝.
 _ANEW: Final = re.compile(
-    "^.*(?<![没未不别])(?:就(?!是)|便(?!宜|条|利)|遂|于是|只好|只得|然后|随后|随即|后来|但是?|却|等(?![于级等候])|先(?!生)|所以|因此|后(?=留|放|贴|塞|投|置|交)|改为|改成|直接|也(?!没|未|不是))"
+    "^.*(?<![没未不别])(?:就(?!是)|便(?!宜|条|利)|遂|于是|只好|只得|然后|随后|随即|后来|但是?|却|等(?![于级等候])|(?<![事提预])先(?!生)|所以|因此|后(?=留|放|贴|塞|投|置|交)|改为|改成|直接|也(?!没|未|不是))"
 )
 MOST_IN_ONE_BREATH: Final = 26  # characters
 MOST_IN_A_CLAUSE: Final = 120
