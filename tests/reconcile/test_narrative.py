@@ -166,6 +166,11 @@ def test_a_day_that_is_no_single_day_says_nothing(text: str) -> None:
         ("持卡人：下周三，5000，承诺。", "500000@2026-12-02"),
         ("七天内还1300元，债务人口头同意。", "130000@2026-12-01"),
         ("债务人一句“明天打三百过去”就关门", "30000@2026-11-25"),
+        ("债务人说要等12月1号发奖金。到时付一千五", "150000@2026-12-01"),
+        ("12月3日他哥给债务人三千，到时候全数存进去", "300000@2026-12-03"),
+        ("谈拢：12月10日先来3000", "300000@2026-12-10"),
+        ("上回不是说了15号吗？债务人说12月15日给一千", "100000@2026-12-15"),
+        ("四万一的账，债务人说12月5日还4000", "400000@2026-12-05"),
     ],
 )
 def test_a_promise_has_its_sum_and_its_day(text: str, value: str) -> None:
@@ -183,6 +188,11 @@ def test_a_promise_has_its_sum_and_its_day(text: str, value: str) -> None:
         "债务人希望3月底再还",
         "债务人说已在12月20日还了500元",
         "告诉债务人最迟12月10日要还860元",
+        "债务人说12月10日要么还2000，要么还3000",
+        "债务人说12月10日还两千。没说死。",
+        "债务人12月3日拿两千工资",
+        "起先说12月10日还1000，今天改口了",
+        "能不能12月10日还1000？债务人不吭声",
     ],
 )
 def test_what_is_asked_supposed_past_or_wished_is_no_promise(text: str) -> None:
@@ -295,6 +305,58 @@ def test_only_the_debtor_is_absent(text: str, is_away: bool) -> None:
     ],
 )
 def test_acts_disputes_and_manners_are_read_with_what_turns_them_round(
+    text: str, kind: Kind, values: list[str]
+) -> None:
+    assert told(text, kind) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("他要看工作证，取出来给他核对了。", "conduct", ["identity_shown"]),
+        ("他要看工作证，我把账单取出来给他核对了。", "conduct", []),
+        ("录音是开了，可忘了跟债务人讲。", "conduct", ["not_recording_announced"]),
+        ("让先关录音，说关了才谈。", "conduct", []),
+        ("“您要录音？”“我正要跟您说，我这里有录音。”", "conduct", ["recording_announced"]),
+        ("债务人说：“我这边也要录音。”", "conduct", []),
+        ("债务人来了。本金，对的；利息，不对。", "dispute", ["amount"]),
+        ("债务人来了。上门，不对。", "dispute", []),
+        ("跟债务人核了数，他说对得上。", "debt", ["confirmed"]),
+        ("跟债务人约了时间，他说对得上。", "debt", []),
+        ("问账对不对，债务人点头。", "debt", ["confirmed"]),
+        ("问能不能先还两千，债务人点头。", "debt", []),
+        ("问债务人签不签，他摇头。", "delivery", ["unsigned"]),
+        ("问债务人吃没吃饭，他摇头。", "delivery", []),
+        ("函伸过去，被他一脚踢出来。", "delivery", ["refused"]),
+        ("椅子伸过去，被他一脚踢出来。", "delivery", []),
+        ("让债务人在送达回证上签字，拒绝。", "delivery", ["unsigned"]),
+        ("让债务人在送达回证上签了字。", "delivery", ["signed"]),
+    ],
+)
+def test_a_short_clause_is_read_with_what_its_neighbour_names(
+    text: str, kind: Kind, values: list[str]
+) -> None:
+    assert told(text, kind) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("债务人头也不抬说认账。", "debt", ["confirmed"]),
+        ("债务人说不认账。", "debt", []),
+        ("明细函债务人看都没看就推回来。", "delivery", ["refused"]),
+        ("明细函债务人没推回来。", "delivery", []),
+        ("债务人说一万一的本金他没意见。", "debt", ["confirmed"]),
+        ("债务人说万一本金对得上再说。", "debt", []),
+        ("工作证还没来得及拿出来就借口接电话下楼了。", "conduct", ["not_identity_shown"]),
+        ("电话里说明了来意。", "conduct", []),
+        ("债务人要拿车抵，我们当场拒绝。", "outcome", []),
+        ("我们要他拿车抵，他当场拒绝。", "outcome", ["refused"]),
+        ("今儿个搁他家炕头唠了半天。", "delivery", []),
+        ("函搁他家炕头，唠了半天。", "delivery", ["left_behind"]),
+    ],
+)
+def test_an_idiom_denies_nothing_and_words_of_others_are_not_the_debtors(
     text: str, kind: Kind, values: list[str]
 ) -> None:
     assert told(text, kind) == values

@@ -21,7 +21,7 @@ _YES: Final = re.compile(
 )
 _SURE: Final = re.compile(rf"[^，。没无不]{{0,6}}(?:{pattern(['<certain>'])})[了的呢啊嘛]?\s*")
 _NODS: Final = re.compile(r"\s*(?:他|她|债务人|持卡人|客户|对方)(?:也|就|都|只|直|连连)*点(?:了)?点?头\s*")
-_NOT_TO_DEBT: Final = re.compile("还款|[先能再]还|还多少|[签录]|号|月|同意|证")
+_NOT_TO_DEBT: Final = re.compile("还款|[先能再]还|还多少|[签录拿垫凑]|号|月|同意|证")
 _SETTLED: Final = re.compile("[结还付]清|还完|销户")
 _OF_DEBT: Final = re.compile("账|卡|欠|[万千百]|\\d{3}|元|本金|金额|数")
 # What a clause may only name, and the words of its neighbour that say what became of it.
@@ -43,7 +43,7 @@ _RECORDING: Final = re.compile(
     "(?:会|要|在|需|将|开着?|全程|现场|有|正)[^，。；没不]{0,4}(?:录音|录像|录着|录)"
 )
 _WE_RECORD: Final = re.compile(
-    "(?:我们?|咱们?)?(?:这边|这里|这儿|这次|这回|这|现场|今天|全程|本次|整个|谈话|对话|交流|过程|都|是|得|需要|跟您说|提醒您)+[^，。；没不也]{0,3}(?:录着|在录|有录|会录|要录|录音|录像)"
+    "(?:我们?|咱们?)?(?:这边|这里|这儿|这次|这回|这|现场|今天|全程|本次|整个|谈话|对话|交流|过程|都|是|得|需要|跟您说|提醒您|按规定|按要求|规定)+[^，。；没不也]{0,3}(?:录着|在录|有录|会录|要录|录音|录像)"
 )
 # What else may be shown, told, or who else may record.
 _ANOTHER_THING: Final = re.compile(

@@ -5,7 +5,7 @@ A letter that is handed to a pronoun goes to whoever that is; one that is taken 
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -60,7 +60,7 @@ _SIGN: Final = re.compile("签(?:个|不签|字|名|收|一下|下)|回执|落(?
 _ASKS_TO_SIGN: Final = re.compile("[问让请叫要劝]")
 _NO: Final = re.compile(
     r"\s*(?:他|她|其|对方|债务人|持卡人|客户|人家|CH|本人|但|却|就|也|只|直|连连|则|均|都)*"
-    r"(?:(?:摇了?摇?头|摆了?摆?手|不肯|不干|没肯|不愿意?|拒绝了?|不同意|没同意|没答应|不答应|没理|不理|不吭声|没签|不签|没动笔|把笔.{1,4}|推说.{1,8})"
+    r"(?:(?:摇了?摇?头|摆了?摆?手|不肯|不干|没肯|不愿意?|拒绝了?|不同意|没同意|没答应|不答应|没理|不理|不吭声|没签|(?:说啥|说什么|怎么|死活|就)?(?:也|都)?不[签按摁画]|没动笔|把笔.{1,4}|推说.{1,8})"
     r"|(?:摇了?摇?头|摆了?摆?手)?[说讲称](?:不|没必要|不用了?|不必了?|算了|免了|不需要|不会写字?|不方便|等.{1,8}再签?|.{1,5}再签?))\s*"
 )
 HELD_OUT: Final = 16  # characters from a letter held out to its refusal
@@ -161,7 +161,7 @@ def resolved(claims: Sequence[Claim], persons: Sequence[Claim]) -> list[Claim]:
     refusals = sorted(one.start for one in claims if one.value == "refused")
     kept = []
     for one in claims:
-        following = bisect_right(refusals, one.start)
+        following = bisect_left(refusals, one.start)
         is_refused = following < len(refusals) and refusals[following] - one.start <= HELD_OUT
         if is_refused and one.value.startswith("handed"):
             continue  # 函递给他，他不接
