@@ -44,6 +44,7 @@ def told(text: str, kind: Kind, *, day: date = TUESDAY) -> list[str]:
         ("欠八百房租", 80_000),
         ("还两千下月再说", 200_000),
         ("不还。8500。", 850_000),
+        ("减到8000一次性结清", 800_000),
     ],
 )
 def test_a_sum_is_read_however_it_is_written(text: str, fen: int) -> None:
@@ -68,6 +69,8 @@ def test_a_sum_is_read_however_it_is_written(text: str, fen: int) -> None:
         "报了110，再谈还款",
         "四十来岁，欠钱",
         "门牌8500。",
+        "三百五百的凑着还",
+        "15、16号还款",
     ],
 )
 def test_an_open_sum_and_what_is_no_sum_say_nothing(text: str) -> None:
@@ -120,6 +123,9 @@ def test_a_vague_time_says_nothing(text: str) -> None:
         ("上次说15号还", TUESDAY, "2026-11-15"),
         ("许下月底前还", TUESDAY, "2026-11-30"),
         ("ptp 12.5 2k", TUESDAY, "2026-12-05"),
+        ("去年12月5号办的卡", TUESDAY, "2025-12-05"),
+        ("大前天来过", TUESDAY, "2026-11-21"),
+        ("20261215还", TUESDAY, "2026-12-15"),
         ("下月10号还", TUESDAY, "2026-12-10"),
         ("12月5日还", TUESDAY, "2026-12-05"),
         ("1月5日还", date(2026, 12, 29), "2027-01-05"),
@@ -147,6 +153,7 @@ def test_a_day_is_counted_from_the_day_of_the_visit(text: str, day: date, value:
         "周二还",
         "每周五还",
         "上次说月底还",
+        "25-28号之间还",
         "2月30日还",
         "住3号楼",
         "0000年1月1日",

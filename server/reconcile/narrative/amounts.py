@@ -21,7 +21,7 @@ _OPEN_AFTER: Final = re.compile(
     r"\s*(?:多|余|来(?=[元块万千百钱号字个蚊岁人天年斤户里次趟]|的样子|左右)|几|好几|出头|以上|上下不等|不到)"
 )
 _SPAN_BEFORE: Final = re.compile(rf"{NUMERAL}(?:元|块)?(?:到|至|[-~～—]+)$")
-_SPAN_AFTER: Final = re.compile(rf"(?:到|至|[-~～—]+){NUMERAL}(?!\s*[:月日号点时])")
+_SPAN_AFTER: Final = re.compile(rf"、\d{{1,2}}[号日]|(?:到|至|[-~～—]+){NUMERAL}(?!\s*[:月日号点时])")
 _LITTLE_ELSE: Final = re.compile(r"[先再各就给前\s]|之前|左右")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")

@@ -28,7 +28,8 @@ _FORMS: Final = (
     r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
     rf"(?P<lunar>(?:腊月|正月|冬月|农历(?:{_MONTH}月)?|阴历(?:{_MONTH}月)?)(?:初|廿)?{_N})",
     rf"(?P<ending>{_MONTH})月份?(?P<end>底|末)",
-    rf"(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
+    r"(?<!\d)(?P<cy>20\d\d)(?P<cmo>0[1-9]|1[0-2])(?P<cd>0[1-9]|[12]\d|3[01])(?!\d)",
+    rf"(?:(?P<of_year>[去前今明后])年)?(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
     r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
     rf"(?<![\d.])(?P<dm>1[0-2]|0?[1-9])[.-](?P<dd>3[01]|[12]\d|0?[1-9]){_TO_PAY}",
     r"(?<![\d.])(?P<am>1[0-2]|0?[1-9])[.](?P<ad>3[01]|[12]\d|0?[1-9])(?=\s*(?:上午|下午|早|中午|晚|傍晚|外访|走访|上门))",
@@ -42,11 +43,13 @@ _FORMS: Final = (
     r"(?!(?:至|到|-)(?:下?个?(?:周|星期|礼拜))?[一二三四五六日天])",
     r"(?<!半)(?P<year_end>年底|年末)",
     r"(?P<new_year>元旦|阳历年)",
-    rf"(?:(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])|(?<=[厂店司家行]里))(?P<day>{_N})(?:号|日)" + _PLACE,
+    rf"(?<!\d[-~—至到、])(?:(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])|(?<=[厂店司家行]里))(?P<day>{_N})(?:号|日)"
+    + _PLACE,
 )
 _DATE: Final = re.compile("|".join(_FORMS))
 LIKELY_YEARS: Final = range(1950, 2100)  # 1500/12.5 is a sum and a day
 _TWO_DIGITS: Final = re.compile("[一二两三四五六七八九]{2}")  # 一两天
+_YEARS: Final = {"前": -2, "去": -1, "今": 0, "明": 1, "后": 2}
 _THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
 
 
@@ -119,7 +122,14 @@ def _month_end(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 
 def _month_day(told: dict[str, str], day: date, is_past: bool) -> date | None:
-    return _nearest(day, _month(told["month"]), read_whole(told["md"]))
+    month, day_of_month = _month(told["month"]), read_whole(told["md"])
+    if told["of_year"]:
+        return _make(day.year + _YEARS[told["of_year"]], month, day_of_month)
+    return _nearest(day, month, day_of_month)
+
+
+def _compact(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return _make(int(told["cy"]), int(told["cmo"]), int(told["cd"]))
 
 
 def _slashed(told: dict[str, str], day: date, is_past: bool) -> date | None:
@@ -212,6 +222,7 @@ _READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] 
     "lunar": _lunar,
     "end": _month_end,
     "md": _month_day,
+    "cy": _compact,
     "sm": _slashed,
     "dm": _dotted,
     "am": _dotted,

@@ -29,8 +29,11 @@ UNITS: Final = {
     "W": 10_000,
     "亿": 100_000_000,
 }
-CHINESE: Final = "".join(DIGITS) + "十拾百佰千仟万萬亿"
-NUMBER: Final = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|(?<![kKwW])[{CHINESE}]"
+_UNIT: Final = "十拾百佰千仟万萬亿"
+CHINESE: Final = "".join(DIGITS) + _UNIT
+NUMBER: Final = (
+    rf"(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|(?<![kKwW])[{_UNIT}]|(?<![kKwW\d])[{CHINESE}]"
+)
 NUMERAL: Final = rf"(?:{NUMBER}|(?<=\d)[kKwW](?![a-zA-Z]))+"
 _TOKEN: Final = re.compile(r"[\d,]+(?:\.\d+)?|.")
 _SHORT: Final = re.compile("[千万][一二两三四五六七八九]")  # 千五, 万二
@@ -52,6 +55,8 @@ def read_number(text: str) -> Decimal | None:
             unit = UNITS[token]
             if digit is None and unit != 10 and not (unit >= MYRIAD and section):
                 return None
+            if section and last <= unit < MYRIAD:
+                return None  # 三百五百
             value = Decimal(1) if digit is None else digit
             if unit >= MYRIAD:
                 total += (section + (0 if digit is None else digit)) * unit
