@@ -256,6 +256,9 @@ def test_who_takes_part_was_met_and_who_is_talked_about_was_not(text: str, value
         ("婆婆开门，债务人下地干活", True),
         ("婆婆开门，债务人下地刚回来", False),
         ("邻居问他家在几楼，没说", False),
+        ("给他打电话，他说他在外地学习", True),
+        ("妻子说他昨晚夜班，在补觉", False),
+        ("哥哥说弟弟犯事进去了", True),
     ],
 )
 def test_only_the_debtor_is_absent(text: str, is_away: bool) -> None:
@@ -447,6 +450,8 @@ def test_a_pronoun_and_a_word_of_kin_are_whoever_they_stand_for(
         ("上午9点出门，10:30到。", ["time=09:00", "arrived=10:30"]),
         ("差十分五点离开。", ["left=04:50|16:50"]),
         ("10：20 到  10：45 走", ["arrived=10:20", "left=10:45"]),
+        ("15:42 到 15:50 说老公在外地 15:52 走", ["arrived=15:42", "time=15:50", "left=15:52"]),
+        ("10:20按约到茶馆。", ["arrived=10:20"]),
     ],
 )
 def test_the_times_of_an_account_are_read_in_their_order(text: str, values: list[str]) -> None:

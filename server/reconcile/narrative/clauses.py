@@ -19,7 +19,7 @@ _HAN: Final = r"[\u4e00-\u9fff]"
 _CLAUSE: Final = re.compile(
     r"[，。；！？、：\n“”\"「」『』（）()【】|→…—]|[;!?]|(?<!\d)[,:]|[,:](?!\d)|(?<!\d)\.|\.(?!\d)"
     rf"|(?:(?<={_HAN})|(?<=:\d\d)) +(?={_HAN})|(?<={_HAN}|\d) +(?=\d{{1,2}}:\d\d{_HAN})"
-    rf"|(?<={_HAN})/(?={_HAN})"
+    rf"|(?<={_HAN})(?<![到达离走抵撤开返间自从于约至]) +(?=\d{{1,2}}:\d\d +{_HAN})|(?<={_HAN})/(?={_HAN})"
 )
 _NOT_NEGATING: Final = re.compile("|".join(sorted(WORDS["negation"]["harmless"], key=len)[::-1]))
 # Manners that are told with a denial and deny nothing: 头也不抬, 看都没看, 二话不说.
