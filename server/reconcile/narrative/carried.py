@@ -15,13 +15,20 @@ from server.reconcile.narrative.voices import Voiced
 from server.reconcile.narrative.words import pattern
 
 _YES: Final = re.compile(
-    r"\s*(?:他|她)?(?:点头)?[说讲答]?(?:嗯|哦|是|唉|哎)*(?:对(?:的|头|呢|啊|嘛|着呢)*(?:对的?)*|是的|没错|错不了"
+    r"\s*(?:他|她)?(?:点头)?[说讲答]?(?:嗯|哦|是|唉|哎)*(?:对(?:的|头|呢|啊|嘛|着呢)*(?:对的?)*|没错|错不了"
     "|差不离|差不多|属实|是这么多|是这个数|欠(?:了|着|的|噻|嘛)*|认(?:的|噻|嘛|了)*|没问题|没(?:话|得)说(?:的)?"
-    r"|没(?:什么|啥|得)?(?:意见|异议|二话|好说|可说|话说)(?:的)?|无话可说|无异议|是我的|清楚的?|知道的?|晓得的?|记得的?)\s*"
+    r"|没(?:什么|啥|得)?(?:意见|异议|二话|好说|可说|话说)(?:的)?|无话可说|无异议|是我的|清楚的?|知道的?|晓得的?|记得的?)[吧啊呀呢嘛噻]*\s*"
 )
 _SURE: Final = re.compile(rf"[^，。没无不]{{0,6}}(?:{pattern(['<certain>'])})[了的呢啊嘛]?\s*")
-_NODS: Final = re.compile(r"\s*(?:他|她|债务人|持卡人|客户|对方)(?:也|就|都|只|直|连连)*点(?:了)?点?头\s*")
-_NOT_TO_DEBT: Final = re.compile("还款|[先能再]还|还多少|[签录拿垫凑]|号|月|同意|证")
+_OF_CARD_HOLDER: Final = re.compile("持卡人|卡主")
+# A nod or no more than 是 says yes to what was asked last, and that may be anything.
+_BARE_YES: Final = re.compile(
+    r"\s*(?:他|她|债务人|持卡人|客户|对方)?(?:(?:也|就|都|只|直|连连)*点(?:了)?点?头|(?:就)?[说讲答回称](?:了句|了声)?是[的啊呀嘛]{0,2}|是[的啊呀嘛]{0,2})\s*"
+)
+_NOT_TO_DEBT: Final = re.compile(
+    "还款|[先能再]还|还多少|[签录拿垫凑]|号|月|同意|证|本人|姓|住|地址|电话|单位|持卡人"
+)
+BARELY_WITHIN: Final = 2  # clauses
 _SETTLED: Final = re.compile("[结还付]清|还完|销户")
 _OF_DEBT: Final = re.compile("账|卡|欠|[万千百]|\\d{3}|元|本金|金额|数")
 # What a clause may only name, and the words of its neighbour that say what became of it.
@@ -135,13 +142,23 @@ def _ours_in_doubt(one: Voiced) -> bool:
 def _replies(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     """Find the bare yes to a sum or a debt that was spoken of right before: “账单46,200元对不对？”“对”."""
     for place, one in enumerate(clauses):
-        text = one.clause.text
-        answers = (one_of.fullmatch(text) for one_of in (_YES, _SURE, _NO_DOUBT))
-        has_nodded = (
-            _NODS.fullmatch(text) and place and not _NOT_TO_DEBT.search(clauses[place - 1].clause.text)
-        )
-        if one.voice != "debtor" or one.clause.is_question or not (any(answers) or has_nodded):
+        before = clauses[max(0, place - REPLIES_WITHIN) : place]
+        is_theirs = one.voice == "debtor" or (one.clause.is_quoted and _is_answer(one, before))
+        if not before or not is_theirs or one.clause.is_question or not _is_yes(one.clause.text, before):
             continue
-        asked = "".join(other.clause.text for other in clauses[max(0, place - REPLIES_WITHIN) : place])
+        asked = _OF_CARD_HOLDER.sub("", "".join(other.clause.text for other in before))
         if _OF_DEBT.search(asked) and not _SETTLED.search(asked):
             yield Claim("debt", "confirmed", one.clause.start, one.clause.end)
+
+
+def _is_answer(one: Voiced, before: Sequence[Voiced]) -> bool:
+    """Whether a quotation of nobody's follows right on a question about a debt."""
+    is_asked = bool(before) and before[-1].clause.is_question and before[-1].clause.is_quoted
+    return one.voice == "unknown" and is_asked and _OF_DEBT.search(before[-1].clause.text) is not None
+
+
+def _is_yes(text: str, before: Sequence[Voiced]) -> bool:
+    if any(one_of.fullmatch(text) for one_of in (_YES, _SURE, _NO_DOUBT)):
+        return True
+    nearest = "".join(other.clause.text for other in before[-BARELY_WITHIN:])
+    return _BARE_YES.fullmatch(text) is not None and _NOT_TO_DEBT.search(nearest) is None

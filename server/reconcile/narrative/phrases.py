@@ -42,6 +42,7 @@ _MINE: Final = {
 }
 # Where no letter is named, a clause says no more than where it was left: but 搁他家炕头唠了半天.
 _NO_MORE: Final = re.compile("[里上下内中旁边口头前后了的处]*")
+_OF_KIN: Final = re.compile(rf"\s*(?:债务人|持卡人|客户|借款人)?的?{RELATIVES.pattern}")
 _LETTER: Final = re.compile(f"{PAPER.pattern}|密封|[拒没不未][收接要签]|信箱|投递|留置|送达|回执")
 PLEDGE_WITHIN: Final = 3  # clauses
 LETTER_WITHIN: Final = 2
@@ -186,8 +187,8 @@ def _is_of_the_wrong(one: Voiced, family: Family, place: int) -> bool:
     """Whether somebody else does or says it than whose act or stance it would be."""
     if family.kind == "outcome" and RELATIVES.search(one.clause.text, one.said_from or 0, place):
         return True  # 说他老婆不同意还
-    if family.kind == "debt" and one.voice == "other" and RELATIVES.match(one.clause.text.lstrip()):
-        return True  # 父亲知道儿子欠钱
+    if family.kind == "debt" and one.voice == "other" and _OF_KIN.match(one.clause.text):
+        return True  # 债务人父亲知道儿子欠钱
     if family.kind in STANCES and family.value != "identity":
         is_told = one.voice == "other" and one.is_said(place) and not one.is_nameless
         return is_told and one.names_subject
