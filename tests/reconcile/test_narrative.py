@@ -259,6 +259,9 @@ def test_who_takes_part_was_met_and_who_is_talked_about_was_not(text: str, value
         ("给他打电话，他说他在外地学习", True),
         ("妻子说他昨晚夜班，在补觉", False),
         ("哥哥说弟弟犯事进去了", True),
+        ("问旁边人，说全家去海南过冬了", True),
+        ("打听了一圈，都说他跑了", True),
+        ("债务人都说他没钱了，跑了一趟白跑", False),
     ],
 )
 def test_only_the_debtor_is_absent(text: str, is_away: bool) -> None:
@@ -452,6 +455,10 @@ def test_a_pronoun_and_a_word_of_kin_are_whoever_they_stand_for(
         ("10：20 到  10：45 走", ["arrived=10:20", "left=10:45"]),
         ("15:42 到 15:50 说老公在外地 15:52 走", ["arrived=15:42", "time=15:50", "left=15:52"]),
         ("10:20按约到茶馆。", ["arrived=10:20"]),
+        ("0915 到户，0922 撤。", ["arrived=09:15", "left=09:22"]),
+        ("债务人短信：我下午5点到家。", ["time=17:00"]),
+        ("按计划14:00拜访，14:25才抵达。", ["time=14:00", "arrived=14:25"]),
+        ("他17:20下班，我们17:00就在厂门口等。", ["time=17:20", "arrived=17:00"]),
     ],
 )
 def test_the_times_of_an_account_are_read_in_their_order(text: str, values: list[str]) -> None:

@@ -42,10 +42,13 @@ _BARE: Final = re.compile(
     "(?:但是?|不过|结果|反正|意思是?|说是?|讲|现在|估计)?(?:人(?![家们民事均口多少手数情名品])|(?:这|该|那)(?:家|户|人)|户主|业主)"
 )
 _HEARSAY: Final = re.compile(
-    "[^，]{0,6}?(?:听说|据说|据悉|得知|获悉|获知|[按据照][^，]{1,8}(?:的话|所说|所讲|介绍|反映)|打听到|了解到|查到|问到|听[^，我]{1,4}[说讲])"
+    "[^，]{0,6}?(?:听说|据说|据悉|得知|获悉|获知|[按据照][^，]{1,8}(?:的话|所说|所讲|介绍|反映)|打听到|了解到|查到|问到|(?:大家|村里人?|街坊|邻里|附近的?人|旁人|有人)?都?(?<=[家里坊近人都])[说讲](?=[他她人这])|听[^，我]{1,4}[说讲])"
 )
 _WHERE: Final = re.compile(
     "(?:哪里|哪儿|哪去|在哪|去哪|哪块|哪边|何处|去向|下落|行踪|在不在|在吗|在家吗|在家不|在没在|何时回|几时回|什么时候回|啥时候回|多久回|人呢|人在不|在不(?=$|，))"
+)
+_ASKED_OUTSIDE: Final = re.compile(
+    "[问找][^，]{0,4}(?:旁边|旁人|路人|村民|街坊|附近|周围|群众|工友|隔壁|左邻)"
 )
 _ANSWERS: Final = re.compile("[^，]{0,5}?(?:说|讲|答|称|道|回(?!来|家))")
 # Who is no kin and no neighbour, and has no name: 站长说, 翻译讲. What they say of 他 is said of the debtor.
@@ -162,6 +165,8 @@ def _told_from(place: int, clauses: Sequence[Voiced], *, is_by_phone: bool) -> t
         answer = _ANSWERS.match(text)
         if one.voice != "us" or answer:
             return (answer.end() if one.voice == "us" and answer else begun), "said_away"
+    if place and (asked := _ANSWERS.match(text)) and _ASKED_OUTSIDE.search(clauses[place - 1].clause.text):
+        return asked.end(), "said_away"  # 问旁边人，说去海南了
     if one.voice == "debtor":
         return None
     if _BARE.match(text, begun) or _is_bare_before(place, clauses) or _HEARSAY.match(text):

@@ -30,6 +30,7 @@ _ACTED_ON: Final = tuple("逼问跟给对和让叫劝骂把被等送催陪")
 _TOLD: Final = re.compile(
     r"(?<![我们多没不再来话听细小])(?:说(?![完好了过着到话的])|讲(?![完好了过着到话的])|[称答]|告诉我们?|反映|表示|回忆)[^，\s]{0,6}$"
     r"|(?:让|叫|要|请|约|喊|劝|求)(?:我们?|咱们?|俩|你们?|其|他|她)[^，后完说也没就\s]{0,6}$"
+    r"|(?:计划|原本|本来|本应|原定|预定|定于)[^，\s]{0,4}$"
     r"|(?:上门|到达?|来|去|出发|外访)之?前\s*$"
     r"|(?:明[天日早晚儿]|后[天日]|大后天|改天|下周.?|下个?月|下次|下回|每[天日周晚]|平时|平常|通常|[一惯]般|往常|昨[天日晚]|前[天日晚]|白天)[^，\s]{0,6}$"
 )
@@ -68,6 +69,7 @@ _PLACE_ONLY: Final = re.compile(
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d|(?<!\d)[012]\d[0-5]\d(?!\d)|[\d一二三四五六七八九十]{1,3}点")
 _ALONE: Final = re.compile(r"\s*\d{1,2}:\d\d\s*")
+_QUOTES: Final = re.compile("(?:短信|微信|消息|语音|[说讲称答道]|回复|表示|原话)\\s*$")
 _VISIT_BEGAN: Final = re.compile(
     "(?:债务人|持卡人|欠款人|客户|本人|CH|[他她人父母妻婆])[^，。；\n]{0,4}(?:说|讲|称|骂|答|问|嫌|喊|道)"
     "|(?:债务人|持卡人|欠款人|客户|本人|CH)(?:开|答|看|不|拒|承|确|一|很|也|没|接|签|在家|态度)|开门|应门|未开|无应答"
@@ -115,6 +117,8 @@ def _by_words(text: str, match: re.Match[str], place: int, clauses: Sequence[Cla
     earlier = clauses[place - 1] if place else None
     if earlier and earlier.sentence == clause.sentence and _ALONE.fullmatch(earlier.text):
         before = before if len(before.strip()) > SHORT else ""  # 10:20 到 10:45 走
+    if clause.is_quoted or (earlier and text[clause.start - 1] in ":：" and _QUOTES.search(earlier.text)):
+        return "time"  # 债务人短信：我下午5点到家
     if _STAYED.search(before):
         return "left"
     if _UNTIL.search(before):
