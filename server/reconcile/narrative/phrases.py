@@ -43,6 +43,7 @@ _MINE: Final = {
 # Where no letter is named, a clause says no more than where it was left: but 搁他家炕头唠了半天.
 _NO_MORE: Final = re.compile("[里上下内中旁边口头前后了的处]*")
 _OF_KIN: Final = re.compile(rf"\s*(?:债务人|持卡人|客户|借款人)?的?{RELATIVES.pattern}")
+_THEN: Final = re.compile("[就才便]|那(?=我|他|她|肯定)")
 _LETTER: Final = re.compile(f"{PAPER.pattern}|密封|[拒没不未][收接要签]|信箱|投递|留置|送达|回执")
 PLEDGE_WITHIN: Final = 3  # clauses
 LETTER_WITHIN: Final = 2
@@ -112,8 +113,9 @@ def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) ->
             continue
         text, start = one.clause.head + one.clause.text, one.clause.start - len(one.clause.head)
         text = IDIOM.sub(lambda match: "□" * len(match.group()), text)
+        is_case = place > 0 and _is_case(clauses[place - 1], one)
         for family in known:
-            if not family.found.search(text):
+            if not family.found.search(text) or (is_case and family.kind in ("debt", "dispute")):
                 continue
             near = clauses[max(0, place - LETTER_WITHIN) : place + 1]
             before = clauses[max(0, place - PLEDGE_WITHIN) : place + 1]
@@ -127,6 +129,12 @@ def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) ->
             else:
                 yield from found
     yield from carried_in(clauses)
+
+
+def _is_case(before: Voiced, one: Voiced) -> bool:
+    """Whether a clause only says what would follow from the one before: 如果银行能证明，他就认."""
+    same = before.clause.sentence == one.clause.sentence
+    return same and is_supposed(before.clause.text) and _THEN.search(one.clause.text) is not None
 
 
 def _signs_a_pledge(near: Voiced, one: Voiced) -> bool:
