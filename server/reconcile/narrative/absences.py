@@ -5,7 +5,8 @@ debtor who talks is there. A text that corrects itself (不对, 其实) says not
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from server.reconcile.narrative.cast import RELATION, RELATIVES
@@ -98,6 +99,24 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             yield from _said_away(one, *told) if told else ()
 
 
+def there_or_away(
+    clauses: Sequence[Voiced], away: Sequence[Claim], debtor: Sequence[tuple[Claim, bool]]
+) -> tuple[tuple[Claim, ...], list[tuple[Claim, bool]]]:
+    """Settle where the debtor is both away and named, or acting (the flag).
+
+    Nobody is both there and away: who acts before us is there, who is only named is not; but one may come.
+    """
+    by_phone = _telephoned(clauses)
+    named = [
+        (claim, is_acting and not _is_telephoned(clauses, claim, by_phone))
+        for claim, is_acting in debtor
+        if not _is_told_away(clauses, claim, away)
+    ]
+    acting = next((claim for claim, is_acting in named if is_acting), None)
+    kept = (one for one in away if acting is None or _turns_up(clauses, one, acting))
+    return tuple(kept), named
+
+
 def _telephoned(clauses: Sequence[Voiced]) -> frozenset[int]:
     """Return the sentences in which somebody is on the telephone."""
     return frozenset(
@@ -107,17 +126,17 @@ def _telephoned(clauses: Sequence[Voiced]) -> frozenset[int]:
     )
 
 
-def is_telephoned(clauses: Sequence[Voiced], debtor: Claim) -> bool:
+def _is_telephoned(clauses: Sequence[Voiced], debtor: Claim, by_phone: Container[int]) -> bool:
     """Whether the debtor is named where somebody is on the telephone: 打的电话，本人接的."""
-    return clauses[_at(clauses, debtor)].clause.sentence in _telephoned(clauses)
+    return clauses[_at(clauses, debtor)].clause.sentence in by_phone
 
 
 def _at(clauses: Sequence[Voiced], claim: Claim) -> int:
     """Return in which clause a claim stands."""
-    return next(at for at, one in enumerate(clauses) if one.clause.start <= claim.start < one.clause.end)
+    return bisect_right(clauses, claim.start, key=lambda one: one.clause.start) - 1
 
 
-def turns_up(clauses: Sequence[Voiced], one: Claim, other: Claim) -> bool:
+def _turns_up(clauses: Sequence[Voiced], one: Claim, other: Claim) -> bool:
     """Whether the debtor, away at one place, comes or is found between it and another (回来, 第二趟)."""
     start, end = sorted((one.start, other.start))
     return any(
@@ -133,7 +152,7 @@ def _speaks_of_the_debtor(before: str) -> bool:
     return bool(debtors) and max(debtors) > max(persons, default=-1)
 
 
-def is_told_away(clauses: Sequence[Voiced], debtor: Claim, away: Sequence[Claim]) -> bool:
+def _is_told_away(clauses: Sequence[Voiced], debtor: Claim, away: Sequence[Claim]) -> bool:
     """Whether the debtor is only named where others tell of being away: 邻居说，债务人欠债，早跑了."""
     place = _at(clauses, debtor)
     sentence = clauses[place].clause.sentence

@@ -6,9 +6,10 @@ acts in the account, is asked something or introduces themselves, was.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
-from server.reconcile.narrative.absences import AWAY, absences_in, is_telephoned, is_told_away, turns_up
+from server.reconcile.narrative.absences import AWAY, absences_in, there_or_away
 from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, RELATION, RELATIVES, pronoun
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
@@ -83,26 +84,19 @@ _AT_ONCE: Final = re.compile("[就便](?:走|关|跑|躲|进|回|摔|骂|赶|跟
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
 _MEET: Final = re.compile("接触|见面|见上面|碰面|谋面|取得|联系|面谈|谈上|说上")
+MOST_ABSENCES: Final = 20  # one is enough, unless the debtor comes in between
 AWAY_WITHIN: Final = 4  # characters from the debtor to the words that say the debtor is away
 ADDRESSED_WITHIN: Final = 3  # characters behind a verb of asking
 
 
 def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
     """Find who was met (each once, where first named), that nobody was, and that the debtor was away."""
-    away = tuple(absences_in(clauses))
+    away = tuple(islice(absences_in(clauses), MOST_ABSENCES))
     nobody = tuple(_nobody(clauses))
     covered = [range(one.start, one.end) for one in (*away, *nobody)]
     debtor = list(_debtor(clauses, covered)) or list(_debtor_as_pronoun(clauses))
     others = [*nobody, *_liable(clauses), *_others(clauses)]
-    debtor = [
-        (claim, is_acting and not is_telephoned(clauses, claim))
-        for claim, is_acting in debtor
-        if not is_told_away(clauses, claim, away)
-    ]
-    # Nobody is both there and away: who acts before us is there, who is only named is not; but one may come.
-    acting = [claim for claim, is_acting in debtor if is_acting]
-    if acting:
-        away = tuple(one for one in away if turns_up(clauses, one, acting[0]))
+    away, debtor = there_or_away(clauses, away, debtor)
     return (*away, *others, *(claim for claim, is_acting in debtor if is_acting or not away))
 
 

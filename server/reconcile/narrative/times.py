@@ -11,7 +11,7 @@ from typing import Final
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, around
 from server.reconcile.narrative.numerals import read_whole
-from server.reconcile.narrative.visits import in_order, opens, part_in_visit, range_partner
+from server.reconcile.narrative.visits import begins, in_order, opens, part_in_visit, range_partner
 from server.reconcile.narrative.words import WORDS, pattern
 
 _CN = r"[零〇一二两三四五六七八九十廿\d]"
@@ -51,6 +51,7 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
     matches = [match for match, _ in read]
     claims: list[Claim] = []
     how: dict[int, str] = {}
+    begun = begins(text)
     for place, (match, value) in enumerate(read):
         kind = range_partner(text, matches, place) or part_in_visit(text, match, _digits(match), clauses)
         if kind is None:
@@ -62,7 +63,7 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
         )
         start = match.start() + len(match.group()) - len(match.group().lstrip())
         claims.append(Claim(kind, value, start, match.end(), is_approximate=bool(about)))
-        how[start] = opens(text, match, _digits(match), clauses)
+        how[start] = opens(text, match, _digits(match), clauses, begun=begun)
     return tuple(in_order(text, claims, how))
 
 

@@ -224,8 +224,17 @@ def _role(words: str, *, is_first: bool) -> tuple[int, Kind] | None:
     return min(found, default=None, key=lambda one: one[0])
 
 
-def opens(text: str, match: re.Match[str], digits: int, clauses: Sequence[Clause]) -> str:
-    """Return how a time opens its clause: `alone`, with what a visit begins with (`onset`), or neither."""
+def begins(text: str) -> int:
+    """Return where a text first tells of what happened in the visit."""
+    begun = _VISIT_BEGAN.search(text)
+    return begun.end() if begun else len(text)
+
+
+def opens(text: str, match: re.Match[str], digits: int, clauses: Sequence[Clause], *, begun: int) -> str:
+    """Return how a time opens its clause: `alone`, with what a visit begins with (`onset`), or neither.
+
+    `begun`: where the visit is told of already.
+    """
     place = index_at(clauses, digits)
     if place is None:
         return ""
@@ -235,7 +244,7 @@ def opens(text: str, match: re.Match[str], digits: int, clauses: Sequence[Clause
         return ""
     if _WHOLE.fullmatch(after):
         return "alone"
-    is_early = _VISIT_BEGAN.search(text, 0, clause.start) is None
+    is_early = clause.start <= begun
     return "onset" if is_early and (_ONSET.match(after) or _PLACE_ONLY.match(after)) else ""
 
 
