@@ -261,6 +261,7 @@ def test_who_takes_part_was_met_and_who_is_talked_about_was_not(text: str, value
         ("哥哥说弟弟犯事进去了", True),
         ("问旁边人，说全家去海南过冬了", True),
         ("打听了一圈，都说他跑了", True),
+        ("妻子说他在气头上，别理他", False),
         ("债务人都说他没钱了，跑了一趟白跑", False),
     ],
 )
