@@ -271,7 +271,9 @@ def _date(
             return there[-1]
     if _THEN.search(clauses[place].clause.text):
         start = clauses[place].clause.start
-        earlier = [one for one in values if one.kind == "date" and start - THEN_WITHIN <= one.start < start]
+        first = bisect_left(values, start - THEN_WITHIN, key=lambda value: value.start)
+        until = bisect_left(values, start, key=lambda value: value.start)
+        earlier = [value for value in values[first:until] if value.kind == "date"]
         is_due = bool(earlier) and earlier[-1].value >= day.isoformat() and earlier[-1] not in used
         return earlier[-1] if is_due else None
     return _day_of_receipt(clauses[place + 1 : place + 2], values, used, day) or _day_behind(
