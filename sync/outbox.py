@@ -164,7 +164,7 @@ class Outbox:
             return self._offer_again()
 
     def hear_record(self, held: bytes) -> bool:
-        """Offer all that is still here again if the office, says this digest, has not what it should."""
+        """Offer all that is still here again if this digest says that the office has not what it should."""
         with self.store.atomically():
             is_doubtful = self.record.is_doubtful(held)
             if is_doubtful:

@@ -64,7 +64,7 @@ def staff_scope(staff_id: UUID) -> str:
 
 
 def hex_digest(bits: str) -> str:
-    """Return a head's digest as it stands on the wire: 64 hex digits."""
+    """Return a digest of a scope, or of a phone's record, as it stands on the wire: 64 hex digits."""
     return int(bits, 2).to_bytes(DIGEST_BYTES).hex()
 
 

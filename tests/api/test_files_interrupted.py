@@ -256,34 +256,3 @@ def test_while_the_database_is_away_no_client_gives_its_upload_up(
     answer = uploader.call(method, at, headers={"Upload-Offset": "0", "Content-Type": BYTES}, data=b"x")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (status, "5")
-
-
-def test_a_silent_phone_gives_its_thread_back_and_keeps_its_bytes(uploader: Uploader) -> None:
-    at = uploader.created(CONTENT)
-
-    class Connection:
-        """The socket that gunicorn hands out beside the body."""
-
-        timeout: float | None = None
-
-        def gettimeout(self) -> float | None:
-            return self.timeout
-
-        def settimeout(self, seconds: float | None) -> None:
-            self.timeout = seconds
-
-    connection = Connection()
-
-    class Silent(CutBody):
-        def read(self, size: int = -1) -> bytes:
-            if not self._left:
-                assert connection.timeout == 60
-                raise TimeoutError("timed out")
-            return super().read(size)
-
-    body = Silent(CONTENT, after=300, reset=False)
-    environ = {"wsgi.input": body, "CONTENT_LENGTH": str(len(CONTENT)), "gunicorn.socket": connection}
-    headers = {"Upload-Offset": "0", "Content-Type": BYTES}
-    uploader.call("PATCH", at, headers=headers, environ_overrides=environ)
-
-    assert (uploader.offset(at), connection.timeout) == (300, None)

@@ -12,7 +12,7 @@ import pytest
 from server.authority import Role
 from server.config import Config
 from tests.api.conftest import serving
-from tests.api.tus import Uploader
+from tests.api.tus import BYTES, Uploader
 from tests.builders import Cast
 
 PATIENCE_SECONDS = 60
@@ -78,3 +78,18 @@ def test_a_body_that_stops_coming_is_answered_so_that_a_phone_sends_it_again(off
 
     assert (answer.status, answer.headers["Content-Type"]) == (408, "application/problem+json")
     assert problem["type"] == "/problems/body-incomplete"
+
+
+def test_a_phone_that_falls_silent_within_a_file_keeps_what_had_arrived(
+    office: tuple[str, int], uploader: Uploader
+) -> None:
+    at = uploader.created(bytes(1000))
+    told = {**uploader.handset.headers, "Tus-Resumable": "1.0.0", "Content-Type": BYTES, "Upload-Offset": "0"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+
+    with socket.create_connection(office, timeout=PATIENCE_SECONDS) as client:
+        client.sendall(f"PATCH {at} HTTP/1.1\r\nHost: office\r\n{head}Content-Length: 1000\r\n\r\n".encode())
+        client.sendall(bytes(300))
+        HTTPResponse(client).begin()
+
+    assert uploader.offset(at) == 300
