@@ -84,7 +84,7 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
     "connection cut at every byte offset": (f"{BROKEN}::test_cut_at_every_byte_every_received_byte_is_kept",),
     "FIN, RST, stall": (
         f"{WIRE}::test_an_upload_cut_at_many_places_arrives_whole",
-        f"{BROKEN}::test_a_silent_phone_gives_its_thread_back_and_keeps_its_bytes",
+        "tests/api/test_silence.py::test_a_phone_that_falls_silent_within_a_file_keeps_what_had_arrived",
     ),
     "old PATCH alive when HEAD arrives": (
         f"{BROKEN}::test_an_older_request_can_write_no_more_once_somebody_asked_head",
