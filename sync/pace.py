@@ -2,7 +2,8 @@
 
 Each request costs the phone a round trip and the office as much work as a megabyte, so many small ones waste
 both; but a proxy that takes a body whole before it passes it on loses all of it when the connection breaks.
-So a request carries what the connection was seen to take in a few seconds, and little after a break.
+So a request carries what the connection was seen to take in a few seconds, and little after a break; never as
+much as somebody on the way found too large.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,18 @@ class Pace:
     """What the connection carries; it outlives a session."""
 
     piece_bytes: int = LEAST_BYTES
+    most_bytes: int = MOST_BYTES
 
     def saw(self, sent_bytes: int, *, took_ms: int) -> None:
         """Learn from a piece that arrived. One that was shorter than allowed can only show that more goes."""
-        carried = min(max(sent_bytes * 1000 * SECONDS // max(took_ms, 1), LEAST_BYTES), MOST_BYTES)
+        carried = min(max(sent_bytes * 1000 * SECONDS // max(took_ms, 1), LEAST_BYTES), self.most_bytes)
         self.piece_bytes = carried if sent_bytes >= self.piece_bytes else max(carried, self.piece_bytes)
 
     def broke(self) -> None:
         """Begin small again."""
         self.piece_bytes = LEAST_BYTES
+
+    def was_too_large(self, sent_bytes: int) -> None:
+        """Send less from now on: a proxy takes no body of this size."""
+        self.most_bytes = max(min(self.most_bytes, sent_bytes // 2), LEAST_BYTES)
+        self.piece_bytes = min(self.piece_bytes, self.most_bytes)

@@ -22,7 +22,8 @@ MAX_STANDSTILLS: Final = 5
 TUS: Final = {"Tus-Resumable": "1.0.0"}
 BYTES: Final = "application/offset+octet-stream"
 GONE: Final = (404, 410)
-ABOUT_BYTES: Final = (409, 410, 413, 415, 422, 460)
+TOO_LARGE: Final = 413
+ABOUT_BYTES: Final = (409, 410, TOO_LARGE, 415, 422, 460)
 
 
 class FileRefused(Exception):
@@ -87,7 +88,7 @@ class FileSender:
             carried = file.path.read_bytes()
         began = self.monotonic_ms()
         answer = self._announce(file, carried)
-        if carried is not None and answer.status_code in ABOUT_BYTES and answer.is_problem:
+        if carried is not None and (self._is_too_large(answer, carried) or _is_about_bytes(answer)):
             carried, answer = None, self._announce(file, None)
         if answer.status_code != 201:
             raise fault_of(answer)
@@ -150,14 +151,28 @@ class FileSender:
             return None
         if answer.status_code in (409, 460):
             return self._where(file, url)
+        if self._is_too_large(answer, piece):
+            return offset
         if answer.status_code != 204:
             raise fault_of(answer)
         self.pace.saw(len(piece), took_ms=self.monotonic_ms() - began)
         return _offset(answer, file)
 
+    def _is_too_large(self, answer: Answer, piece: bytes) -> bool:
+        """Whether a proxy takes no body of this size; smaller pieces follow then."""
+        if answer.status_code != TOO_LARGE or answer.is_problem:
+            return False
+        self.pace.was_too_large(len(piece))
+        return True
+
     def _at_office(self, url: str) -> httpx.URL:
         """Return a remembered upload's address at the office as it is reached today."""
         return self.office.http.base_url.copy_with(raw_path=httpx.URL(url).raw_path)
+
+
+def _is_about_bytes(answer: Answer) -> bool:
+    """Whether the office has something against the bytes, and not against the upload."""
+    return answer.is_problem and answer.status_code in ABOUT_BYTES
 
 
 def _offset(answer: Answer, file: QueuedFile) -> int:

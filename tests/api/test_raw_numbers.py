@@ -53,6 +53,21 @@ def test_the_newest_number_may_be_of_raw_bytes_and_repeating_them_changes_nothin
     assert standing(app, phone) == (newest + 1, [], newest + 1)
 
 
+def test_bytes_that_came_without_a_number_get_it_when_they_come_again(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    an_account(phone, begin(phone, assignment.id))
+    an_account(phone, begin(phone, assignment.id))
+    first, second, _rotten, fourth = waiting(phone)[:4]
+
+    receipts = [push_raw(app, phone, b"\x00rotten", path=f"{RAW}{at}").json() for at in ("", "?seq=3", "")]
+    push(app, phone, [fourth])
+    push(app, phone, [first, second])
+
+    assert receipts[0] == receipts[1] == receipts[2]
+    assert standing(app, phone) == (4, [], 4)
+
+
 @pytest.mark.parametrize("seq", ["0", "-1", "two", str(2**53 + 1)])
 def test_raw_bytes_at_an_impossible_number_are_refused_by_name(app: Flask, phone: Phone, seq: str) -> None:
     answer = push_raw(app, phone, b"\x00rotten", path=f"{RAW}?seq={seq}")

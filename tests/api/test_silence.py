@@ -88,8 +88,8 @@ def test_a_phone_that_falls_silent_within_a_file_keeps_what_had_arrived(
     head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
 
     with socket.create_connection(office, timeout=PATIENCE_SECONDS) as client:
-        client.sendall(f"PATCH {at} HTTP/1.1\r\nHost: office\r\n{head}Content-Length: 1000\r\n\r\n".encode())
-        client.sendall(bytes(300))
+        begun = f"PATCH {at} HTTP/1.1\r\nHost: office\r\n{head}Content-Length: 1000\r\n\r\n"
+        client.sendall(begun.encode() + bytes(300))
         HTTPResponse(client).begin()
 
     assert uploader.offset(at) == 300

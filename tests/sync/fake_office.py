@@ -75,6 +75,18 @@ def answering(status: int, slug: str | None = None, **headers: str) -> Fault:
     return fault
 
 
+def taking_at_most(size: int, refused: list[int]) -> Fault:
+    """A proxy lets no larger body through, as nginx does that nobody told otherwise; it counts them."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        if len(request.read()) > size:
+            refused.append(len(request.read()))
+            return httpx.Response(413, html="<h1>413 Request Entity Too Large</h1>")
+        return handle(request)
+
+    return fault
+
+
 def cut_upload(at: int) -> Fault:
     """The connection breaks after so many bytes of the body."""
 

@@ -57,10 +57,25 @@ def test_a_small_file_says_nothing_bad_of_a_line() -> None:
     assert pace.piece_bytes == MOST_BYTES
 
 
-@given(st.lists(st.tuples(st.integers(0, 10 * MIB), st.integers(0, 600_000))))
-def test_whatever_a_line_does_pieces_stay_within_bounds(seen: list[tuple[int, int]]) -> None:
+def test_what_a_proxy_found_too_large_is_not_tried_again() -> None:
     pace = Pace()
-    for sent, took in seen:
-        pace.saw(sent, took_ms=took)
+    pace.saw(LEAST_BYTES, took_ms=10)
+
+    pace.was_too_large(MOST_BYTES)
+    refused = pace.piece_bytes
+    pace.broke()
+    pace.saw(LEAST_BYTES, took_ms=10)
+
+    assert refused == pace.piece_bytes == MOST_BYTES // 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 10 * MIB), st.integers(0, 600_000), st.booleans())))
+def test_whatever_a_line_does_pieces_stay_within_bounds(seen: list[tuple[int, int, bool]]) -> None:
+    pace = Pace()
+    for sent, took, is_too_large in seen:
+        if is_too_large:
+            pace.was_too_large(sent)
+        else:
+            pace.saw(sent, took_ms=took)
 
         assert LEAST_BYTES <= pace.piece_bytes <= MOST_BYTES

@@ -17,6 +17,7 @@ from tests.sync.fake_office import (
     arrived,
     client,
     cut_upload,
+    taking_at_most,
     well,
 )
 from tests.sync.made import a_file
@@ -141,6 +142,21 @@ def test_what_the_office_says_against_a_creation_with_bytes_is_asked_again_witho
 
     assert arrived(taking, file) == b"jpeg"
     assert [method for method, _ in taking.requests] == ["POST", "POST", "PATCH"]
+
+
+@pytest.mark.parametrize("most", [LEAST_BYTES, 1_000_000])
+def test_a_proxy_that_takes_no_large_body_gets_smaller_ones_at_once_and_for_good(
+    outbox: Outbox, taking: FakeOffice, tmp_path: Path, most: int
+) -> None:
+    content = bytes(3 * 1024**2)
+    files = [a_file(outbox, tmp_path, content, name=name) for name in ("first", "second", "third")]
+    refused: list[int] = []
+    taking.faults = [taking_at_most(most, refused)] * 100
+
+    send_files(outbox, taking)
+
+    assert [arrived(taking, file) == content for file in files] == [True] * 3
+    assert 1 <= len(refused) <= 4
 
 
 @pytest.mark.parametrize("status", [409, 460])

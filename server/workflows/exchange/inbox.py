@@ -220,13 +220,16 @@ def quarantine(raw: bytes, *, seq: int | None, actor: Actor, now: datetime) -> d
     with transaction() as session:
         if seq is not None:
             _fill(session, seq, device_id=actor.device_id)
-        session.execute(insert(RawSubmission).values(row).on_conflict_do_nothing())
-        kept = session.scalars(
-            sa.select(RawSubmission.receipt).where(
-                RawSubmission.device_id == actor.device_id, RawSubmission.sha256 == sha256
-            )
-        ).one()
+        kept = session.execute(_KEEP_RAW, row).scalar_one()
     return {"receipt": kept}
+
+
+_RAW: Final = insert(RawSubmission)
+# Bytes that came before keep their receipt, and get the number that they came without.
+_KEEP_RAW: Final = _RAW.on_conflict_do_update(
+    index_elements=[RawSubmission.device_id, RawSubmission.sha256],
+    set_={"seq": sa.func.coalesce(RawSubmission.seq, _RAW.excluded.seq)},
+).returning(RawSubmission.receipt)
 
 
 def _fill(session: Session, seq: int, *, device_id: UUID) -> None:
