@@ -28,7 +28,7 @@ import psycopg
 import sqlalchemy as sa
 
 from bench.field import Handset, enrol
-from bench.push import Office, running
+from bench.push import Office, analyse, running
 from server.database import transaction
 from server.models.dispatch import Assignment
 from server.models.feed import publish, staff_scope
@@ -72,7 +72,7 @@ def fill(office: Office, *, rows: int, real: int) -> Handset:
             [scope, older],
         )
         connection.execute("INSERT INTO feed_heads (scope, seq) VALUES (%s, %s)", [scope, older])
-        connection.execute("VACUUM ANALYZE feed")
+        connection.execute("VACUUM feed")
     with office.app.app_context():
         with transaction() as session:
             mine = sa.select(Assignment.id).where(Assignment.lead_id == handset.staff_id)
@@ -82,6 +82,7 @@ def fill(office: Office, *, rows: int, real: int) -> Handset:
         with transaction():
             for assignment_id in ids:
                 publish(scope, kind="assignment", entity_id=assignment_id, op="put")
+    analyse(office.url)
     return handset
 
 
