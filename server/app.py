@@ -20,8 +20,8 @@ from server.clock import Clock
 from server.config import Config
 from server.database import db
 from server.media.opening import open_stores
-from server.media.s3_locking import Retention
 from server.media.speech_choice import open_transcriber
+from server.media.store import Retention
 from server.signing import Signer
 from server.workflows import backups, inspection, reconciliation, retention, storage
 from server.workflows.exchange import forgetting, overdue

@@ -3,11 +3,9 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from server.media import s3
 from server.media.disk import DiskStore
 from server.media.moving import MovingStore
-from server.media.s3_locking import Retention
-from server.media.store import MediaStore
+from server.media.store import MediaStore, Retention
 
 
 def open_stores(
@@ -25,6 +23,8 @@ def open_stores(
     def opened(one: str) -> MediaStore:
         parts = urlsplit(one)
         if parts.scheme == "s3" and parts.netloc:
+            from server.media import s3  # noqa: PLC0415 - boto3 is six megabytes that a folder does without
+
             prefix = parts.path.strip("/")
             return s3.connect(
                 bucket=parts.netloc,

@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from server.media.s3_locking import Locking, Retention
+from server.media.s3_locking import Locking
 from server.media.store import (
     PIECE_BYTES,
     Assembled,
@@ -25,6 +25,7 @@ from server.media.store import (
     ObjectLocked,
     ObjectMissing,
     ObjectUnreadable,
+    Retention,
     Segment,
     SegmentMissing,
     StoreUnavailable,

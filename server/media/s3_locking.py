@@ -14,25 +14,13 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from server.media.store import ObjectLocked
+from server.media.store import ObjectLocked, Retention
 
-DEFAULT_DAYS: Final = 730
 _UNVERSIONED: Final = "null"
 _REFUSED: Final = frozenset(("AccessDenied", "ObjectLocked", "InvalidRequest"))
 """What stores answer when an object's lock forbids its removal."""
 _KNOWS_NONE: Final = frozenset(("NotImplemented", "MethodNotAllowed", "501"))
 _SLACK: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long evidence is locked from the day it is stored. With 0 days nothing is locked."""
-
-    days: int = DEFAULT_DAYS
-    mode: str = "GOVERNANCE"
-
-    def until(self, now: datetime) -> datetime:
-        return now + timedelta(days=self.days)
 
 
 @dataclass(slots=True)

@@ -10,10 +10,12 @@ Keys are paths made of [a-z0-9-] parts: "evidence/<sha256>", "quarantine/<upload
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import BinaryIO, Protocol
+from datetime import datetime, timedelta
+from typing import BinaryIO, Final, Protocol
 
 from server.errors import Conflict, NotFound, Unavailable
+
+LOCKED_DAYS: Final = 730
 
 PIECE_BYTES = 256 * 1024
 _KEY = re.compile(r"[a-z]+/[a-z0-9-]+")
@@ -98,6 +100,17 @@ class Listed:
     key: str
     size_bytes: int
     written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long evidence is locked from the day it is stored. With 0 days nothing is locked."""
+
+    days: int = LOCKED_DAYS
+    mode: str = "GOVERNANCE"
+
+    def until(self, now: datetime) -> datetime:
+        return now + timedelta(days=self.days)
 
 
 class MediaStore(Protocol):

@@ -9,8 +9,7 @@ import pytest
 
 from server.media.opening import open_store, open_stores
 from server.media.s3 import S3Store
-from server.media.s3_locking import Retention
-from server.media.store import ObjectLocked, ObjectMissing, evidence_key
+from server.media.store import ObjectLocked, ObjectMissing, Retention, evidence_key
 from tests.object_stores import BUCKET
 
 MIB = 1024 * 1024

@@ -17,10 +17,8 @@ from server.database import transaction
 from server.models.access import AccessEntry
 from server.models.assessments import ReportFile
 from server.reports import spreadsheet
-from server.reports.document import write_document
 from server.reports.page import write_page
 from server.reports.sheet import Sheet
-from server.reports.workbook import write_workbook
 
 Format = Literal["html", "xlsx", "pdf", "csv"]
 IN_MEMORY: Final = 1 << 20
@@ -90,10 +88,14 @@ def _write(sheet: Sheet, target: Any, format: Format) -> int:
         case "html":
             return write_page(sheet, target)
         case "pdf":
+            from server.reports.document import write_document  # noqa: PLC0415 - 15 MB that few processes need
+
             return write_document(sheet, target)
         case "csv":
             return spreadsheet.write(sheet.lines, target)
         case "xlsx":
+            from server.reports.workbook import write_workbook  # noqa: PLC0415 - as large
+
             with tempfile.TemporaryDirectory() as folder:
                 return write_workbook(sheet, target, folder=Path(folder))
 
