@@ -27,6 +27,7 @@ from sync.events import (
     Listener,
     LogDoubted,
     PageApplied,
+    RecordDiffers,
     Stuck,
     ignore,
 )
@@ -218,8 +219,12 @@ class SyncClient:
             self._hear_record(held)
 
     def _hear_record(self, held: bytes | None) -> None:
-        if held is not None and self.outbox.hear_record(held):
+        if held is None:
+            return
+        if self.outbox.hear_record(held):
             self.offers_again = True
+        elif self.outbox.record.differs:
+            self.on_event(RecordDiffers())
 
     def _ask_page(self, cursor: str | None, head: Head | None) -> Answer:
         kept = {} if head is None else {"log_size": head.size}

@@ -90,6 +90,14 @@ class LogDoubted:
     doubt: Doubt
 
 
+@dataclass(frozen=True, slots=True)
+class RecordDiffers:
+    """The office still holds another record of this phone, after it was offered all that is here.
+
+    A backup lost what this phone no longer has, or the phone was copied or put back: the office must look.
+    """
+
+
 Event = (
     ItemsReceipted
     | PageApplied
@@ -100,6 +108,7 @@ Event = (
     | RescueWritten
     | Paused
     | LogDoubted
+    | RecordDiffers
 )
 Listener = Callable[[Event], None]
 

@@ -2,7 +2,8 @@
 
 Both sides keep one digest of the phone's items (`sync.chain.record_digest`). Where they differ, the office
 was restored from a backup, whether or not somebody says so, and the phone offers all that it still has. The
-same difference is answered once: of a copied phone, or one put back to an earlier state, it stays.
+same difference is answered once. It stays with a phone that was copied or put back to an earlier state, and
+where a backup lost what the phone has dropped: then a person must be told.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,11 @@ class Record:
             return False
         self._store.note({"record_in_vain": difference})
         return difference != NOTHING
+
+    @property
+    def differs(self) -> bool:
+        """Whether the office held something else when it was last heard, whatever was offered since."""
+        return (self._store.fact("record_in_vain") or NOTHING) != NOTHING
 
     def drop(self, spent: str, bounds: Mapping[str, Any]) -> None:
         """Remember the digests of items (an SQL condition) whose payloads are about to be dropped."""

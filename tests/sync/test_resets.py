@@ -1,6 +1,7 @@
 """A phone that holds something else than the office thinks starts over; newer words do not stop it."""
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,12 +9,9 @@ import httpx
 import pytest
 
 from sync.client import Report, SyncFault
-from sync.events import (
-    Event,
-    FeedReset,
-)
+from sync.events import Event, FeedReset, RecordDiffers
 from sync.feed import digest_of
-from sync.outbox import Outbox
+from sync.outbox import Outbox, Sealed
 from tests.sync.fake_office import (
     FakeOffice,
     Handler,
@@ -22,7 +20,7 @@ from tests.sync.fake_office import (
     client,
     saying,
 )
-from tests.sync.made import KEY, append
+from tests.sync.made import KEY, NOON, append
 
 # Resets.
 
@@ -46,6 +44,29 @@ def test_a_phone_that_holds_something_else_than_the_office_thinks_starts_over_on
     assert [name for name, _, _ in outbox.entities("assignment")] == [UUID(true["id"])]
     assert [event for event in events if isinstance(event, FeedReset)] == [FeedReset("differs")]
     assert list(office.items) == [str(sealed.item_id)]  # whatever the reason, it may be a restored office
+
+
+def test_what_a_restored_office_lost_and_the_phone_has_dropped_is_told_and_what_came_back_is_not(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    dropped, here = append(outbox, KEY), append(outbox, KEY)
+    office.is_durable = True
+    client(outbox, office).session()
+    outbox.remember(durable_through=1)
+    outbox.release(now=NOON + timedelta(days=8))
+    events: list[Event] = []
+
+    def lose(*lost: Sealed) -> list[Event]:
+        for one in lost:
+            del office.items[str(one.item_id)]
+        events.clear()
+        for _ in range(2):
+            client(outbox, office, on_event=events.append).session()
+        return [event for event in events if isinstance(event, RecordDiffers)]
+
+    assert lose(here) == []
+    assert list(office.items) == [str(dropped.item_id), str(here.item_id)]
+    assert lose(dropped) == [RecordDiffers()]
 
 
 def test_a_difference_that_starting_over_does_not_mend_is_not_mended_for_ever(
