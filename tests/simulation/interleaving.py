@@ -1,13 +1,14 @@
 """How do statements of several requests come to run in an order that a seed chose?
 
-Every statement and every commit asks for its turn here. Whoever acts alone goes straight on, or dies there if
-its process is to be killed. What acts together stops before each statement until it is chosen; one that waits
-for another's lock in PostgreSQL is passed over until the lock is free. So the locks are real, and the order
-is the same each time.
+Every statement of SQLAlchemy's and every commit asks for its turn here. Whoever acts alone goes straight on,
+or dies there if its process is to be killed. What acts together stops before each of them until it is chosen;
+one that waits for another's lock in PostgreSQL is passed over until the lock is free. So the locks are real,
+and the order is the same each time. What goes to the driver directly belongs to the turn before it.
 """
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 GLANCE_SECONDS: Final = 0.002
-_BLOCKED = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+PATIENCE_SECONDS: Final = 120
+_BLOCKED = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
+"""
 
 
 class ServerDied(BaseException):
@@ -32,9 +37,7 @@ class Part:
     act: Callable[[], None]
     is_parked: bool = False
     is_done: bool = False
-    is_blocked: bool = False
     may_go: bool = False
-    backend: int = 0
     failure: BaseException | None = None
 
 
@@ -64,17 +67,16 @@ class Turns:
         self._parts.deadline = statement
 
     def _ask(self, connection: sa.Connection) -> None:
-        raw: Any = connection.connection.driver_connection
         deadline = getattr(self._parts, "deadline", None)
         if deadline is not None:
             self._parts.deadline = deadline - 1
             if deadline <= 1:
                 self._parts.deadline = None
+                raw: Any = connection.connection.driver_connection
                 raw.rollback()  # what PostgreSQL does when the process at the other end is gone
                 raise ServerDied
         part: Part | None = getattr(self._parts, "part", None)
         if part is not None:
-            part.backend = raw.info.backend_pid
             self._park(part)
 
     def _park(self, part: Part) -> None:
@@ -82,7 +84,7 @@ class Turns:
             part.is_parked = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: part.may_go)
-            part.may_go = part.is_parked = part.is_blocked = False
+            part.may_go = part.is_parked = False
 
     def together(self, acts: Sequence[Callable[[], None]], *, seed: int) -> None:
         """Run these at the same time, interleaved by the seed; raise the first failure once all ended."""
@@ -117,14 +119,20 @@ class Turns:
                 self._changed.notify_all()
 
     def _settle(self, parts: Sequence[Part]) -> None:
-        """Wait until everybody is at a statement, at the end, or waits for a lock."""
+        """Wait until everybody is at a statement, at the end, or waits for a lock.
+
+        Who waits is not asked: a part that holds a turn may be on any of its connections.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while moving := [part for part in parts if not (part.is_parked or part.is_done)]:
             with self._changed:
                 if self._changed.wait_for(lambda: self._are_still(moving), GLANCE_SECONDS):
                     continue
             waiting = [part for part in moving if not (part.is_parked or part.is_done)]
-            if all(self._waits_for_a_lock(part) for part in waiting) and self._somebody_can_go(parts):
+            if self._blocked() >= len(waiting) and self._somebody_can_go(parts):
                 return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(waiting)} of {len(parts)} acts neither end nor wait for a lock")
 
     @staticmethod
     def _are_still(parts: Sequence[Part]) -> bool:
@@ -134,6 +142,7 @@ class Turns:
     def _somebody_can_go(parts: Sequence[Part]) -> bool:
         return any(part.is_parked for part in parts)
 
-    def _waits_for_a_lock(self, part: Part) -> bool:
-        row = self.monitor.execute(_BLOCKED, [part.backend]).fetchone()
-        return row is not None and row[0]
+    def _blocked(self) -> int:
+        """Return how many connections wait for a lock."""
+        row = self.monitor.execute(_BLOCKED).fetchone()
+        return 0 if row is None else row[0]
