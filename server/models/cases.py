@@ -202,7 +202,6 @@ class Hold(Model):
             "released_at IS NULL OR (released_by IS NOT NULL AND release_instruction IS NOT NULL)",
             name="release_is_instructed",
         ),
-        sa.Index("ix_holds_open_debtor", "debtor_id", postgresql_where=sa.text("released_at IS NULL")),
         sa.Index("ix_holds_open", "id", postgresql_where=sa.text("released_at IS NULL")),
         sa.Index(
             "uq_holds_one_open",
@@ -215,7 +214,7 @@ class Hold(Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     scope: Mapped[str]
-    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"), index=True)
     case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
     reason: Mapped[str]
     note: Mapped[str] = mapped_column(Encrypted("holds.note"), default="")

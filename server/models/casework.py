@@ -151,7 +151,7 @@ class Complaint(Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
-    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"), index=True)
     hold_id: Mapped[UUID] = mapped_column(sa.ForeignKey("holds.id"), index=True)
     visit_id: Mapped[UUID | None]
     raised_at: Mapped[datetime]
@@ -202,9 +202,9 @@ class Incident(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     kind: Mapped[str]
     case_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("cases.id"), index=True)
-    debtor_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("debtors.id"))
+    debtor_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("debtors.id"), index=True)
     hold_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("holds.id"), index=True)
-    visit_id: Mapped[UUID | None]
+    visit_id: Mapped[UUID | None] = mapped_column(index=True)
     occurred_at: Mapped[datetime]
     raised_at: Mapped[datetime]
     raised_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("staff.id"))

@@ -35,7 +35,7 @@ class Escalation(Model):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"))
+    case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"), index=True)
     client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
     ground: Mapped[str]
     words: Mapped[str] = mapped_column(Encrypted("escalations.words"))

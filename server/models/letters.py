@@ -81,7 +81,7 @@ class Letter(Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     case_id: Mapped[UUID] = mapped_column(sa.ForeignKey("cases.id"))
-    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"))
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"), index=True)
     template_id: Mapped[UUID] = mapped_column(sa.ForeignKey("letter_templates.id"))
     recipient: Mapped[str]
     contact_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("contacts.id"))

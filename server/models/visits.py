@@ -104,6 +104,12 @@ class RawSubmission(Model):
     settled: Mapped[str | None]
 
 
+def _judged_before(due_at: str) -> sa.Index:
+    """Make an index of the visits that were not judged since something of them was due."""
+    since = f"{due_at} IS NOT NULL AND (reconciled_at IS NULL OR reconciled_at < {due_at})"
+    return sa.Index(f"ix_visits_judged_before_{due_at}", due_at, postgresql_where=sa.text(since))
+
+
 class Visit(Model):
     """What happened around one assignment. Times are intervals: [earliest, latest] and how we know.
 
@@ -115,6 +121,8 @@ class Visit(Model):
     __table_args__ = (
         one_of("state", "started", "ended", "reported", "reconciled"),
         sa.Index("ix_visits_debtor_arrived", "debtor_id", "arrived_earliest"),
+        _judged_before("evidence_due_at"),
+        _judged_before("account_due_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -158,6 +166,7 @@ class Account(Model):
             "missing_parent_id",
             postgresql_where=sa.text("missing_parent_id IS NOT NULL"),
         ),
+        sa.Index("ix_accounts_parent_id", "parent_id", postgresql_where=sa.text("parent_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -181,9 +190,9 @@ class FieldReport(Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     device_id: Mapped[UUID]
-    item_id: Mapped[UUID]
+    item_id: Mapped[UUID] = mapped_column(index=True)
     type: Mapped[str] = mapped_column(index=True)
     visit_id: Mapped[UUID | None] = mapped_column(index=True)
-    case_id: Mapped[UUID | None]
+    case_id: Mapped[UUID | None] = mapped_column(index=True)
     body: Mapped[dict[str, Any]]
     received_at: Mapped[datetime]

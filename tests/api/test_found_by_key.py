@@ -1,0 +1,111 @@
+"""Work that comes with every push finds its rows by key: it costs no more when the office holds more.
+
+A plan made while a table was small reads the whole of it, and prepared statements keep their plans. What no
+index leads to is read whole each time. PostgreSQL counts both, also where there is one row to read.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy import event
+
+from server.database import db
+from server.jobs import run_worker
+from server.models.dispatch import Assignment
+from sync.phone import Phone, claims_of
+from sync.protocol import uuid7
+from tests.pushing import begin, evidence_body, outcomes, pushed
+
+SMALL_FOR_EVER: Final = {"backups"}
+_SCANS: Final = sa.text("SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0")
+
+
+@pytest.fixture
+def read_whole(app: Flask) -> Iterator[set[str]]:
+    """The tables that transactions have read from end to end."""
+    tables: set[str] = set()
+    before: dict[Any, dict[str, int]] = {}
+
+    def open_(session: Any, transaction: Any, connection: sa.Connection) -> None:
+        before[session] = {name: scans for name, scans in connection.execute(_SCANS)}
+
+    def look(session: Any) -> None:
+        if session.in_transaction():
+            scanned = session.execute(_SCANS).all()
+            tables.update(name for name, scans in scanned if scans > before[session].get(name, 0))
+
+    with app.app_context():
+        event.listen(db.session, "after_begin", open_)
+        event.listen(db.session, "before_commit", look)
+        yield tables
+        event.remove(db.session, "before_commit", look)
+        event.remove(db.session, "after_begin", open_)
+
+
+def a_visit(phone: Phone, assignment: Assignment) -> None:
+    phone.record("assignment.acknowledged", {"assignment_id": str(assignment.id)})
+    visit_id = begin(phone, assignment.id)
+    phone.record("visit.evidence", evidence_body(phone, visit_id))
+    phone.end_visit(visit_id, position=None)
+    at = datetime.now(UTC)
+    promise = {"amount_fen": 50_000, "due_on": "2099-01-01"}
+    said = claims_of(
+        arrived_at=at, left_at=at, team=[phone.staff_id], met="debtor", outcome="promise", promise=promise
+    )
+    first = phone.write_account(visit_id, claims=said, narrative="承诺还款。")
+    phone.write_account(visit_id, claims=said, narrative="承诺还款五百元。", amends=first)
+
+
+def what_stops_work(phone: Phone, assignment: Assignment) -> None:
+    case = {"case_id": str(assignment.case_id)}
+    phone.record("complaint.raised", case | {"text": "要投诉"})
+    phone.record("incident.raised", case | {"kind": "other", "text": "狗"})
+    phone.record("contact.learned", case | {"name": "王五", "phone": "13800001111", "relation": "兄弟"})
+    phone.record("contact.refused", case | {"why": "refused", "name": "赵六", "relation": "neighbour"})
+    phone.record("hold.requested", case | {"reason": "deceased", "text": "去世"})
+    phone.record("gap.explained", {"visit_id": str(uuid7()), "text": "没电"})
+
+
+@pytest.mark.parametrize("tell", [a_visit, what_stops_work])
+def test_no_push_reads_a_table_from_end_to_end(
+    app: Flask, phone: Phone, assignment: Assignment, read_whole: set[str], tell: Any
+) -> None:
+    tell(phone, assignment)
+
+    assert set(outcomes(pushed(app, phone))) <= {"applied", "held"}
+
+    assert read_whole - SMALL_FOR_EVER == set()
+
+
+def test_nothing_that_follows_a_push_lacks_an_index(
+    app: Flask, phone: Phone, assignment: Assignment, read_whole: set[str]
+) -> None:
+    a_visit(phone, assignment)
+    what_stops_work(phone, assignment)
+    pushed(app, phone)
+    read_whole.clear()
+
+    with planned_by_key():
+        run_worker(app, until_idle=True)
+
+    assert read_whole - SMALL_FOR_EVER == set()
+
+
+@contextmanager
+def planned_by_key() -> Iterator[None]:
+    """Have every transaction read whole what no index leads to, and nothing else, however small it is."""
+
+    def plan(session: Any, transaction: Any, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+    event.listen(db.session, "after_begin", plan)
+    try:
+        yield
+    finally:
+        event.remove(db.session, "after_begin", plan)
