@@ -1,9 +1,9 @@
 """How do statements of several requests come to run in an order that a seed chose?
 
-Every statement of SQLAlchemy's and every commit asks for its turn here. Whoever acts alone goes straight on,
-or dies there if its process is to be killed. What acts together stops before each of them until it is chosen;
-one that waits for another's lock in PostgreSQL is passed over until the lock is free. So the locks are real,
-and the order is the same each time. What goes to the driver directly belongs to the turn before it.
+Every statement and every commit asks for its turn here, also those that go to the driver directly. Whoever
+acts alone goes straight on, or dies there if its process is to be killed. What acts together stops before
+each statement until it is chosen; one that waits for another's lock in PostgreSQL is passed over until the
+lock is free. So the locks are real, and the order is the same each time.
 """
 
 import random
@@ -17,6 +17,8 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
+
+from server import driver
 
 GLANCE_SECONDS: Final = 0.002
 PATIENCE_SECONDS: Final = 120
@@ -51,11 +53,25 @@ class Turns:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def listen_to(self, engine: sa.Engine) -> None:
-        """Be asked before every statement and commit on this engine."""
-        before: Any = lambda connection, *_: self._ask(connection)  # noqa: E731
-        for name, listener in (("before_cursor_execute", before), ("commit", self._ask)):
-            event.listen(engine, name, listener)
-            self._listeners.append(partial(event.remove, engine, name, listener))
+        """Be asked before every statement and commit on this engine, and by the product's driver."""
+
+        def before(connection: sa.Connection, *_: Any) -> None:
+            self._ask(connection.connection.driver_connection)
+
+        for name in ("before_cursor_execute", "commit"):
+            event.listen(engine, name, before)
+            self._listeners.append(partial(event.remove, engine, name, before))
+        for name in ("run_on", "_run_each_on"):
+            original = getattr(driver, name)
+            setattr(driver, name, self._asking(original))
+            self._listeners.append(partial(setattr, driver, name, original))
+
+    def _asking(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def asking(raw: Any, *statement: Any) -> Any:
+            self._ask(raw)
+            return run(raw, *statement)
+
+        return asking
 
     def forget(self) -> None:
         """Be asked no more."""
@@ -66,13 +82,12 @@ class Turns:
         """Have the process of this thread's next request killed at its n-th statement (None: live)."""
         self._parts.deadline = statement
 
-    def _ask(self, connection: sa.Connection) -> None:
+    def _ask(self, raw: Any) -> None:
         deadline = getattr(self._parts, "deadline", None)
         if deadline is not None:
             self._parts.deadline = deadline - 1
             if deadline <= 1:
                 self._parts.deadline = None
-                raw: Any = connection.connection.driver_connection
                 raw.rollback()  # what PostgreSQL does when the process at the other end is gone
                 raise ServerDied
         part: Part | None = getattr(self._parts, "part", None)
