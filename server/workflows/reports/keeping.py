@@ -19,6 +19,7 @@ from server.models.assessments import ReportFile
 from server.reports import spreadsheet
 from server.reports.page import write_page
 from server.reports.sheet import Sheet
+from server.reports.workbook import write_workbook
 
 Format = Literal["html", "xlsx", "pdf", "csv"]
 IN_MEMORY: Final = 1 << 20
@@ -94,8 +95,6 @@ def _write(sheet: Sheet, target: Any, format: Format) -> int:
         case "csv":
             return spreadsheet.write(sheet.lines, target)
         case "xlsx":
-            from server.reports.workbook import write_workbook  # noqa: PLC0415 - as large
-
             with tempfile.TemporaryDirectory() as folder:
                 return write_workbook(sheet, target, folder=Path(folder))
 
