@@ -87,6 +87,7 @@ BY_KEY: Final = " || ".join(
         "enable_seqscan": "off",
         "enable_hashjoin": "off",
         "enable_mergejoin": "off",
+        "max_parallel_workers_per_gather": "0",
     }.items()
 )
 """SQL: for the rest of the transaction, prepared statements keep their plan, and it walks indexes.

@@ -101,16 +101,16 @@ def _what_counts(session: Session, visits: Collection[UUID], arrived: Mapping[UU
     return [_said(_live(revisions)) for _, revisions in sorted(of_visit.items())]
 
 
+# Each of the three looks up one row. EXISTS would let the planner read the whole table into a hash instead.
 _ACCOUNTS: Final = """
     SELECT accounts.id, accounts.visit_id, accounts.parent_id, accounts.author_id, accounts.received_at,
            accounts.claims -> 'promise' AS promise, visits.arrived_latest,
            cases.id AS case_id, cases.client_id, cases.debtor_id,
-           EXISTS (SELECT FROM assignment_members AS member
-                   WHERE member.assignment_id = visits.assignment_id AND member.staff_id = accounts.author_id)
-           OR EXISTS (SELECT FROM items
-                      WHERE items.device_id = accounts.device_id AND items.item_id = accounts.item_id
-                        AND %(accepted)s = ANY(items.flags))
-           OR EXISTS (SELECT FROM corrections WHERE corrections.id = accounts.item_id) AS is_theirs
+           ((SELECT true FROM assignment_members AS member
+              WHERE member.assignment_id = visits.assignment_id AND member.staff_id = accounts.author_id)
+            OR (SELECT %(accepted)s = ANY(flags) FROM items
+                 WHERE items.device_id = accounts.device_id AND items.item_id = accounts.item_id)
+            OR (SELECT true FROM corrections WHERE corrections.id = accounts.item_id)) IS TRUE AS is_theirs
     FROM accounts JOIN visits ON visits.id = accounts.visit_id
     LEFT JOIN assignments ON assignments.id = visits.assignment_id
     LEFT JOIN cases ON cases.id = assignments.case_id
