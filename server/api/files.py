@@ -92,9 +92,9 @@ def create() -> Response:
     if "Upload-Concat" in request.headers:
         raise Malformed("concatenation-unsupported", "Upload-Concat is not supported: send one upload.")
     wanted, checked = wanted_upload(), checksum()
-    grant = creating.create(wanted, actor=current_actor(), now=current_time())
-    carries_bytes = request.mimetype == CONTENT_TYPE and request.content_length != 0
-    if not grant.is_complete and (carries_bytes or grant.length == 0) and grant.offset == 0:
+    brings_bytes = request.mimetype == CONTENT_TYPE and request.content_length != 0
+    grant = creating.create(wanted, brings_bytes=brings_bytes, actor=current_actor(), now=current_time())
+    if not grant.is_complete and (brings_bytes or grant.length == 0) and grant.offset == 0:
         grant = _receive(grant, checked)
     response = _progress(grant, status=201)
     response.headers["Location"] = url_for("files.append", upload_id=grant.id)

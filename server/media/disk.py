@@ -2,7 +2,8 @@
 
 One staging file per upload, written at its offset and synchronised before an acknowledgement; the whole file
 then gets a second name, its SHA-256, by a hard link. A lock file per upload serialises writers and remembers
-the newest fence, so a writer whose phone has vanished cannot overwrite what its successor wrote.
+the newest fence, so a writer whose phone has vanished cannot overwrite what its successor wrote. What one
+request writes from the start on is hashed on the way; any other file is read for its digest.
 """
 
 import errno
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from server.media.hashing import Runs, hashed_meanwhile
 from server.media.store import (
     PIECE_BYTES,
     Assembled,
@@ -45,6 +47,7 @@ class DiskStore:
         self.root = root
         for name in ("uploads", "evidence", "quarantine", "thumbnails", "renditions"):
             (root / name).mkdir(parents=True, exist_ok=True)
+        self._runs = Runs()
 
     def append_segment(
         self, upload_key: str, *, start: int, content: bytes | bytearray | memoryview, fence: int
@@ -54,29 +57,37 @@ class DiskStore:
             if start == 0 and not staging.exists():
                 staging.touch()
                 _sync_folder(staging.parent)
-            self._write(upload_key, staging, start=start, content=content)
+            with self._runs.go_on(upload_key, start=start, content=content, fence=fence):
+                self._write(upload_key, staging, start=start, content=content)
         return Segment(start=start, size_bytes=len(content), key=f"uploads/{upload_key}")
 
     def assemble(self, upload_key: str, segments: Sequence[Segment], *, expected: bytes | None) -> Assembled:
         total = require_contiguous(upload_key, segments)
-        with _disk_faults(), self._locked(upload_key):
+        with _disk_faults(), self._locked(upload_key) as newest:
             staging = self._staging(upload_key)
             if total == 0:
                 staging.touch()
-            sha256 = self._digest_staged(upload_key, staging, total)
+            self._cut(upload_key, staging, total)
+            sha256 = self._runs.end(upload_key, total=total, fence=newest) or _digest(staging)
             matches = expected in (None, sha256)
             key = evidence_key(sha256) if matches else f"quarantine/{upload_key}"
             self._link(staging, self._path(key), sha256)
         return Assembled(key=key, sha256=sha256, size_bytes=total, matches=matches)
 
-    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
-        key = evidence_key(sha256)
-        with _disk_faults():
-            self._write_new(self._path(key), iter((content,)))
-        return key
+    def keep(self, content: bytes | bytearray | memoryview, *, expected: bytes | None) -> bytes | None:
+        digest = hashlib.sha256()
+        with _disk_faults(), _fresh(self.root / "evidence") as fresh:
+            with hashed_meanwhile(digest, content):
+                _write_through(fresh, iter((content,)))
+            sha256 = digest.digest()
+            if expected not in (None, sha256):
+                return None
+            _name(fresh, self._path(evidence_key(sha256)))
+        return sha256
 
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         with _disk_faults():
+            self._runs.forget(upload_key)
             self._staging(upload_key).unlink(missing_ok=True)
             self._lock_path(upload_key).unlink(missing_ok=True)
 
@@ -157,19 +168,9 @@ class DiskStore:
 
     def _write_new(self, path: Path, pieces: Iterator[bytes | bytearray | memoryview]) -> None:
         """Write a file under a name of its own and rename it once it is whole and durable."""
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(path.parent.parent)
-        fresh = path.with_name(f"{path.name}.{uuid4().hex}")
-        try:
-            with fresh.open("xb") as file:
-                file.writelines(pieces)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        with _fresh(path.parent.parent) as fresh:
+            _write_through(fresh, pieces)
+            _name(fresh, path)
 
     def _path(self, key: str) -> Path:
         folder, name = checked_key(key).split("/")
@@ -182,20 +183,21 @@ class DiskStore:
         return self._staging(upload_key).with_suffix(".lock")
 
     @contextmanager
-    def _locked(self, upload_key: str, *, fence: int | None = None) -> Iterator[None]:
-        """Hold the upload's lock; with a fence, refuse an older writer and remember this one."""
+    def _locked(self, upload_key: str, *, fence: int | None = None) -> Iterator[int]:
+        """Hold an upload's lock and tell its newest fence; an older writer is refused, a newer remembered."""
         with self._lock_path(upload_key).open("a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            newest = int(lock.read() or b"0")
             if fence is not None:
-                lock.seek(0)
-                newest = int(lock.read() or b"0")
                 if fence < newest:
                     raise StaleWriter(upload_key)
                 if fence > newest:
                     lock.truncate(0)
                     lock.write(b"%d" % fence)
                     lock.flush()
-            yield
+                    newest = fence
+            yield newest
 
     def _write(
         self, upload_key: str, staging: Path, *, start: int, content: bytes | bytearray | memoryview
@@ -215,8 +217,8 @@ class DiskStore:
         finally:
             os.close(descriptor)
 
-    def _digest_staged(self, upload_key: str, staging: Path, total: int) -> bytes:
-        """Cut what an abandoned writer may have left behind the end, then hash what is there."""
+    def _cut(self, upload_key: str, staging: Path, total: int) -> None:
+        """Cut off what an abandoned writer may have left behind the end."""
         try:
             size = staging.stat().st_size
         except FileNotFoundError:
@@ -225,13 +227,10 @@ class DiskStore:
             raise SegmentMissing(upload_key, size)
         if size > total:
             os.truncate(staging, total)
-        return _digest(staging)
 
     def _link(self, staging: Path, target: Path, sha256: bytes) -> None:
         """Give the staged bytes their final name. Bytes already there are kept if they are intact."""
-        if not target.parent.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(target.parent.parent)
+        _make_folder(target.parent)
         descriptor = os.open(staging, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -245,6 +244,38 @@ class DiskStore:
                 os.link(staging, fresh)
                 fresh.replace(target)
         _sync_folder(target.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder of a store's folder, and its name durable."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+@contextmanager
+def _fresh(folder: Path) -> Iterator[Path]:
+    """Lend a name of its own to a file that is not whole yet; gone afterwards, if it was not renamed."""
+    fresh = folder / f"fresh.{uuid4().hex}"
+    try:
+        yield fresh
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, pieces: Iterator[bytes | bytearray | memoryview]) -> None:
+    """Write a new file; its bytes are durable when this returns."""
+    with path.open("xb") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _name(fresh: Path, path: Path) -> None:
+    """Give a file that is whole its name, durably."""
+    _make_folder(path.parent)
+    fresh.replace(path)
+    _sync_folder(path.parent)
 
 
 def _unshare(staging: Path) -> None:

@@ -79,8 +79,8 @@ class MovingStore:
             carry(found.key, source=self.old, target=self.new)
         return found
 
-    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
-        return self.new.keep(content, sha256=sha256)
+    def keep(self, content: bytes | bytearray | memoryview, *, expected: bytes | None) -> bytes | None:
+        return self.new.keep(content, expected=expected)
 
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         self.new.discard(upload_key, segments)

@@ -73,12 +73,15 @@ class S3Store:
             self._write_whole(key, upload_key, segments, total=total, expected=actual)
             return Assembled(key=key, sha256=actual, size_bytes=total, matches=False)
 
-    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
+    def keep(self, content: bytes | bytearray | memoryview, *, expected: bytes | None) -> bytes | None:
+        sha256 = hashlib.sha256(content).digest()
+        if expected not in (None, sha256):
+            return None
         key = evidence_key(sha256)
         with _store_faults():
             self._put_once(key, bytes(content))
             self.locking.ensure(self._at(key))
-        return key
+        return sha256
 
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:
         """Also finds segments that were written but never counted (a crash before their commit)."""

@@ -134,8 +134,11 @@ class MediaStore(Protocol):
         """
         ...
 
-    def keep(self, content: bytes | bytearray | memoryview, *, sha256: bytes) -> str:
-        """Keep a whole file that has this digest, under its content address; durable when this returns."""
+    def keep(self, content: bytes | bytearray | memoryview, *, expected: bytes | None) -> bytes | None:
+        """Keep a whole file under its content address and return its SHA-256; durable when this returns.
+
+        None, and nothing is kept, when an expected digest is not the actual one.
+        """
         ...
 
     def discard(self, upload_key: str, segments: Sequence[Segment]) -> None:

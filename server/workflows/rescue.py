@@ -163,7 +163,7 @@ def _append(part: FileStream, file: CarriedFile, *, owner: Actor, store: MediaSt
         mime=file.mime,
         raw_metadata="",
     )
-    grant = creating.create(wanted, actor=owner, now=now)
+    grant = creating.create(wanted, brings_bytes=False, actor=owner, now=now)
     if grant.is_complete:
         return "stored"
     if grant.offset < file.start:

@@ -89,11 +89,21 @@ def test_a_whole_file_is_kept_under_its_digest_again_and_again(store: MediaStore
     content = some_bytes(size)
     sha256 = hashlib.sha256(content).digest()
 
-    keys = {store.keep(memoryview(content), sha256=sha256) for _ in range(2)}
+    kept = {store.keep(memoryview(content), expected=expected) for expected in (sha256, None)}
 
-    assert keys == {evidence_key(sha256)}
+    assert kept == {sha256}
     assert whole(store, evidence_key(sha256)) == content
     assert [one.key for one in store.walk("evidence")] == [evidence_key(sha256)]
+
+
+def test_a_whole_file_that_is_not_the_expected_one_is_not_kept(store: MediaStore) -> None:
+    content = some_bytes(3 * MIB)
+
+    kept = store.keep(memoryview(content), expected=hashlib.sha256(b"another").digest())
+
+    assert kept is None
+    assert list(store.walk("evidence")) == []
+    assert store.tidy(before=datetime.now(UTC) + timedelta(days=1)) == 0
 
 
 def test_assembling_again_after_a_crash_gives_the_same_object(store: MediaStore) -> None:

@@ -28,15 +28,16 @@ MISMATCHES_ALLOWED = 2
 _TRIES: Final = 3
 
 
-def create(wanted: WantedUpload, *, actor: Actor, now: datetime) -> Grant:
+def create(wanted: WantedUpload, *, brings_bytes: bool, actor: Actor, now: datetime) -> Grant:
     """Start an upload, or return the one that an earlier, unanswered request started.
 
+    One whose request brings bytes becomes durable with them: nobody hears of it before.
     Raises TooLarge; Invalid when it contradicts the promise or has failed twice; Forbidden for evidence that
     another person's phone promised.
     """
     if wanted.length is not None and wanted.length > MAX_BYTES:
         raise TooLarge("upload-too-large", f"One file may have {MAX_BYTES} bytes.", limit_bytes=MAX_BYTES)
-    told = _told(wanted, actor, now)
+    told = {**_told(wanted, actor, now), "is_durable": not brings_bytes}
     for _ in range(_TRIES):
         if started := run_alone(db.engine, _START_OR_FIND, told):
             return Grant.of(started[0])
@@ -188,6 +189,7 @@ _START_OR_FIND: Final = f"""
     SELECT %(id)s, %(device_id)s, expected.id, %(sha256)s, %(length)s, %(filename)s, %(mime)s,
            %(raw_metadata)s, 0, 1, 'open', %(now)s, %(expires_at)s
       FROM expected
+     WHERE %(is_durable)s OR set_config('synchronous_commit', 'off', true) IS NOT NULL
     ON CONFLICT (device_id, evidence_id, coalesce(sha256, ''::bytea), coalesce(length, -1))
         WHERE state IN ('open', 'checking', 'complete')
         DO UPDATE SET fence = uploads.fence + 1

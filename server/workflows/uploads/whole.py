@@ -5,7 +5,6 @@ completes the upload, records the evidence and enqueues its inspection. What is 
 promised, a newer request, an object that is just being removed) is left to `finishing`, which says so.
 """
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from server.database import db
 from server.driver import run_holding
 from server.jobs import enqueueing
-from server.media.store import MediaStore
+from server.media.store import MediaStore, evidence_key
 from server.models.storage import HOLD_COLLECTING_OFF
 from server.workflows.uploads.grant import Grant
 
@@ -23,15 +22,14 @@ def keep_whole(grant: Grant, content: memoryview, *, store: MediaStore, now: dat
 
     Safe to repeat: until the commit nothing names the object, and the offset stays where it was.
     """
-    sha256 = hashlib.sha256(content).digest()
-    if grant.state != "open" or grant.sha256 not in (None, sha256):
+    if grant.state != "open" or (sha256 := store.keep(content, expected=grant.sha256)) is None:
         return None
     told = {
         "id": grant.id,
         "evidence_id": grant.evidence_id,
         "fence": grant.fence,
         "sha256": sha256,
-        "key": store.keep(content, sha256=sha256),
+        "key": evidence_key(sha256),
         "size": len(content),
         "collections": grant.collections,
         "now": now,
