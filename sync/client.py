@@ -37,10 +37,11 @@ from sync.pace import Pace
 from sync.pages import Page, read_page
 from sync.protocol import Clock, PushedItem, uuid7
 from sync.receipts import Told, keep, read_outcomes, require_receipt
+from sync.record import TOLD, RecordDoubt
 from sync.rescue import read_rescue_key
 from sync.sending import FileRefused, FileSender
 from sync.wire import Reader, WireFault, read_envelope, write_clock, write_pushed
-from sync.witness import HEAD, Doubt, Growth, Head, open_head, witness
+from sync.witness import HEAD, Growth, Head, open_head, witness
 
 __all__ = ["Report", "SyncClient", "SyncFault", "server_time"]
 
@@ -63,7 +64,8 @@ class Report:
 class SyncClient:
     """One phone's connection to the office; `read_clock` gives raw readings, `on_anchor` gets anchors.
 
-    `on_doubt` records what a phone saw of a log that did not only grow, and keeps the newer head since.
+    `on_doubt` records an item of this type and body about the office itself, and these facts with it; False
+    when there is no room for it now.
     Use from one thread; `cancel` may be cancelled from any.
     """
 
@@ -72,7 +74,7 @@ class SyncClient:
     server_key: PublicKey
     read_clock: Callable[[], Clock]
     on_anchor: Callable[[dict[str, Any], int], None]
-    on_doubt: Callable[[Doubt], None]
+    on_doubt: Callable[[str, dict[str, str], dict[str, str]], bool]
     monotonic_ms: Callable[[], int]
     on_event: Listener = ignore
     token: str | None = None
@@ -223,8 +225,14 @@ class SyncClient:
             return
         if self.outbox.hear_record(held):
             self.offers_again = True
-        elif self.outbox.record.differs:
-            self.on_event(RecordDiffers())
+        elif doubt := self.outbox.record.doubt(held):
+            self._tell_difference(doubt)
+
+    def _tell_difference(self, doubt: RecordDoubt) -> None:
+        if not self.outbox.record.was_told(doubt):
+            body = {"held": doubt.held.hex(), "told": doubt.told.hex()}
+            self.offers_again |= self.on_doubt("record.doubted", body, {TOLD: doubt.difference})
+        self.on_event(RecordDiffers(doubt))
 
     def _ask_page(self, cursor: str | None, head: Head | None) -> Answer:
         kept = {} if head is None else {"log_size": head.size}
@@ -268,8 +276,8 @@ class SyncClient:
             if kept is None or growth.checkpoint != kept.note:
                 self.outbox.remember(**{HEAD: growth.checkpoint})
             return
-        self.on_doubt(doubt)
-        self.offers_again = True
+        body = {"why": doubt.why, "held": doubt.held, "told": doubt.told}
+        self.offers_again |= self.on_doubt("log.doubted", body, {HEAD: doubt.told})
         self.on_event(LogDoubted(doubt))
 
     def _is_rescue_key(self, sealed: dict[str, Any]) -> bool:

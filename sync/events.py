@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from sync.record import RecordDoubt
 from sync.witness import Doubt
 
 
@@ -95,7 +96,10 @@ class RecordDiffers:
     """The office still holds another record of this phone, after it was offered all that is here.
 
     A backup lost what this phone no longer has, or the phone was copied or put back: the office must look.
+    The phone recorded both digests, once for each difference.
     """
+
+    doubt: RecordDoubt
 
 
 Event = (

@@ -31,7 +31,6 @@ from sync.shelf import Shelf, Shelved
 from sync.store import PhoneFull, sync_folder, write_durably
 from sync.timekeeping import Clocks, Timekeeper
 from sync.wire import Reader, WireFault, parse, read_envelope, write_clock, write_item
-from sync.witness import HEAD, Doubt
 
 __all__ = ["ENROL", "Clocks", "EnrolmentRefused", "Held", "Phone", "PhoneFull", "claims_of"]
 
@@ -339,10 +338,13 @@ class Phone:
             cancel=cancel or CancelToken(),
         )
 
-    def _doubt(self, doubt: Doubt) -> None:
-        """Record both heads of a log that did not only grow, and watch the newer one from here on."""
-        body = {"why": doubt.why, "held": doubt.held, "told": doubt.told}
-        self.record("log.doubted", body, remembering={HEAD: doubt.told})
+    def _doubt(self, type_: str, body: dict[str, str], facts: dict[str, str]) -> bool:
+        """Record what is wrong at the office. A full phone says it another time, and goes on syncing."""
+        try:
+            self.record(type_, body, remembering=facts)
+        except PhoneFull:
+            return False
+        return True
 
     def sync(
         self, http: httpx.Client, *, on_event: Listener = ignore, cancel: CancelToken | None = None

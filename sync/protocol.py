@@ -34,6 +34,7 @@ ITEM_TYPES: Final = frozenset(
         "gap.explained",
         "finding.replied",
         "log.doubted",
+        "record.doubted",
     }
 )
 

@@ -3,10 +3,11 @@
 Both sides keep one digest of the phone's items (`sync.chain.record_digest`). Where they differ, the office
 was restored from a backup, whether or not somebody says so, and the phone offers all that it still has. The
 same difference is answered once. It stays with a phone that was copied or put back to an earlier state, and
-where a backup lost what the phone has dropped: then a person must be told.
+where a backup lost what the phone has dropped: then people must be told, here and, by an item, at the office.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sync.chain import record_digest
@@ -19,6 +20,23 @@ HELD: Final = (
 )
 NOTHING: Final = "0" * 64
 
+IN_VAIN: Final = "record_in_vain"
+"""Under this name a phone keeps the last difference that it heard of."""
+TOLD: Final = "record_told"
+"""Under this name it keeps the last difference that it told the office of."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDoubt:
+    """Two digests of one phone's items: `held` of all that it has receipts for, `told` by the office."""
+
+    held: bytes
+    told: bytes
+
+    @property
+    def difference(self) -> str:
+        return record_digest([self.held, self.told]).hex()
+
 
 class Record:
     """What this phone may rely on the office to hold. Lives in the outbox's file, within its transactions."""
@@ -29,15 +47,21 @@ class Record:
     def is_doubtful(self, held: bytes) -> bool:
         """Note how what the office says it holds differs from what it should; True if that is news."""
         difference = record_digest([held, self._dropped(), *self._digests()]).hex()
-        if difference == (self._store.fact("record_in_vain") or NOTHING):
+        if difference == (self._store.fact(IN_VAIN) or NOTHING):
             return False
-        self._store.note({"record_in_vain": difference})
+        self._store.note({IN_VAIN: difference})
         return difference != NOTHING
 
-    @property
-    def differs(self) -> bool:
-        """Whether the office held something else when it was last heard, whatever was offered since."""
-        return (self._store.fact("record_in_vain") or NOTHING) != NOTHING
+    def doubt(self, told: bytes) -> RecordDoubt | None:
+        """Return how the office's digest differs although everything was offered; None where it does not."""
+        difference = self._store.fact(IN_VAIN) or NOTHING
+        if difference == NOTHING:
+            return None
+        return RecordDoubt(held=record_digest([told, bytes.fromhex(difference)]), told=told)
+
+    def was_told(self, doubt: RecordDoubt) -> bool:
+        """Whether the office knows of this difference from this phone."""
+        return self._store.fact(TOLD) == doubt.difference
 
     def drop(self, spent: str, bounds: Mapping[str, Any]) -> None:
         """Remember the digests of items (an SQL condition) whose payloads are about to be dropped."""

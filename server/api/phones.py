@@ -44,6 +44,9 @@ class PhoneSchema(ma.Schema):
     held = ma.fields.Integer()
     quarantined = ma.fields.Integer()
     forked = ma.fields.Integer()
+    doubts = ma.fields.Integer(
+        metadata={"description": "times it said that our log, or what we hold of it, is not what it saw"}
+    )
     conflicting = ma.fields.Integer()
     raw = ma.fields.Integer()
     files_owed = ma.fields.Integer()
@@ -65,6 +68,7 @@ class PhoneDetailSchema(ma.Schema):
     held_items = ma.fields.List(ma.fields.UUID())
     quarantined_items = ma.fields.List(ma.fields.UUID())
     forked_items = ma.fields.List(ma.fields.UUID())
+    doubt_items = ma.fields.List(ma.fields.UUID())
 
 
 class CarriedOutcomeSchema(ma.Schema):
@@ -109,7 +113,7 @@ def page(query: dict[str, Any]) -> dict[str, Any]:
 @requires(Role.DISPATCHER, Role.SUPERVISOR)
 @blueprint.response(200, PhoneDetailSchema)
 def one(device_id: UUID) -> phones.PhoneDetail:
-    """Say what one phone has handed in, and what is missing, held, quarantined or forked."""
+    """Say what one phone has handed in, and what is missing, held, quarantined, forked or doubted."""
     return phones.open_phone(device_id)
 
 

@@ -180,7 +180,7 @@ class NewRecordSchema(ma.Schema):
 @blueprint.arguments(EntryQuerySchema, location="query")
 @blueprint.response(200, EntryPageSchema)
 def page(query: dict[str, Any]) -> dict[str, Any]:
-    """List what lies at the desk, oldest first: items quarantined or held, forks, conflicts, raw bytes."""
+    """List what lies at the desk, oldest first: items quarantined or held, forks, doubts, conflicts, raw."""
     limit, after, hours = query.pop("limit"), query.pop("after"), query.pop("older_than_hours")
     before = None if hours is None else current_time() - timedelta(hours=hours)
     wanted = Wanted(**query, received_before=before)

@@ -15,7 +15,7 @@ from server.database import Model, one_of
 from server.pii import Encrypted
 from sync.protocol import uuid7
 
-KINDS = ("item", "held", "fork", "conflict", "raw")
+KINDS = ("item", "held", "fork", "doubt", "conflict", "raw")
 DECISIONS = ("retry", "accept", "set_aside", "correct")
 
 

@@ -5,7 +5,7 @@
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +14,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Model, one_of
 from sync.protocol import uuid7
+
+# Word for word the predicates of indexes: whatever asks for these items must say it so.
+UNSEEN_FORK: Final = "'chain_fork' = ANY (flags) AND NOT 'fork_seen' = ANY (flags)"
+UNSEEN_DOUBT: Final = (
+    "type IN ('log.doubted', 'record.doubted') AND outcome = 'applied' AND NOT 'doubt_seen' = ANY (flags)"
+)
 
 
 class Item(Model):
@@ -39,7 +45,13 @@ class Item(Model):
             "ix_items_forked",
             "received_at",
             "item_id",
-            postgresql_where=sa.text("'chain_fork' = ANY (flags) AND NOT 'fork_seen' = ANY (flags)"),
+            postgresql_where=sa.text(UNSEEN_FORK),
+        ),
+        sa.Index(
+            "ix_items_doubts",
+            "received_at",
+            "item_id",
+            postgresql_where=sa.text(UNSEEN_DOUBT),
         ),
     )
 

@@ -1,7 +1,7 @@
 """Which phones owe us something, and what?
 
-Numbers missing in their chain, items that wait or could not be applied, forks, promised files that have not
-come. A page takes one query; which numbers are missing is worked out for one phone alone.
+Numbers missing in their chain, items that wait or could not be applied, forks, doubts about us, files that
+were promised and did not come. A page takes one query; missing numbers are worked out for one phone alone.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from server.database import db, transaction
 from server.errors import NotFound
+from server.models.visits import UNSEEN_DOUBT, UNSEEN_FORK
 from server.workflows.exchange.answers import progress_of
 from server.workflows.exchange.senders import lock_sender
 
@@ -35,6 +36,7 @@ class PhoneHealth:
     held: int
     quarantined: int
     forked: int
+    doubts: int
     conflicting: int
     raw: int
     files_owed: int
@@ -42,7 +44,7 @@ class PhoneHealth:
     @property
     def is_owing(self) -> bool:
         """Whether anything of this phone is missing or open."""
-        open_ones = self.held + self.quarantined + self.forked + self.conflicting + self.raw
+        open_ones = self.held + self.quarantined + self.forked + self.doubts + self.conflicting + self.raw
         return open_ones + self.files_owed > 0 or self.highest_seq > self.acked_seq
 
 
@@ -55,6 +57,7 @@ class PhoneDetail:
     held_items: list[UUID]
     quarantined_items: list[UUID]
     forked_items: list[UUID]
+    doubt_items: list[UUID]
 
 
 def list_phones(
@@ -81,14 +84,17 @@ def open_phone(device_id: UUID) -> PhoneDetail:
 
 
 _PHONES: Final = sa.text(
-    """
+    f"""
     WITH desk AS (
         SELECT device_id, count(*) FILTER (WHERE outcome = 'held') AS held,
                count(*) FILTER (WHERE outcome = 'quarantined') AS quarantined
         FROM items WHERE outcome IN ('held', 'quarantined') GROUP BY device_id
     ), forks AS (
         SELECT device_id, count(*) AS forked FROM items
-        WHERE 'chain_fork' = ANY (flags) AND NOT 'fork_seen' = ANY (flags) GROUP BY device_id
+        WHERE {UNSEEN_FORK} GROUP BY device_id
+    ), doubts AS (
+        SELECT device_id, count(*) AS doubts FROM items
+        WHERE {UNSEEN_DOUBT} GROUP BY device_id
     ), others AS (
         SELECT device_id, count(*) AS conflicting FROM conflicting_items
         WHERE settled IS NULL GROUP BY device_id
@@ -102,11 +108,13 @@ _PHONES: Final = sa.text(
            devices.revoked_at, staff.left_at AS staff_left_at, newest.received_at AS last_item_at,
            devices.acked_seq, greatest(coalesce(newest.seq, 0), devices.acked_seq) AS highest_seq,
            coalesce(desk.held, 0) AS held, coalesce(desk.quarantined, 0) AS quarantined,
-           coalesce(forks.forked, 0) AS forked, coalesce(others.conflicting, 0) AS conflicting,
+           coalesce(forks.forked, 0) AS forked, coalesce(doubts.doubts, 0) AS doubts,
+           coalesce(others.conflicting, 0) AS conflicting,
            coalesce(bytes.raw, 0) AS raw, coalesce(files.owed, 0) AS files_owed
     FROM devices JOIN staff ON staff.id = devices.staff_id
     LEFT JOIN desk ON desk.device_id = devices.id
     LEFT JOIN forks ON forks.device_id = devices.id
+    LEFT JOIN doubts ON doubts.device_id = devices.id
     LEFT JOIN others ON others.device_id = devices.id
     LEFT JOIN bytes ON bytes.device_id = devices.id
     LEFT JOIN files ON files.device_id = devices.id
@@ -116,7 +124,8 @@ _PHONES: Final = sa.text(
       AND (CAST(:device_id AS uuid) IS NULL OR devices.id = CAST(:device_id AS uuid))
       AND (CAST(:staff_id AS uuid) IS NULL OR devices.staff_id = CAST(:staff_id AS uuid))
       AND (CAST(:is_owing AS boolean) IS NULL OR CAST(:is_owing AS boolean) =
-           (coalesce(desk.device_id, forks.device_id, others.device_id, bytes.device_id, files.device_id)
+           (coalesce(desk.device_id, forks.device_id, doubts.device_id, others.device_id, bytes.device_id,
+                     files.device_id)
                 IS NOT NULL OR coalesce(newest.seq, 0) > devices.acked_seq))
     ORDER BY devices.id LIMIT :limit
     """
@@ -127,5 +136,6 @@ _OF_PHONE: Final = (
 _NAMED: Final = {
     "held_items": sa.text(_OF_PHONE.format("outcome = 'held'")),
     "quarantined_items": sa.text(_OF_PHONE.format("outcome = 'quarantined'")),
-    "forked_items": sa.text(_OF_PHONE.format("'chain_fork' = ANY (flags) AND NOT 'fork_seen' = ANY (flags)")),
+    "forked_items": sa.text(_OF_PHONE.format(UNSEEN_FORK)),
+    "doubt_items": sa.text(_OF_PHONE.format(UNSEEN_DOUBT)),
 }

@@ -142,6 +142,7 @@ class Forger:
             "equipment.taken": {"thing": "recorder"},
             "gap.explained": {**visit, "why": "battery"},
             "log.doubted": {"why": "shorter", "held": "x", "told": "y"},
+            "record.doubted": {"held": "x", "told": "y"},
         }
 
     # How it is signed and sent.

@@ -23,6 +23,7 @@ TYPES = (
     "visit.started", "visit.evidence", "visit.ended", "visit.account", "assignment.acknowledged",
     "assignment.declined", "hold.requested", "complaint.raised", "incident.raised", "contact.learned",
     "contact.refused", "equipment.taken", "gap.explained", "log.doubted",
+    "record.doubted",
 )  # fmt: skip
 INSTANTS = (
     "0001-01-01T00:00:00+14:00",

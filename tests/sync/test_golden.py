@@ -107,6 +107,7 @@ def test_what_phones_report_of_people_is_read_as_it_was_meant() -> None:
         ContactLearned(None, CASE, name="王五", phone="13800001111", relation="兄弟", address="北京市海淀区"),
         ContactLearned(VISIT, None, name=None, phone=None, relation=None, address=None),
         Reported(None, None),  # log.doubted is kept whole
+        Reported(None, None),  # record.doubted, too
     ]
 
 
@@ -172,7 +173,7 @@ def a_client(outbox: Outbox, content: bytes) -> SyncClient:
         server_key=OFFICE_KEY,
         read_clock=a_clock,
         on_anchor=lambda anchor, rtt_ms: outbox.remember(anchor=anchor),
-        on_doubt=lambda doubt: None,
+        on_doubt=lambda *doubt: True,
         monotonic_ms=lambda: 0,
     )
 

@@ -8,10 +8,12 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from sync.chain import record_digest
 from sync.client import Report, SyncFault
 from sync.events import Event, FeedReset, RecordDiffers
 from sync.feed import digest_of
 from sync.outbox import Outbox, Sealed
+from sync.record import RecordDoubt
 from tests.sync.fake_office import (
     FakeOffice,
     Handler,
@@ -66,7 +68,8 @@ def test_what_a_restored_office_lost_and_the_phone_has_dropped_is_told_and_what_
 
     assert lose(here) == []
     assert list(office.items) == [str(dropped.item_id), str(here.item_id)]
-    assert lose(dropped) == [RecordDiffers()]
+    held = [dropped.digest, here.digest]
+    assert lose(dropped) == [RecordDiffers(RecordDoubt(record_digest(held), record_digest(held[1:])))]
 
 
 def test_a_difference_that_starting_over_does_not_mend_is_not_mended_for_ever(

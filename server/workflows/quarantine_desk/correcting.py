@@ -28,7 +28,7 @@ from server.workflows.exchange.applying import CannotApply
 from server.workflows.exchange.arrived import Arrived, Result, Sender, Stored, place
 from server.workflows.exchange.parents import CORRECTION as BY_OFFICE
 from server.workflows.exchange.waiting import apply_one
-from server.workflows.quarantine_desk.deciding import Became, Ruling, rule
+from server.workflows.quarantine_desk.deciding import Became, Ruling, require_way, rule
 from server.workflows.quarantine_desk.entries import Ref
 from server.workflows.quarantine_desk.entries import Stored as Found
 from server.workflows.quarantine_desk.looking import pushed_of
@@ -73,6 +73,7 @@ def correct(ref: Ref, new: NewRecord, ruling: Ruling, *, actor: Actor, now: date
 
     Raises Invalid with a pointer into the body, Conflict where it would be held, or says what stands already.
     """
+    require_way(ref, ruling)
     _require_sound(new, now=now)
 
     def carry(session: Session, found: Found) -> Became:

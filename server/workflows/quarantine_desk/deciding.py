@@ -26,7 +26,7 @@ from server.workflows.exchange.keeping import visit_named_by
 from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.exchange.senders import lock_sender
 from server.workflows.exchange.waiting import project, project_waiting
-from server.workflows.quarantine_desk.entries import FORK_SEEN, Ref, Stored, decisions_about, find
+from server.workflows.quarantine_desk.entries import SEEN, Ref, Stored, decisions_about, find
 from server.workflows.quarantine_desk.looking import outcome_of, pushed_of
 from sync.admission import examine
 from sync.envelope import PublicKey
@@ -41,11 +41,12 @@ OPEN: Final = {
     "raw": ("waiting", "set_aside"),
 }
 WAYS: Final = {
-    "item": ("retry", "accept", "set_aside"),
-    "held": ("accept", "set_aside"),
+    "item": ("retry", "accept", "set_aside", "correct"),
+    "held": ("accept", "set_aside", "correct"),
     "fork": ("accept",),
-    "conflict": ("set_aside",),
-    "raw": ("retry", "set_aside"),
+    "doubt": ("accept",),
+    "conflict": ("set_aside", "correct"),
+    "raw": ("retry", "set_aside", "correct"),
 }
 
 
@@ -76,9 +77,7 @@ def decide(ref: Ref, ruling: Ruling, *, actor: Actor, now: datetime) -> DeskDeci
     Raises Conflict where that cannot be done, was done otherwise meanwhile, or is not for this kind;
     Forbidden for the visitor concerned.
     """
-    if ruling.decision not in WAYS[ref.kind]:
-        detail = f"For this kind one may: {', '.join(WAYS[ref.kind])}; or correct it."
-        raise Conflict("decision-not-for-this", detail, allowed=list(WAYS[ref.kind]))
+    require_way(ref, ruling)
     if ref.kind == "raw" and ruling.decision == "retry":
         return _hand_in_again(ref, ruling, actor=actor, now=now)
 
@@ -86,12 +85,19 @@ def decide(ref: Ref, ruling: Ruling, *, actor: Actor, now: datetime) -> DeskDeci
         if ruling.decision == "set_aside":
             return _set_aside(found)
         assert isinstance(found, Item)
-        if ref.kind == "fork":
-            found.flags = [*found.flags, FORK_SEEN]
+        if ref.kind in SEEN:
+            found.flags = [*found.flags, SEEN[ref.kind]]
             return Became(found.outcome)
         return (_retry if ruling.decision == "retry" else _accept)(session, found, now=now)
 
     return rule(ref, ruling, carry, actor=actor, now=now)
+
+
+def require_way(ref: Ref, ruling: Ruling) -> None:
+    """Refuse what may not be decided about this kind: what is applied and only wants to be seen stays."""
+    if ruling.decision not in WAYS[ref.kind]:
+        detail = f"For this kind one may: {', '.join(WAYS[ref.kind])}."
+        raise Conflict("decision-not-for-this", detail, allowed=list(WAYS[ref.kind]))
 
 
 def rule(ref: Ref, ruling: Ruling, carry: Carry, *, actor: Actor, now: datetime) -> DeskDecision:
@@ -161,8 +167,8 @@ def require_uninvolved(session: Session, found: Stored, actor: Actor) -> None:
 
 
 def _require_open(ref: Ref, found: Stored) -> None:
-    if ref.kind == "fork":
-        is_open = isinstance(found, Item) and FORK_SEEN not in found.flags
+    if ref.kind in SEEN:
+        is_open = isinstance(found, Item) and SEEN[ref.kind] not in found.flags
     else:
         is_open = outcome_of(found) in OPEN[ref.kind]
     if not is_open:

@@ -1,6 +1,7 @@
-"""What lies at the desk, oldest first: quarantined, held and forked items, conflicting ones, raw bytes?
+"""What lies at the desk, oldest first: quarantined, held and forked items, doubts, conflicts, raw bytes?
 
-Five tables' worth of one idea: each entry is named by kind, phone, item and digest, for ever.
+Six kinds of one idea: each entry is named by kind, phone, item and digest, for ever. A doubt is what a phone
+says of the office: its log did not only grow, or it lacks what the phone has receipts for.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,10 @@ from server.database import db
 from server.errors import NotFound
 from server.models.people import Device
 from server.models.quarantine import KINDS, DeskDecision
-from server.models.visits import ConflictingItem, Item, RawSubmission
-from sync.chain import FORK
+from server.models.visits import UNSEEN_DOUBT, UNSEEN_FORK, ConflictingItem, Item, RawSubmission
 
-FORK_SEEN: Final = "fork_seen"
+SEEN: Final = {"fork": "fork_seen", "doubt": "doubt_seen"}
+"""Items of these kinds are applied; they lie here until somebody has looked, which this flag says."""
 Stored = Item | ConflictingItem | RawSubmission
 _DIGEST_BYTES: Final = 32
 
@@ -168,12 +169,11 @@ class _Part:
 
 def _parts() -> list[_Part]:
     slug = Item.problem["slug"].astext
-    # Word for word the predicate of its index.
-    forked = sa.text(f"'{FORK}' = ANY (items.flags) AND NOT '{FORK_SEEN}' = ANY (items.flags)")
     return [
         _of_items("item", Item.outcome == "quarantined", slug),
         _of_items("held", Item.outcome == "held", sa.literal("parent-missing")),
-        _of_items("fork", forked, sa.literal("chain-fork")),
+        _of_items("fork", sa.text(UNSEEN_FORK), sa.literal("chain-fork")),
+        _of_items("doubt", sa.text(UNSEEN_DOUBT), sa.func.replace(Item.type, ".", "-")),
         _of_others(
             "conflict", ConflictingItem, ConflictingItem.item_id, ConflictingItem.payload, "other-bytes"
         ),
