@@ -8,6 +8,7 @@ from uuid import UUID
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding
 from server.reconcile.place import metres_between
+from server.reconcile.recordings import covered_seconds, heard_through, spoken_seconds
 from server.reconcile.transcripts import deaf, is_heard
 from sync.bodies import claimed_stay
 
@@ -71,8 +72,7 @@ def _departure(facts: VisitFacts, limits: Limits) -> bool:
     if facts.account is None or facts.departure is None or not facts.departure.is_trusted:
         return False
     arrived, left = claimed_stay(dict(facts.account.claims))
-    recorded = sum(one.sound.duration_seconds for one in facts.evidence if one.is_here and one.sound)
-    return recorded >= (left - arrived).total_seconds() * limits.recorded_share
+    return covered_seconds(heard_through(facts)) >= (left - arrived).total_seconds() * limits.recorded_share
 
 
 def _team(facts: VisitFacts, limits: Limits) -> bool:
@@ -81,9 +81,8 @@ def _team(facts: VisitFacts, limits: Limits) -> bool:
 
 
 def _met(facts: VisitFacts, limits: Limits) -> bool:
-    speech = sum(one.sound.speech_seconds for one in facts.evidence if one.is_here and one.sound)
     claims = facts.account.claims if facts.account else {}
-    return claims.get("met") != "nobody" and speech >= limits.speech_seconds
+    return claims.get("met") != "nobody" and spoken_seconds(facts) >= limits.speech_seconds
 
 
 def _letters(facts: VisitFacts, limits: Limits) -> bool:

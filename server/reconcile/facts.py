@@ -95,6 +95,7 @@ class EvidenceFact:
     transcript: tuple[Segment, ...] | None = None
     clock_showed: tuple[datetime, datetime] | None = None
     device_id: UUID | None = None
+    is_inspected: bool = True
 
     @property
     def is_here(self) -> bool:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding, cite
+from server.reconcile.recordings import heard_through, is_more_to_come, spoken_seconds
 
 
 def nobody_speaks(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Somebody was met, yet nobody speaks in the recordings (C14)."""
     if facts.account is None or facts.account.claims.get("met") in (None, "nobody"):
         return
-    heard = [one for one in facts.evidence if one.is_here and one.sound is not None]
-    speech = sum(one.sound.speech_seconds for one in heard if one.sound)
-    if heard and speech < limits.speech_seconds:
+    heard, speech = heard_through(facts), spoken_seconds(facts)
+    if heard and speech < limits.speech_seconds and not is_more_to_come(facts):
         yield Finding(
             check="nobody-speaks",
             rule="C14",

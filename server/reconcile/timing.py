@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from server.reconcile.facts import EvidenceFact, Limits, VisitFacts
 from server.reconcile.finding import Finding, cite
+from server.reconcile.recordings import covered_seconds, heard_through, is_more_to_come
 from sync.bodies import claimed_stay
 
 
@@ -108,19 +109,19 @@ def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """The recordings together are shorter than the stay the account claims (B23, C14).
+    """The recordings together cover less than the stay the account claims (B23, C14).
 
     What counts is the shortest stay that claim and clocks allow: times are honestly rounded, and clocks that
     are trusted still give intervals. Where those are wider than rounding the claim says more.
     """
-    sounds = [one for one in facts.evidence if one.is_here and one.sound is not None]
-    if facts.account is None or not sounds:
+    sounds = heard_through(facts)
+    if facts.account is None or not sounds or is_more_to_come(facts):
         return
     if facts.account.claims.get("outcome") in ("turned_back", "not_home"):
         return
     arrived, left = claimed_stay(dict(facts.account.claims))
     stay = _shortest_stay(facts, left - arrived, rounding=limits.time).total_seconds()
-    recorded = sum(one.sound.duration_seconds for one in sounds if one.sound)
+    recorded = covered_seconds(sounds)
     if recorded < stay * limits.recorded_share:
         longest = max(sounds, key=lambda one: one.sound.duration_seconds if one.sound else 0)
         yield Finding(

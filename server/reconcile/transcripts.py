@@ -17,9 +17,9 @@ from server.reconcile.finding import Finding, Severity, cite
 from server.reconcile.narrative import Kind, read_narrative
 from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.spelling import narrow
+from server.reconcile.recordings import RECORDINGS, is_more_to_come
 
 NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
-RECORDINGS: Final = ("audio", "video")
 UNDERSTOOD: Final = 0.7  # of the speech in a recording; below, what was not heard may have been said
 # An engine's slip is most often another character of the same sound.
 _SOUNDS: Final = (
@@ -72,6 +72,8 @@ def deaf(facts: VisitFacts, limits: Limits) -> str:
     recordings = [one for one in facts.evidence if one.kind in RECORDINGS and one.is_here]
     if not recordings:
         return "no recording"
+    if is_more_to_come(facts):
+        return "not every recording is here"
     if any(one.transcript is None for one in recordings):
         return "not every recording is transcribed"
     if sum(len(one.segment.text) for one in heard(facts)) < limits.heard_characters:

@@ -15,10 +15,12 @@ from tests.reconcile.honest import (
     BADGE,
     HOME,
     HONEST,
+    OVERDUE,
     SOON,
     TEN,
     a_photo,
     a_recording,
+    at,
     minutes,
     with_account,
     with_evidence,
@@ -225,3 +227,77 @@ def test_where_the_phone_was_counts_beside_where_the_picture_says() -> None:
     assert found(**elsewhere) == [("photo-elsewhere", "serious")]
     assert found(**both) == [("photo-elsewhere", "severe")]
     assert found(**mocked) == found(**with_evidence(a_photo(place=HOME), a_recording())) == []
+
+
+def a_part(n: int, start: float, seconds: float, speech: float = 100, **facts: Any) -> EvidenceFact:
+    """A recording that begins so many minutes after the arrival."""
+    begins = TEN + minutes(start)
+    return a_photo(
+        n,
+        **{
+            "when": begins,
+            "kind": "audio",
+            "purpose": "recording",
+            "sound": Sound(seconds, speech),
+            "captured_until": at(begins + timedelta(seconds=seconds)),
+            **facts,
+        },
+    )
+
+
+def of_recordings(*parts: EvidenceFact, **changes: Any) -> list[str]:
+    return [check for check, _ in found(evidence=(BADGE, a_photo(), *parts), **changes)]
+
+
+@pytest.mark.parametrize("speech", [0, 100])
+@pytest.mark.parametrize(
+    "on_its_way", [{"state": "uploading", "sound": None}, {"is_inspected": False, "sound": None}]
+)
+def test_a_recording_that_is_still_on_its_way_is_waited_for(
+    speech: float, on_its_way: dict[str, Any]
+) -> None:
+    rest = a_part(21, 5, 900, **on_its_way)
+
+    assert of_recordings(a_part(20, 0, 300, speech), rest) == []
+
+
+def test_a_recording_that_did_not_come_in_time_is_waited_for_no_longer() -> None:
+    rest = a_part(21, 5, 900, state="uploading", sound=None)
+
+    assert "recording-too-short" in of_recordings(a_part(20, 0, 300), rest, **OVERDUE)
+
+
+def test_a_video_without_sound_is_not_waited_for() -> None:
+    mute = a_part(21, 5, 900, kind="video", sound=None)
+
+    assert of_recordings(a_part(20, 0, 300), mute) == ["recording-too-short"]
+
+
+TOGETHER = [
+    ("the same minutes twice", [(0, 600), (0, 600)], ["recording-too-short"]),
+    ("one minute of them twice", [(0, 600), (9, 660)], []),
+    ("one after the other", [(0, 600), (10, 600)], []),
+    ("in both phones the whole time", [(0, 1190), (0.1, 1190)], []),
+    ("the same minutes twice, and three more", [(0, 600), (0, 600), (12, 180)], ["recording-too-short"]),
+    ("the same minutes twice, and seven more", [(0, 600), (0, 600), (12, 420)], []),
+]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"), [row[1:] for row in TOGETHER], ids=[row[0] for row in TOGETHER]
+)
+def test_recordings_of_the_same_minutes_cover_them_once(
+    parts: list[tuple[float, float]], expected: list[str]
+) -> None:
+    recordings = (a_part(20 + n, start, seconds) for n, (start, seconds) in enumerate(parts))
+
+    assert of_recordings(*recordings) == expected
+
+
+def test_where_clocks_leave_open_whether_recordings_overlap_the_visitor_is_believed() -> None:
+    unsure = at(TEN + minutes(5), doubt=timedelta(minutes=15))
+    parts = [a_part(n, 0, 600, captured_from=unsure, captured_until=unsure) for n in (20, 21)]
+    unplaced = [a_part(n, 0, 600, captured_from=None, captured_until=None) for n in (20, 21)]
+
+    assert of_recordings(*parts) == []
+    assert of_recordings(*unplaced) == []

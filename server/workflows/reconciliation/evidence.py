@@ -35,6 +35,7 @@ def evidence_fact(
         transcript=heard.get(one.id),
         clock_showed=shown.get(one.id),
         device_id=one.device_id,
+        is_inspected=one.inspection is not None,
     )
 
 
