@@ -15,12 +15,13 @@ from werkzeug.http import http_date
 
 from server.api.auth import current_actor, current_time, requires_submitter
 from server.api.incoming import body_of
-from server.api.problems import problem
+from server.api.problems import from_domain, problem
 from server.api.transport import Blueprint
 from server.api.upload_headers import ALGORITHMS, checksum, number, wanted_upload
-from server.errors import Conflict, Malformed
+from server.errors import Conflict, Malformed, Unavailable
 from server.storage import current_store
 from server.workflows.uploads import creating, receiving
+from server.workflows.uploads.finishing import finish
 from server.workflows.uploads.grant import MAX_BYTES, Grant
 
 VERSION = "1.0.0"
@@ -70,6 +71,15 @@ def be_patient(error: OperationalError) -> Response:
     return answer
 
 
+@blueprint.errorhandler(Unavailable)
+def be_patient_with_the_store(error: Unavailable) -> Response:
+    """The same while the store is away: a HEAD meets it where it finishes what a request before it left."""
+    answer = from_domain(error)
+    if request.method == "HEAD":
+        answer.status_code = 423
+    return answer
+
+
 @blueprint.route("", methods=["OPTIONS"], provide_automatic_options=False)
 @blueprint.route("/<uuid:upload_id>", methods=["OPTIONS"], provide_automatic_options=False)
 def describe(upload_id: UUID | None = None) -> Response:
@@ -94,9 +104,9 @@ def create() -> Response:
     wanted, checked = wanted_upload(), checksum()
     brings_bytes = request.mimetype == CONTENT_TYPE and request.content_length != 0
     grant = creating.create(wanted, brings_bytes=brings_bytes, actor=current_actor(), now=current_time())
-    if not grant.is_complete and (brings_bytes or grant.length == 0) and grant.offset == 0:
+    if not grant.is_complete and brings_bytes and grant.offset == 0:
         grant = _receive(grant, checked)
-    response = _progress(grant, status=201)
+    response = _progress(_finished(grant), status=201)
     response.headers["Location"] = url_for("files.append", upload_id=grant.id)
     return response
 
@@ -105,7 +115,7 @@ def create() -> Response:
 @requires_submitter
 def ask(upload_id: UUID) -> Response:
     """Say how many bytes arrived; a PATCH that may still be alive can write no more."""
-    grant = creating.resume(upload_id, actor=current_actor(), now=current_time())
+    grant = _finished(creating.resume(upload_id, actor=current_actor(), now=current_time()))
     response = _progress(grant, status=200)
     if grant.length is None:
         response.headers["Upload-Defer-Length"] = "1"
@@ -163,6 +173,16 @@ def _receive(grant: Grant, checked: receiving.Checksum | None) -> Grant:
         store=current_store(),
         now=current_time(),
     )
+
+
+def _finished(grant: Grant) -> Grant:
+    """Finish an upload whose bytes are all here: whoever reads the offset then takes it for complete.
+
+    A request may have died just there, or its file have no bytes at all.
+    """
+    if grant.is_complete or grant.offset != grant.length:
+        return grant
+    return finish(grant, [], store=current_store(), now=current_time())
 
 
 def _progress(grant: Grant, *, status: int) -> Response:

@@ -79,6 +79,7 @@ class Upload(Model):
             unique=True,
             postgresql_where=sa.text("state IN ('open', 'checking', 'complete')"),
         ),
+        sa.Index("ix_uploads_open", "expires_at", postgresql_where=sa.text("state = 'open'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

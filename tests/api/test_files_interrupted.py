@@ -2,14 +2,18 @@
 
 import hashlib
 import tracemalloc
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from server.database import db
+from server.database import db, transaction
+from server.media.store import StoreUnavailable
+from server.models.evidence import Evidence, Upload
 from server.workflows.uploads import creating, finishing, receiving
 from sync.protocol import uuid7
 from tests.api.tus import (
@@ -23,6 +27,7 @@ from tests.api.tus import (
     problem_of,
     stored,
 )
+from tests.builders import now
 
 
 def test_a_lost_201_leads_to_the_same_upload(uploader: Uploader) -> None:
@@ -256,3 +261,80 @@ def test_while_the_database_is_away_no_client_gives_its_upload_up(
     answer = uploader.call(method, at, headers={"Upload-Offset": "0", "Content-Type": BYTES}, data=b"x")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (status, "5")
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise StoreUnavailable("The media disk cannot take more.")
+
+
+@pytest.fixture
+def all_here(app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An upload all of whose bytes count, told its length at the end, when the store had no room."""
+    at = uploader.created(CONTENT, Upload_Length=None, Upload_Defer_Length="1", sha256=None)
+    uploader.patch(at, 0, CONTENT)
+    with monkeypatch.context() as full:
+        full.setattr(app.extensions["media_store"], "assemble", no_room)
+        ended = uploader.patch(at, len(CONTENT), b"", Upload_Length=str(len(CONTENT)))
+        asked = uploader.head(at)
+    assert (ended.status_code, asked.status_code, asked.headers["Retry-After"]) == (503, 423, "5")
+    assert evidence_of(uploader).storage_key is None
+    return at
+
+
+def test_whoever_asks_for_an_upload_that_is_all_here_finishes_it(
+    app: Flask, uploader: Uploader, all_here: str
+) -> None:
+    assert uploader.offset(all_here) == len(CONTENT)
+
+    assert stored(app, uploader) == CONTENT
+    assert jobs("inspect_evidence") == 1
+
+
+def test_what_is_all_here_is_finished_though_nobody_asks_again(
+    app: Flask, uploader: Uploader, all_here: str
+) -> None:
+    creating.expire_uploads(now=now() + timedelta(days=8))
+
+    finishing.finish_left(now=now() + timedelta(minutes=50))
+    assert evidence_of(uploader).storage_key is None  # its request may still be alive
+    finishing.finish_left(now=now() + timedelta(hours=2))
+
+    assert stored(app, uploader) == CONTENT
+    assert jobs("discard_segments") == 1
+
+
+def test_what_is_all_here_can_be_asked_for_after_its_time(
+    app: Flask, uploader: Uploader, all_here: str
+) -> None:
+    with transaction() as session:
+        session.execute(sa.update(Upload).values(expires_at=now() - timedelta(days=1)))
+
+    assert uploader.offset(all_here) == len(CONTENT)
+
+    assert stored(app, uploader) == CONTENT
+
+
+def test_other_bytes_that_are_all_here_are_set_aside_and_stop_nobody(
+    app: Flask, uploader: Uploader, all_here: str
+) -> None:
+    with transaction() as session:
+        other = hashlib.sha256(b"another").digest()
+        session.execute(sa.update(Evidence).values(sha256=other))
+
+    finishing.finish_left(now=now() + timedelta(hours=2))
+
+    assert uploader.head(all_here).status_code == 410
+    assert evidence_of(uploader).state == "mismatched"
+
+
+def test_a_file_without_bytes_is_finished_by_the_creation_that_comes_again(
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(app.extensions["media_store"], "assemble", no_room)
+        assert uploader.create(b"").status_code == 503
+
+    at = uploader.created(b"")
+
+    assert stored(app, uploader) == b""
+    assert uploader.offset(at) == 0

@@ -93,16 +93,9 @@ def terminate(upload_id: UUID, *, actor: Actor, now: datetime) -> None:
 
 @task("expire_uploads", every="23 * * * *")
 def expire_uploads(*, now: datetime) -> None:
-    """Give up every unfinished upload whose time is over. Evidence is never touched."""
+    """Give up every unfinished upload whose time is over. Evidence is never touched, nor what is all here."""
     with transaction() as session:
-        over = session.scalars(
-            sa.update(Upload)
-            .where(Upload.state == "open", Upload.expires_at <= now)
-            .values(state="expired")
-            .returning(Upload.id)
-        ).all()
-        for upload_id in over:
-            enqueue("discard_segments", upload_id=str(upload_id))
+        _expire_each(session, now=now)
 
 
 def _clear_the_way(wanted: WantedUpload, told: Mapping[str, Any], *, actor: Actor, now: datetime) -> None:
@@ -120,19 +113,20 @@ def _clear_the_way(wanted: WantedUpload, told: Mapping[str, Any], *, actor: Acto
         earlier = run(session, _IN_THE_WAY, told)
         if sum(one.state == "mismatched" for one in earlier) >= MISMATCHES_ALLOWED:
             raise Invalid("digest-mismatch-again", _CHANGED)
-        _expire_each(session, *(one.id for one in earlier if one.state == "open"), now=now)
+        _expire_each(session, Upload.id.in_(one.id for one in earlier if one.state == "open"), now=now)
 
 
 def _expire(asked: Mapping[str, Any]) -> list[Any]:
     """Give an upload up whose time is over and return it; nothing when this phone has no such upload."""
     with transaction() as session:
-        _expire_each(session, asked["id"], now=asked["now"])
+        _expire_each(session, Upload.id == asked["id"], now=asked["now"])
         return run(session, _GIVEN_UP, asked)
 
 
-def _expire_each(session: Session, *ids: UUID, now: datetime) -> None:
-    """Give up those of these uploads whose time is over."""
-    over = sa.update(Upload).where(Upload.id.in_(ids), Upload.state == "open", Upload.expires_at <= now)
+def _expire_each(session: Session, *which: sa.ColumnElement[bool], now: datetime) -> None:
+    """Give up those of these uploads whose time is over and whose bytes are not all here."""
+    is_partial = Upload.upload_offset.is_distinct_from(Upload.length)
+    over = sa.update(Upload).where(Upload.state == "open", Upload.expires_at <= now, is_partial, *which)
     for upload_id in session.scalars(over.values(state="expired").returning(Upload.id)).all():
         enqueue("discard_segments", upload_id=str(upload_id))
 
@@ -161,13 +155,14 @@ _CHANGED: Final = (
 # A phone creates an upload for every photo and takes it over for every piece: each is one statement and a
 # transaction of its own, and what it refuses is explained afterwards. Creations for one file come one after
 # the other, because its evidence is locked first.
+_OVER: Final = "state = 'open' AND expires_at <= %(now)s AND upload_offset IS DISTINCT FROM length"
 _SAME_PROMISE: Final = """
     device_id = %(device_id)s AND evidence_id = %(evidence_id)s
     AND sha256 IS NOT DISTINCT FROM %(sha256)s AND length IS NOT DISTINCT FROM %(length)s
 """
 _IN_THE_WAY: Final = f"""
     SELECT id, state FROM uploads
-    WHERE {_SAME_PROMISE} AND (state = 'mismatched' OR state = 'open' AND expires_at <= %(now)s)
+    WHERE {_SAME_PROMISE} AND (state = 'mismatched' OR {_OVER})
 """
 _START_OR_FIND: Final = f"""
     WITH expected AS (
@@ -179,7 +174,7 @@ _START_OR_FIND: Final = f"""
                OR kept.device_id IN (SELECT id FROM devices WHERE staff_id = %(staff_id)s))
           AND coalesce(kept.sha256 = %(sha256)s, true)
           AND NOT EXISTS (SELECT FROM uploads
-                          WHERE {_SAME_PROMISE} AND state = 'open' AND expires_at <= %(now)s)
+                          WHERE {_SAME_PROMISE} AND {_OVER})
           AND (SELECT count(*) FROM uploads WHERE {_SAME_PROMISE} AND state = 'mismatched')
               < {MISMATCHES_ALLOWED}
         RETURNING id
@@ -200,7 +195,7 @@ _START_OR_FIND: Final = f"""
 # stands, and the whole file's digest is verified.
 _TAKE_OVER: Final = f"""
     UPDATE uploads SET fence = fence + 1
-    WHERE id = %(id)s AND device_id = %(device_id)s AND (state <> 'open' OR expires_at > %(now)s)
+    WHERE id = %(id)s AND device_id = %(device_id)s AND NOT ({_OVER})
       AND set_config('synchronous_commit', 'off', true) IS NOT NULL
     RETURNING {GRANTED}
 """

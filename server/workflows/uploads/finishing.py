@@ -7,22 +7,32 @@ at any moment: the commit makes sure that it was not, else the segments are asse
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from server.database import db, transaction
 from server.driver import run, run_alone, run_each
-from server.errors import Conflict, Gone
-from server.jobs import enqueue
+from server.errors import Conflict, DomainError, Gone
+from server.jobs import enqueue, task
 from server.media.store import Assembled, MediaStore, Segment, SegmentMissing, StoreUnavailable
 from server.models.evidence import Upload
 from server.models.storage import asking_what_is_collected, may_be_named
+from server.storage import current_store
 from server.workflows.uploads.grant import GRANTED, Grant
 
 _TRIES: Final = 3
+LEFT_FOR: Final = timedelta(hours=1)
+_LEFT: Final = f"""
+    SELECT {GRANTED} FROM uploads
+    WHERE state = 'open' AND upload_offset = length AND created_at < %(before)s
+    ORDER BY expires_at LIMIT 1000
+"""
+
+log = structlog.get_logger()
 
 
 class _Collected(Exception):
@@ -54,6 +64,16 @@ def finish(grant: Grant, uncounted: list[Segment], *, store: MediaStore, now: da
             actual_sha256=found.sha256.hex(),
         )
     raise StoreUnavailable("The same bytes are just being cleared away; try again.")
+
+
+@task("finish_left", every="53 * * * *")
+def finish_left(*, now: datetime) -> None:
+    """Finish uploads that are all here, but whose request died before it could: nobody may ask again."""
+    for row in run_alone(db.engine, _LEFT, {"before": now - LEFT_FOR}):
+        try:
+            finish(Grant.of(row), [], store=current_store(), now=now)
+        except DomainError as refused:
+            log.warning("upload.left_unfinished", upload_id=str(row.id), why=refused.slug)
 
 
 def taken_over() -> Conflict:
