@@ -74,7 +74,7 @@ class SyncClient:
     server_key: PublicKey
     read_clock: Callable[[], Clock]
     on_anchor: Callable[[dict[str, Any], int], None]
-    on_doubt: Callable[[str, dict[str, str], dict[str, str]], bool]
+    on_doubt: Callable[[str, dict[str, str], dict[str, Any]], bool]
     monotonic_ms: Callable[[], int]
     on_event: Listener = ignore
     token: str | None = None
@@ -229,9 +229,12 @@ class SyncClient:
             self._tell_difference(doubt)
 
     def _tell_difference(self, doubt: RecordDoubt) -> None:
-        if not self.outbox.record.was_told(doubt):
+        anchor = self.outbox.fact("anchor")
+        now = None if anchor is None else server_time(anchor)
+        if now is not None and self.outbox.record.may_tell(doubt, now=now):
             body = {"held": doubt.held.hex(), "told": doubt.told.hex()}
-            self.offers_again |= self.on_doubt("record.doubted", body, {TOLD: doubt.difference})
+            facts = {TOLD: {"difference": doubt.difference, "at": now.isoformat()}}
+            self.offers_again |= self.on_doubt("record.doubted", body, facts)
         self.on_event(RecordDiffers(doubt))
 
     def _ask_page(self, cursor: str | None, head: Head | None) -> Answer:

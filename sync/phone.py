@@ -338,7 +338,7 @@ class Phone:
             cancel=cancel or CancelToken(),
         )
 
-    def _doubt(self, type_: str, body: dict[str, str], facts: dict[str, str]) -> bool:
+    def _doubt(self, type_: str, body: dict[str, str], facts: dict[str, Any]) -> bool:
         """Record what is wrong at the office. A full phone says it another time, and goes on syncing."""
         try:
             self.record(type_, body, remembering=facts)

@@ -8,6 +8,7 @@ where a backup lost what the phone has dropped: then people must be told, here a
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sync.chain import record_digest
@@ -23,7 +24,9 @@ NOTHING: Final = "0" * 64
 IN_VAIN: Final = "record_in_vain"
 """Under this name a phone keeps the last difference that it heard of."""
 TOLD: Final = "record_told"
-"""Under this name it keeps the last difference that it told the office of."""
+"""Under this name it keeps which difference it told the office of, and when."""
+TELL_AGAIN_AFTER: Final = timedelta(days=7)
+"""Of two copies of a phone each telling is news to the other: without a pause they would go on for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,28 @@ class Record:
         return difference != NOTHING
 
     def doubt(self, told: bytes) -> RecordDoubt | None:
-        """Return how the office's digest differs although everything was offered; None where it does not."""
+        """Return how the office's digest differs although everything was offered; None where it does not.
+
+        Nothing is doubted while items wait: the office may have those by another way, and be right.
+        """
         difference = self._store.fact(IN_VAIN) or NOTHING
-        if difference == NOTHING:
+        if difference == NOTHING or self._is_waiting():
             return None
         return RecordDoubt(held=record_digest([told, bytes.fromhex(difference)]), told=told)
 
-    def was_told(self, doubt: RecordDoubt) -> bool:
-        """Whether the office knows of this difference from this phone."""
-        return self._store.fact(TOLD) == doubt.difference
+    def may_tell(self, doubt: RecordDoubt, *, now: datetime) -> bool:
+        """Whether the office is to hear of this difference: once, and of another not within a week."""
+        last = self._store.fact(TOLD)
+        if last is None:
+            return True
+        is_known = last["difference"] == doubt.difference
+        return not is_known and now >= datetime.fromisoformat(last["at"]) + TELL_AGAIN_AFTER
+
+    def _is_waiting(self) -> bool:
+        (is_waiting,) = self._store.db.execute(
+            "SELECT EXISTS (SELECT 1 FROM items WHERE state = 'waiting')"
+        ).fetchone()
+        return bool(is_waiting)
 
     def drop(self, spent: str, bounds: Mapping[str, Any]) -> None:
         """Remember the digests of items (an SQL condition) whose payloads are about to be dropped."""

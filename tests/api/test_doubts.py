@@ -1,7 +1,9 @@
 """What a phone knows against the office reaches the office: it lies at the desk until somebody has looked."""
 
 import json
+import shutil
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,8 @@ from sync.phone import Phone
 from sync.store import PhoneFull
 from tests.builders import Cast, Person, Role, now
 from tests.desk import correct, decide, desk, look, told
-from tests.phones import office
+from tests.office import Stopped
+from tests.phones import Watch, office
 from tests.pushing import an_account, begin
 
 
@@ -86,7 +89,9 @@ def test_a_record_that_stays_different_is_told_to_the_office_once(
     assert look(supervisor, entry["ref"])["signature"] == "valid"
 
 
-def test_another_loss_is_another_doubt(app: Flask, phone: Phone, lost: list[bytes]) -> None:
+def test_another_loss_is_another_doubt_but_not_within_a_week(
+    app: Flask, phone: Phone, lost: list[bytes]
+) -> None:
     for _ in range(2):
         synced(phone, app)
     phone.record("gap.explained", {"why": "没电"})
@@ -97,9 +102,35 @@ def test_another_loss_is_another_doubt(app: Flask, phone: Phone, lost: list[byte
 
     for _ in range(3):
         synced(phone, app)
+    within = len(reports())
+    at = now()
+    app.extensions["clock"] = Stopped(at=at + timedelta(days=7, minutes=1))
+    for _ in range(3):
+        synced(phone, app)
 
+    assert within == 1
     first, second = reports()
     assert first != second
+
+
+def test_two_idle_copies_of_a_phone_do_not_doubt_one_another_for_ever(
+    app: Flask, phone: Phone, tmp_path: Path
+) -> None:
+    phone.outbox.store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copytree(phone.folder, tmp_path / "copy")
+    copy = Phone(tmp_path / "copy", clocks=Watch().clocks())
+    phone.record("gap.explained", {"why": "first"})
+    copy.record("gap.explained", {"why": "second"})
+    pushed = 0
+
+    for number in range(24):
+        for one in (phone, copy):
+            with office(app) as http:
+                report = one.sync(http)
+            pushed += report.pushed if number >= 12 else 0
+    copy.close()
+
+    assert (len(reports()), pushed) == (2, 0)
 
 
 def test_a_doubt_is_owed_until_a_supervisor_has_looked_at_it(

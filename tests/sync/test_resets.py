@@ -72,6 +72,22 @@ def test_what_a_restored_office_lost_and_the_phone_has_dropped_is_told_and_what_
     assert lose(dropped) == [RecordDiffers(RecordDoubt(record_digest(held), record_digest(held[1:])))]
 
 
+def test_an_item_that_the_office_got_by_another_way_is_no_doubt(outbox: Outbox, office: FakeOffice) -> None:
+    huge = append(outbox, KEY, body={"kind": "dog", "text": "x" * 50_000})
+    (item,) = outbox.next_batch(1)
+    office.items[str(huge.item_id)] = item  # a rescue bundle brought it
+    events: list[Event] = []
+
+    def small_proxy(handle: Handler, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(413, html="nginx") if len(request.read()) > 20_000 else handle(request)
+
+    for _ in range(3):
+        office.faults = [small_proxy] * 50
+        client(outbox, office, on_event=events.append).session()
+
+    assert [one for one in events if isinstance(one, RecordDiffers)] == []
+
+
 def test_a_difference_that_starting_over_does_not_mend_is_not_mended_for_ever(
     outbox: Outbox, office: FakeOffice
 ) -> None:
