@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
@@ -140,7 +141,7 @@ def _one_number_one_person() -> Iterator[None]:
 
 
 def create_first_admin(*, employee_number: str, name: str, password: str, now: datetime) -> Staff:
-    """Open the first administrator's account; Conflict once any exists, also when two are made at once."""
+    """Open the first administrator's account; Conflict while one works here, also of two made at once."""
     staff = Staff(
         employee_number=employee_number,
         name=name,
@@ -150,11 +151,19 @@ def create_first_admin(*, employee_number: str, name: str, password: str, now: d
         created_at=now,
     )
     with _one_number_one_person(), transaction() as session:
-        session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.first-admin'))"))
-        if session.scalar(sa.select(sa.exists().where(Staff.roles.contains([Role.ADMIN.value])))):
+        if _has_administrator(session):
             raise Conflict("admin-exists", "An administrator exists already; ask them to add people.")
         session.add(staff)
     return staff
+
+
+def _has_administrator(session: Session, *, besides: UUID | None = None) -> bool:
+    """Whether somebody who has not left may add people; nobody else changes that before the commit."""
+    session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.first-admin'))"))
+    theirs = sa.exists().where(
+        Staff.roles.contains([Role.ADMIN.value]), Staff.left_at.is_(None), Staff.id.is_distinct_from(besides)
+    )
+    return bool(session.scalar(sa.select(theirs)))
 
 
 def find_staff(staff_id: UUID) -> Staff:
@@ -219,12 +228,15 @@ def depart(staff_id: UUID, *, actor: Actor, now: datetime) -> int:
     """Close a leaver's account at once (G15); return how many open assignments were cancelled.
 
     Office tokens die. Phones are revoked but may still hand in what they hold: a visit that took place
-    must reach the office, flagged.
+    must reach the office, flagged. Conflict for the last administrator: nobody could add another.
     """
     with transaction() as session:
         staff = session.get(Staff, staff_id, with_for_update=True)
         if staff is None:
             raise NotFound("staff-unknown", "There is nobody with this id.")
+        is_admin = Role.ADMIN.value in staff.roles and staff.left_at is None
+        if is_admin and not _has_administrator(session, besides=staff_id):
+            raise Conflict("last-administrator", "Add another administrator first; this is the last one.")
         if staff.left_at is None:
             staff.left_at = now
         revoke = {"revoked_at": now}

@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 
 from server import passwords
 from server.authority import Role
-from server.database import db
+from server.database import db, transaction
 from server.errors import Conflict
 from server.models.dispatch import Assignment
 from server.models.feed import FeedRow, staff_scope
+from server.models.people import Staff
 from server.workflows.people import create_first_admin
 from tests.builders import Cast, Person, a_case, a_handset, a_person, a_visitor, an_address, an_assignment
 
@@ -125,6 +126,30 @@ def test_leaving_twice_changes_nothing(admin: Person) -> None:
 
     assert admin.post(f"/api/v1/staff/{leaver.id}/departure").get_json() == {"cancelled_assignments": 0}
     assert admin.get(f"/api/v1/staff/{leaver.id}").get_json()["left_at"] == first
+
+
+def test_the_last_administrator_stays(cast: Cast, admin: Person) -> None:
+    theirs = f"/api/v1/staff/{admin.staff.id}/departure"
+    other = cast.sign_in(a_person(Role.ADMIN))
+    assert admin.post(f"/api/v1/staff/{other.staff.id}/departure").status_code == 200
+
+    refused = admin.post(theirs)
+
+    assert (refused.status_code, refused.get_json()["type"]) == (409, "/problems/last-administrator")
+    third = cast.sign_in(a_person(Role.ADMIN))
+    assert admin.post(theirs).status_code == 200
+    assert third.get("/api/v1/staff").status_code == 200
+
+
+def test_an_agency_whose_administrators_all_left_makes_a_first_one_again(cast: Cast, admin: Person) -> None:
+    with transaction() as session:
+        session.execute(sa.update(Staff).values(left_at=datetime.now(UTC)))
+
+    made = create_first_admin(
+        employee_number="AGAIN", name="A", password="long enough one", now=datetime.now(UTC)
+    )
+
+    assert made.roles == ["admin"]
 
 
 def test_the_colleagues_of_a_leaver_stay(cast: Cast, admin: Person) -> None:
