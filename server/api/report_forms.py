@@ -1,5 +1,6 @@
 """Schemas of reports, and how their values are rendered."""
 
+from datetime import date
 from typing import Any
 
 import marshmallow as ma
@@ -8,6 +9,8 @@ from marshmallow import validate
 from server.models.assessments import REPORT_KINDS, ReportFile
 from server.workflows.reports.handing_in import HandedIn
 
+WITHIN_CALENDARS = validate.Range(date(1900, 1, 1), date(2899, 12, 31))
+"""Days around which one can still reckon; nobody asks for others on purpose."""
 FORMATS = ("html", "xlsx", "pdf", "csv")
 DIGEST = validate.Regexp(r"^[0-9a-f]{64}\Z", error="Must be a SHA-256 in lower-case hexadecimal digits.")
 
@@ -15,7 +18,7 @@ DIGEST = validate.Regexp(r"^[0-9a-f]{64}\Z", error="Must be a SHA-256 in lower-c
 class FridayQuerySchema(ma.Schema):
     """Which week (any day of it; this one when none is named), of which client or of all."""
 
-    week = ma.fields.Date(load_default=None)
+    week = ma.fields.Date(load_default=None, validate=WITHIN_CALENDARS)
     client = ma.fields.String(load_default=None, metadata={"description": "the client's reference"})
 
 
@@ -23,8 +26,8 @@ class ClientQuerySchema(ma.Schema):
     """Which client, and which days."""
 
     client = ma.fields.String(required=True, metadata={"description": "the client's reference"})
-    first = ma.fields.Date(required=True)
-    last = ma.fields.Date(required=True)
+    first = ma.fields.Date(required=True, validate=WITHIN_CALENDARS)
+    last = ma.fields.Date(required=True, validate=WITHIN_CALENDARS)
 
 
 class _FileQuerySchema(ma.Schema):

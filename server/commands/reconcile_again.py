@@ -21,9 +21,12 @@ TOLD_EVERY: Final = 100
 
 def _month(context: click.Context, parameter: click.Parameter, value: str) -> date:
     try:
-        return datetime.strptime(value, "%Y-%m").date()
+        month = datetime.strptime(value, "%Y-%m").date()
     except ValueError:
         raise click.BadParameter("name a month such as 2026-10") from None
+    if not 1900 <= month.year < 2900:
+        raise click.BadParameter("name a month of this age, such as 2026-10")
+    return month
 
 
 @click.command("reconcile-again")

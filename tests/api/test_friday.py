@@ -3,6 +3,8 @@
 from datetime import date
 from typing import Any
 
+import pytest
+
 from server.authority import Role
 from server.database import db
 from server.models.cases import Case, Client
@@ -91,3 +93,30 @@ def test_the_report_of_another_week_and_client_is_paged(office: Office):
     assert found == sorted(str(case.id) for case in cases)
     assert [line["case_id"] for line in of_one["lines"]] == [str(cases[0].id)]
     assert ask(path).get_json()["lines"] == []
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2900-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/work/friday-report?week={}",
+        "/reports/friday?week={}",
+        "/reports/friday/file?format=csv&week={}",
+        "/reports/client?client=BANK&first={0}&last={0}",
+        "/reports/client/file?client=BANK&format=csv&first={0}&last={0}",
+    ],
+)
+def test_a_day_that_nobody_means_is_told_as_a_fault(office: Office, path: str, day: str):
+    answer = office.person(Role.SUPERVISOR).get("/api/v1" + path.format(day))
+
+    assert answer.status_code == 422
+    assert {fault["pointer"].rpartition("/")[2] for fault in answer.get_json()["errors"]} <= {
+        "week", "first", "last",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "2899-12-31"])
+def test_the_first_and_the_last_day_that_can_be_named_have_a_report(office: Office, day: str):
+    answer = office.person(Role.SUPERVISOR).get(f"/api/v1/work/friday-report?week={day}")
+
+    assert answer.status_code == 200

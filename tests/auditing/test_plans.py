@@ -154,3 +154,14 @@ def test_plans_are_listed_newest_first(auditor: Person, visits: list[UUID]) -> N
 
     assert [plan["id"] for plan in first["plans"] + rest["plans"]] == made[::-1]
     assert date.fromisoformat(first["plans"][0]["first_day"]) == DAY
+
+
+@pytest.mark.parametrize(("size", "percent"), [(1639, 20), (10_000, 100), (10_000, 50), (10_000, 0)])
+def test_the_largest_sample_can_be_drawn(
+    auditor: Person, visits: list[UUID], size: int, percent: int
+) -> None:
+    plan = draw(auditor, size=size, control_percent=percent)
+
+    drawn = sum(len(ids) for arm, ids in arms(plan).items() if arm is not None)
+    assert (plan["population"], drawn) == (20, 20)
+    assert auditor.get(f"/api/v1/audit/plans/{plan['id']}/redraw").get_json()["is_same"]

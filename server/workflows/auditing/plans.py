@@ -82,7 +82,7 @@ _ARMS: Final = """
           FROM population
     ), numbered AS (
         SELECT visit_id, score, lot, shuffle,
-               row_number() OVER (ORDER BY lot) <= ceil(:size * :percent / 100.0) AS by_lot
+               row_number() OVER (ORDER BY lot) <= ceil(CAST(:size AS bigint) * :percent / 100.0) AS by_lot
           FROM lots
     ), ranked AS (
         SELECT visit_id, shuffle, score, by_lot,
@@ -90,7 +90,8 @@ _ARMS: Final = """
     ), armed AS (
         SELECT visit_id, score, shuffle,
                CASE WHEN by_lot THEN 'control'
-                    WHEN rank <= :size - ceil(:size * :percent / 100.0) THEN 'risk' END AS arm FROM ranked
+                    WHEN rank <= :size - ceil(CAST(:size AS bigint) * :percent / 100.0) THEN 'risk' END AS arm
+          FROM ranked
     ), drawn AS MATERIALIZED (
         SELECT visit_id, score, arm,
                CASE WHEN arm IS NOT NULL
