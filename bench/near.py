@@ -72,7 +72,7 @@ def fill(table: str, statement: str, *, index: str, to: int, **values: object) -
     """Add others until there are this many; the index is built once they are there."""
     with db.engine.connect() as connection:
         connection.exec_driver_sql(_ALONE)
-        connection.exec_driver_sql("SET maintenance_work_mem = '4GB'")
+        connection.exec_driver_sql("SET maintenance_work_mem = '512MB'")
         built = connection.exec_driver_sql(f"SELECT pg_get_indexdef('{index}'::regclass)").scalar_one()
         connection.exec_driver_sql(f"DROP INDEX {index}")
         have = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
