@@ -22,7 +22,8 @@ class Role(StrEnum):
 class Actor:
     """A signed-in person, or the system itself when `staff_id` is None.
 
-    `device_id` is set when the token belongs to an enrolled phone; `device_revoked` phones may only submit.
+    `device_id` is set when the token belongs to an enrolled phone, which holds no role but the visitor's;
+    `device_revoked` phones may only submit.
     """
 
     staff_id: UUID | None

@@ -3,6 +3,7 @@
 Reads the bearer token, finds its row by SHA-256, and gives the view an `Actor`. Three doors:
 `requires(roles)` for people, `requires_device` for a working phone, `requires_submitter` for phones that
 may still hand in what they hold although they were revoked (protocol.md: stored and flagged, never lost).
+A phone is lost more easily than a password: its token stands for its visitor, whatever else that person is.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from server.driver import run_alone
 from server.errors import Forbidden, Unauthenticated
 
 View = Callable[..., Any]
+PHONES_HOLD: Final = frozenset({Role.VISITOR})
 
 
 def current_time() -> datetime:
@@ -44,7 +46,7 @@ def bearer_token() -> str:
 
 
 def identify(token: str, *, now: datetime) -> Actor:
-    """Return the actor a token stands for, or raise Unauthenticated."""
+    """Return the actor a token stands for, or raise Unauthenticated. A phone's holds no office role."""
     digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
     row = next(iter(run_alone(db.engine, _TOKEN, {"sha256": digest})), None)
     if row is None or row.token_revoked_at is not None:
@@ -54,9 +56,10 @@ def identify(token: str, *, now: datetime) -> Actor:
     is_submit_only = row.revoked_at is not None or row.left_at is not None
     if is_submit_only and row.device_id is None:
         raise Unauthenticated("account-closed", "This account was closed.")
+    held = frozenset(Role(role) for role in row.roles)
     return Actor(
         staff_id=row.staff_id,
-        roles=frozenset(Role(role) for role in row.roles),
+        roles=held if row.device_id is None else held & PHONES_HOLD,
         token_id=row.id,
         device_id=row.device_id,
         device_revoked=is_submit_only,

@@ -34,7 +34,10 @@ def proof_message(code: str, spki: bytes) -> bytes:
 
 
 def issue_code(staff_id: UUID, *, actor: Actor, now: datetime) -> tuple[str, datetime]:
-    """Make a one-time enrolment code for a visitor; return it and when it expires."""
+    """Make a one-time enrolment code for a visitor; return it and when it expires.
+
+    A visitor with office roles gets one as any other: their phone holds none of those (`api.auth.identify`).
+    """
     code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
     with transaction() as session:
         staff = session.get(Staff, staff_id)

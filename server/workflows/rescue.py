@@ -77,7 +77,7 @@ def import_bundle(source: BinaryIO, *, store: MediaStore, actor: Actor, now: dat
                 outcomes += inbox.take_in(part, device_id=manifest.device_id, now=now).outcomes
     except RescueFault as fault:
         raise Invalid(fault.slug, fault.detail) from None
-    is_theirs = actor.staff_id == owner.staff_id or (actor.device_id is None and actor.has(*_OFFICE))
+    is_theirs = actor.staff_id == owner.staff_id or actor.has(*_OFFICE)
     return Imported(
         bundle_id=manifest.bundle_id,
         device_id=manifest.device_id,

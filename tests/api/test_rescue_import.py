@@ -28,6 +28,7 @@ from tests.builders import (
     Person,
     Role,
     a_handset,
+    a_person,
     a_visitor,
     now,
 )
@@ -178,13 +179,14 @@ def test_volumes_come_in_any_order_and_a_file_is_whole_when_all_have_come(
     assert (evidence.state, evidence.sha256) == ("verified", hashlib.sha256(PHOTO * 2).digest())
 
 
-def test_a_colleague_may_carry_it_and_learns_only_that_it_arrived(
-    app: Flask, phone: Phone, assignment: Assignment, visitor: Staff, tmp_path: Path
+@pytest.mark.parametrize("roles", [(Role.VISITOR,), (Role.VISITOR, Role.SUPERVISOR)])
+def test_a_colleagues_phone_may_carry_it_and_learns_only_that_it_arrived(
+    app: Flask, phone: Phone, assignment: Assignment, visitor: Staff, tmp_path: Path, roles: tuple[Role, ...]
 ) -> None:
     visit_id = begin(phone, assignment.id)
     phone.record("visit.account", account_body(phone, visit_id, narrative=7))
     (bundle,) = exported(phone, tmp_path / "out")
-    colleague = a_handset(a_visitor())
+    colleague = a_handset(a_person(*roles))
 
     answer = told(hand_in(colleague, bundle, app))
 

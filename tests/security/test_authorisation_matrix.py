@@ -4,11 +4,19 @@ Entering means: neither 401 nor 403. Ids are random and bodies empty, so those w
 are told what is missing; that is another matter.
 """
 
+import base64
+
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from server.authority import Role
+from server.database import db
+from server.models.people import Staff
+from server.workflows.devices import proof_message
+from sync.envelope import DeviceKey
 from sync.protocol import uuid7
+from tests.auditing.builders import a_judged_visit
 from tests.builders import Cast, a_handset, a_person, a_token, a_visitor
 
 ANYBODY = frozenset({"nobody", *(role.value for role in Role), "phone"})
@@ -18,7 +26,7 @@ ADMIN, SUPERVISOR, DISPATCHER, AUDITOR, VISITOR, PHONE = (
 )
 OFFICE = DISPATCHER | SUPERVISOR | AUDITOR | ADMIN
 DESK = DISPATCHER | SUPERVISOR
-# A phone's token stands for its visitor.
+# A phone's token stands for its visitor, whatever else that person is: `tokens` takes somebody of every role.
 FIELD = VISITOR | PHONE
 
 ROWS: dict[tuple[str, str], frozenset[str]] = {
@@ -265,7 +273,7 @@ def tokens(cast: Cast) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {"nobody": {}}
     for role in Role:
         found[role.value] = {"Authorization": f"Bearer {a_token(a_person(role).id)}"}
-    found["phone"] = a_handset(a_visitor()).headers
+    found["phone"] = a_handset(a_person(*Role)).headers
     return found
 
 
@@ -284,6 +292,52 @@ def enters(app: Flask, method: str, rule: str, headers: dict[str, str]) -> bool:
     if (method, rule) == ("POST", "/devices"):
         return True
     return answer.status_code not in (401, 403)
+
+
+def test_a_dispatcher_cannot_enrol_a_phone_that_is_an_administrator(app: Flask, cast: Cast) -> None:
+    both, key = a_person(Role.VISITOR, Role.ADMIN), DeviceKey.generate()
+    asked = cast.person(Role.DISPATCHER).post("/api/v1/enrolment-codes", json={"staff_id": str(both.id)})
+    code = asked.get_json()["code"]
+    enrolment = {
+        "code": code,
+        "public_key": base64.b64encode(key.spki).decode(),
+        "algorithm": key.algorithm,
+        "proof": base64.b64encode(key.sign(proof_message(code, key.spki))).decode(),
+    }
+    phone = app.test_client()
+    token = phone.post("/api/v1/devices", json=enrolment).get_json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    account = {"employee_number": "X1", "name": "Mine", "roles": ["admin"], "password": "correct horse"}
+    made = phone.post("/api/v1/staff", headers=headers, json=account)
+
+    assert made.status_code == 403
+    assert made.get_json()["type"].endswith("role-missing")
+    assert db.session.scalar(sa.select(Staff.id).where(Staff.employee_number == "X1")) is None
+    assert phone.get("/api/v1/sync/pull", headers=headers).status_code == 200
+    assert cast.sign_in(both).get("/api/v1/staff").status_code == 200
+
+
+def test_a_supervisors_phone_shows_their_own_visits_only(app: Flask, cast: Cast) -> None:
+    both = a_person(Role.VISITOR, Role.SUPERVISOR)
+    own, anothers = str(a_judged_visit(both)), str(a_judged_visit(a_visitor()))
+    phone, headers = app.test_client(), a_handset(both).headers
+
+    shown = phone.get("/api/v1/visits", headers=headers).get_json()["visits"]
+    in_the_office = cast.sign_in(both).get("/api/v1/visits").get_json()["visits"]
+
+    assert [one["id"] for one in shown] == [own]
+    assert phone.get(f"/api/v1/visits/{anothers}", headers=headers).status_code == 404
+    assert {one["id"] for one in in_the_office} == {own, anothers}
+
+
+def test_the_phone_of_somebody_who_is_no_visitor_any_more_reads_no_visits(app: Flask) -> None:
+    handset = a_handset(a_person(Role.ADMIN, Role.SUPERVISOR))
+    asked = set(ROWS) - {("DELETE", "/tokens/current")}
+
+    entered = {row for row in asked if enters(app, *row, handset.headers)}
+
+    assert entered == {row for row in asked if "phone" in ROWS[row] and ROWS[row] != DESK | AUDITOR | FIELD}
 
 
 def test_a_revoked_phone_hands_in_and_does_nothing_else(app: Flask, cast: Cast) -> None:
