@@ -24,6 +24,7 @@ from server.models.evidence import Evidence
 from server.models.letters import Delivery, Letter, LetterTemplate
 from server.models.visits import Account, Visit
 from server.rules.local_time import at_local, local_day
+from server.workflows.letters import require_unstopped_on
 from server.workflows.recounting import recount_later
 from server.workflows.standing_packs import active_pack
 from sync.protocol import uuid7
@@ -42,8 +43,8 @@ class Posting:
 def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: datetime) -> Delivery:
     """Write down that a sealed letter was posted, received, or came back (H1, H11, H21). Safe to repeat.
 
-    Raises Conflict when the letter was not sealed, its recipient's address is not established, or what is
-    written down already says otherwise.
+    Raises Conflict when the letter was not sealed, its recipient's address is not established, the case was
+    stopped on the day of posting (D4, D18), or what is written down already says otherwise.
     """
     zone = active_pack(now).zone
     with transaction() as session:
@@ -57,6 +58,8 @@ def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: date
         if delivery is None:
             _require_sealed(letter)
             _require_address(session, letter)
+            case = session.get_one(Case, letter.case_id, populate_existing=True)
+            require_unstopped_on(case, posting.posted_on, zone=zone)
             posted_at = at_local(posting.posted_on, time(0), zone)
             delivery = Delivery(id=uuid7(), letter_id=letter.id, method="post", at=posted_at, recorded_at=now)
             delivery.recorded_by = actor.staff_id

@@ -20,7 +20,7 @@ from server.letters.rendering import digest
 from server.models.access import AccessEntry
 from server.models.cases import Case, Debtor
 from server.models.letters import UNDELIVERED, Delivery, Letter, LetterTemplate
-from server.workflows.letters import WantedLetter, require_writable, write
+from server.workflows.letters import WantedLetter, require_unstopped, require_writable, write
 from server.workflows.standing_packs import pack_of_case
 
 
@@ -40,8 +40,7 @@ def issue(case_id: UUID, wanted: WantedLetter, *, actor: Actor, now: datetime) -
     """
     pack = pack_of_case(case_id, now)
     with transaction() as session:
-        of_case = sa.select(Case.debtor_id).where(Case.id == case_id).scalar_subquery()
-        session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())
+        _lock_debtor(session, sa.select(Case.debtor_id).where(Case.id == case_id))
         case = session.get(Case, case_id, populate_existing=True)
         if case is None:
             raise NotFound("case-unknown", "There is no case with this id.")
@@ -49,6 +48,11 @@ def issue(case_id: UUID, wanted: WantedLetter, *, actor: Actor, now: datetime) -
         written = write(case, wanted, pack=pack, written_by=actor.staff_id, now=now)
         session.add(written.letter)
     return LetterFile(written.letter, written.template, ())
+
+
+def _lock_debtor(session: Session, debtor_id: sa.Select[UUID]) -> None:
+    """Wait for the debtor's row, as stops do: whoever comes second sees the other's work."""
+    session.execute(sa.select(Debtor.id).where(Debtor.id == debtor_id.scalar_subquery()).with_for_update())
 
 
 def list_letters(case_id: UUID, *, after: UUID | None, limit: int) -> Sequence[LetterFile]:
@@ -115,9 +119,11 @@ def _lock(session: Session, letter_id: UUID) -> Letter:
 def seal(letter_id: UUID, *, letter_code: str, envelope_code: str, actor: Actor, now: datetime) -> LetterFile:
     """Record that the stamped letter went into its own envelope: both codes are the letter's (H1, H18).
 
-    The first sealing stands. Raises Conflict when a code is another letter's.
+    The first sealing stands. Raises Conflict when a code is another letter's, or when the case was stopped
+    since the letter was written (D4, D8, D18, D25).
     """
     with transaction() as session:
+        _lock_debtor(session, sa.select(Letter.debtor_id).where(Letter.id == letter_id))
         letter = _lock(session, letter_id)
         if letter.state not in UNDELIVERED:
             raise Conflict("letter-not-open", f"The letter is {letter.state}; it is not sealed any more.")
@@ -128,6 +134,7 @@ def seal(letter_id: UUID, *, letter_code: str, envelope_code: str, actor: Actor,
                 )
                 raise Conflict("pairing-differs", detail)
         if letter.sealed_at is None:
+            require_unstopped(session.get_one(Case, letter.case_id, populate_existing=True))
             letter.sealed_at, letter.sealed_by, letter.state = now, actor.staff_id, "handed_over"
     return open_letter(letter_id)
 

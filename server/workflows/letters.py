@@ -1,4 +1,4 @@
-"""May this letter be written now, to whom, and with which numbers?
+"""May this letter be written or leave now, to whom, and with which numbers?
 
 `write` makes one in the caller's transaction, under the debtor's lock: with an assignment, or from the desk.
 What it names is a snapshot of the case; the text is linted again, because data can bring words in.
@@ -7,9 +7,10 @@ What it names is a snapshot of the case; the text is linted again, because data 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -20,7 +21,8 @@ from server.letters.rendering import Merged, digest, make_pairing_code, render
 from server.letters.template import Template
 from server.models.cases import Case, Client, Contact, Debtor, Hold
 from server.models.letters import Letter, LetterTemplate
-from server.rules.local_time import local_day
+from server.rules.calendar import ONE_DAY
+from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
 from sync.protocol import uuid7
 
@@ -75,25 +77,50 @@ def write_all(
 
 
 def require_writable(case: Case, *, pack: RulePack, now: datetime) -> None:
-    """Refuse letters on a closed or paid case (D18), under a hold (D4), or on an old balance (C4)."""
-    if case.state == "closed":
-        raise Conflict("case-closed", "The case is closed; no letter is written any more (D18).")
-    if case.outstanding_fen <= 0:
-        raise Conflict("nothing-owed", "Nothing is owed on this case; no letter is written (D18).")
-    holds = sa.select(Hold.reason).where(
-        Hold.debtor_id == case.debtor_id,
-        Hold.released_at.is_(None),
-        sa.or_(Hold.scope == "debtor", Hold.case_id == case.id),
-    )
-    reasons = db.session.scalars(holds.order_by(Hold.raised_at)).all()
-    if reasons:
-        detail = "The case is stopped; release what `holds` names first (D4)."
-        raise Conflict("case-held", detail, holds=list(reasons))
+    """Refuse letters on a stopped case (D4, D18), or on an old balance (C4)."""
+    require_unstopped(case)
     today, oldest = local_day(now, pack.zone), pack.balance_max_age_days
     if case.balance_as_of is None or (today - case.balance_as_of).days > oldest:
         as_of = None if case.balance_as_of is None else case.balance_as_of.isoformat()
         detail = f"The balance is older than {oldest} days: import the client's newest file first (C4)."
         raise Conflict("balance-stale", detail, balance_as_of=as_of)
+
+
+def require_unstopped(case: Case) -> None:
+    """Refuse letters on a closed or paid case (D18) or under a hold (D4, D8, D11, D25).
+
+    The answer stands as long as the caller holds the debtor's lock, which every stop takes.
+    """
+    if case.state == "closed":
+        raise Conflict("case-closed", "The case is closed; no letter leaves any more (D18).")
+    if case.outstanding_fen <= 0:
+        raise Conflict("nothing-owed", "Nothing is owed on this case; no letter leaves (D18).")
+    reasons = _holds_of(case, Hold.released_at.is_(None))
+    if reasons:
+        detail = "The case is stopped; release what `holds` names first (D4)."
+        raise Conflict("case-held", detail, holds=list(reasons))
+
+
+def require_unstopped_on(case: Case, day: date, *, zone: ZoneInfo) -> None:
+    """Refuse a posting on a day that lay wholly after the case's closing (D18) or within a hold (D4).
+
+    What was posted before a stop, or on the day of it, may have gone out rightly and stays on record (H11).
+    """
+    begins, ends = (at_local(one, time.min, zone) for one in (day, day + ONE_DAY))
+    advice = "Take the letter back; if it left all the same, write that into the contact ledger (H11)."
+    if case.closed_at is not None and case.closed_at < begins:
+        raise Conflict("case-closed", f"The case was closed before {day} (D18). {advice}")
+    stood = sa.or_(Hold.released_at.is_(None), Hold.released_at >= ends)
+    reasons = _holds_of(case, Hold.raised_at < begins, stood)
+    if reasons:
+        detail = f"On {day} the case was stopped by what `holds` names (D4). {advice}"
+        raise Conflict("case-held", detail, holds=list(reasons))
+
+
+def _holds_of(case: Case, *which: sa.ColumnElement[bool]) -> Sequence[str]:
+    concerning = sa.or_(Hold.scope == "debtor", Hold.case_id == case.id)
+    query = sa.select(Hold.reason).where(Hold.debtor_id == case.debtor_id, concerning, *which)
+    return db.session.scalars(query.order_by(Hold.raised_at)).all()
 
 
 def write(
