@@ -49,24 +49,29 @@ def _last_follow_up(moment: Moment) -> tuple[date, str]:
 def _promised(moment: Moment) -> Clock:
     """F5: followed up on the agreed day, or every day when no day was agreed."""
     waiting = [
-        (agreed, promised.made_on)
+        (due, promised.made_on)
         for promised in moment.case.promises
         if promised.is_open
         for agreed in (promised.follow_up_on, promised.due_on)
-        if agreed is not None and not _was_followed_up(moment, promised, agreed)
+        if agreed is not None and (due := _waits_until(moment, promised, agreed)) is not None
     ]
     if waiting:
-        agreed, made_on = min(waiting)
-        due = moment.days.on(agreed, not_before=made_on)
+        due, made_on = min(waiting)
         return moment.close("F5", due, opened_on=made_on, opened_by="promise")
     start, opened_by = _last_follow_up(moment)
     due = moment.days.from_day(start + ONE_DAY * moment.table.promised_calendar_days, moment.ended_holds)
     return moment.close("F5", due, opened_on=start, opened_by=opened_by)
 
 
-def _was_followed_up(moment: Moment, promised: Promised, agreed: date) -> bool:
+def _waits_until(moment: Moment, promised: Promised, agreed: date) -> Due | None:
+    """Say until when an agreed day must be followed up, or None where it was: on the day, or where a holiday
+    moved it forward from there (AMB22), and any day later."""
+    due = moment.days.on(agreed, not_before=promised.made_on)
     last = moment.case.last_follow_up_at
-    return last is not None and last > promised.made_at and moment.days.day_of(last) >= agreed
+    is_done = (
+        last is not None and last > promised.made_at and moment.days.day_of(last) >= min(agreed, due.day)
+    )
+    return None if is_done else due
 
 
 def _twice_a_day(moment: Moment) -> Clock:

@@ -150,6 +150,54 @@ def test_an_agreed_day_on_a_banned_day_moves_to_the_day_before():
     assert said(all_clocks(case, "09-29 12:00")["F5"]) == ("09-30 21:00", "running")
 
 
+@pytest.mark.parametrize(
+    ("agreed", "call", "now", "then"),
+    [
+        pytest.param(("10-12", "10-04"), "09-29", "09-29 21:30", ("09-30 21:00", "running"), id="too early"),
+        pytest.param(("10-12", "10-04"), "09-29", "09-30 21:30", ("09-30 21:00", "missed"), id="not again"),
+        pytest.param(("10-12", "10-04"), "09-30", "09-30 21:30", ("10-12 21:00", "running"), id="moved"),
+        pytest.param(("10-12", "10-04"), "09-30", "10-06 12:00", ("10-12 21:00", "running"), id="in it"),
+        pytest.param(("10-12", "10-04"), "10-08", "10-08 12:00", ("10-12 21:00", "running"), id="made up"),
+        pytest.param(("10-05", None), "09-30", "09-30 21:30", ("10-08 21:00", "running"), id="promised day"),
+        pytest.param(("10-05", None), "09-29", "09-30 21:30", ("09-30 21:00", "missed"), id="before it"),
+    ],
+)
+def test_who_follows_up_on_the_day_it_was_moved_to_has_done_it(
+    agreed: tuple[str, str | None], call: str, now: str, then: tuple[str, str]
+):
+    due_on, follow_up = agreed
+    case = a_case(
+        touches=touches("09-28 10:00 call +", f"{call} 10:30 call +"),
+        promises=(a_promise("09-28 10:00", due_on, follow_up=follow_up),),
+    )
+
+    assert said(all_clocks(case, now)["F5"]) == then
+
+
+def test_an_agreed_day_that_moved_behind_the_holiday_is_followed_up_from_itself_on():
+    promises = (a_promise("10-02 10:00", "10-20", follow_up="10-04"),)
+    early, in_time = (
+        a_case(touches=touches("10-02 10:00 inbound +", f"{day} 10:00 inbound"), promises=promises)
+        for day in ("10-03", "10-05")
+    )
+
+    assert said(all_clocks(early, "10-05 12:00")["F5"]) == ("10-08 21:00", "running")
+    assert said(all_clocks(in_time, "10-05 12:00")["F5"]) == ("10-20 21:00", "running")
+
+
+def test_of_two_agreed_days_the_one_that_is_due_first_is_waited_for():
+    # The earlier of them moves behind the holiday, for it was agreed within it.
+    case = a_case(
+        touches=touches("09-28 10:00 call +"),
+        promises=(
+            a_promise("10-02 10:00", "10-20", follow_up="10-03"),
+            a_promise("09-28 10:00", "10-20", follow_up="10-04"),
+        ),
+    )
+
+    assert said(all_clocks(case, "10-02 12:00")["F5"]) == ("09-30 21:00", "missed")
+
+
 def test_a_day_agreed_in_the_holiday_itself_moves_behind_it():
     case = a_case(
         touches=touches("10-02 10:00 inbound +"),
