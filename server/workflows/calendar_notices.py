@@ -30,7 +30,7 @@ from server.models.calendar import CalendarNotice
 from server.models.dispatch import OPEN_STATES, Assignment
 from server.rules.local_time import at_local
 from server.workflows.calendar import Days, list_years, write_year
-from server.workflows.provisional import statutory_days
+from server.workflows.provisional import published_years, statutory_days
 from server.workflows.standing_packs import active_pack
 from sync.protocol import uuid7
 
@@ -108,10 +108,14 @@ def propose(notice: NewNotice, *, actor: Actor, now: datetime) -> tuple[Calendar
 
 
 def approve(notice_id: UUID, *, actor: Actor, now: datetime) -> tuple[CalendarNotice, Effect]:
-    """Make a notice the calendar; only somebody else than who entered it may (published-instruments 4)."""
+    """Make a notice the calendar; only somebody else than who entered it may (published-instruments 4).
+
+    Raises Conflict for a notice that marks days of a December whose own year is not published yet.
+    """
     with transaction() as session:
         row = _decide(session, notice_id, actor=actor, now=now, state="approved", note="")
         days = _days_of(row)
+        _require_turn(days, year=row.year)
         effect = preview(days, year=row.year, now=now)
         for of in (row.year - 1, row.year):
             before, after = _of_year(of, days, year=row.year)
@@ -156,6 +160,14 @@ def _decide(
         raise Forbidden("second-person-needed", "Somebody else than who entered the notice has to decide it.")
     row.state, row.decided_by, row.decided_at, row.decision_note = state, actor.staff_id, now, note
     return row
+
+
+def _require_turn(days: Iterable[MarkedDay], *, year: int) -> None:
+    """Refuse to publish a year by the few days of its December that the next year's notice marks."""
+    before = year - 1
+    if before not in published_years() and any(one.day.year == before for one in days):
+        detail = f"It marks days of December {before}; approve the notice of {before} first, then this one."
+        raise Conflict("notice-out-of-turn", detail, missing=before)
 
 
 def _days_of(row: CalendarNotice) -> list[MarkedDay]:

@@ -11,7 +11,7 @@ from server.database import db
 from server.models.dispatch import Assignment
 from server.workflows.calendar import published_days, seed_calendar
 from server.workflows.case_facts import load_calendar
-from server.workflows.provisional import calendar_alarm, envelope, foresee
+from server.workflows.provisional import calendar_alarm, envelope, foresee, statutory_days
 from tests.intake.test_holiday_notice import OF_2026
 from tests.office import NOW, Office, a_body, a_door, a_team
 
@@ -109,6 +109,40 @@ def test_new_year_s_days_of_december_are_added_to_their_own_year(office: Office)
     assert calendar.is_holiday(date(2026, 12, 31)) and calendar.is_holiday(date(2027, 1, 2))
     assert calendar.is_holiday(date(2026, 10, 1))
     assert calendar.is_working_day(date(2027, 1, 4))
+
+
+def of_2028(new_year: str) -> list[dict[str, str]]:
+    """A notice of 2028 day by day: the days by law, and these of its New Year's break."""
+    days = {day.isoformat(): name for day, name in statutory_days(2028).items()} | {new_year: "元旦"}
+    return [{"day": day, "kind": "holiday", "name": name} for day, name in days.items()]
+
+
+def test_a_notice_out_of_turn_does_not_publish_the_year_before_by_its_december(office: Office):
+    foresee(now=NOW)
+    body = {"year": 2028, "reference": "2028", "days": of_2028("2027-12-31")}
+    notice = office.ask("/calendar/notices", body, by=Role.ADMIN).get_json()
+
+    early = office.ask(f"/calendar/notices/{notice['id']}/approve", {}, by=Role.SUPERVISOR)
+    foreseen = load_calendar(2027, 2028)
+    approved(office, entered(office, OF_2027, year=2027))
+    approved(office, notice)
+
+    assert (early.status_code, early.get_json()["type"]) == (409, "/problems/notice-out-of-turn")
+    assert early.get_json()["missing"] == 2027
+    assert not foreseen.published and foreseen.is_holiday(date(2027, 10, 1))
+    calendar = load_calendar(2027, 2028)
+    assert calendar.published == {2027, 2028}
+    assert calendar.is_holiday(date(2027, 12, 31)) and calendar.is_holiday(date(2027, 10, 1))
+
+
+def test_a_notice_that_marks_only_its_own_year_waits_for_no_other(office: Office):
+    foresee(now=NOW)
+    body = {"year": 2028, "reference": "2028", "days": of_2028("2028-01-02")}
+    notice = office.ask("/calendar/notices", body, by=Role.ADMIN).get_json()
+
+    approved(office, notice)
+
+    assert load_calendar(2027, 2028).published == {2028}
 
 
 @pytest.mark.parametrize(
