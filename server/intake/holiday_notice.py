@@ -168,13 +168,13 @@ def contradictions(days: Iterable[MarkedDay], *, year: int) -> Iterator[NoticeFa
             yield NoticeFault(place, f"Is {what}. Keep one.")
         if one.kind == "makeup" and one.day.weekday() < SATURDAY:
             yield NoticeFault(place, "Is worked anyway: only Saturdays and Sundays are worked instead.")
-        if not _belongs(one.day, year):
+        if year not in (one.day.year, year_of_notice(one.day)):
             yield NoticeFault(place, f"Does not lie in {year} (nor in the New Year break before it).")
 
 
-def _belongs(day: date, year: int) -> bool:
-    """Whether a notice of this year may speak of a day: its own, or the last of December before it."""
-    return day.year == year or (day.year == year - 1 and day.month == 12 and day.day >= 28)
+def year_of_notice(day: date) -> int:
+    """Return whose notice marks a day: the last days of December are marked by the next year's."""
+    return day.year + (day.month == 12 and day.day >= 28)
 
 
 def missing_statutory_days(

@@ -23,6 +23,7 @@ from server.intake.holiday_notice import (
     contradictions,
     missing_statutory_days,
     read_notice,
+    year_of_notice,
 )
 from server.jobs import enqueue, task
 from server.models.assignments import end_early
@@ -177,16 +178,19 @@ def _days_of(row: CalendarNotice) -> list[MarkedDay]:
 def _of_year(of: int, days: Iterable[MarkedDay], *, year: int) -> tuple[Days, Days]:
     """Return a year's standing days and those after the notice.
 
-    The notice replaces its own year; the last days of December before it are added to their year.
+    The notice replaces what notices of its year said: its own year but for the last days of December, and
+    those of the December before it. Nothing is kept of what was only foreseen.
     """
-    standing: dict[date, tuple[Any, str]] = {
-        day.day: (day.kind, day.name)
-        for row, listed in list_years(year=of)
-        for day in listed
-        if row.status == "published" or of == year
-    }
+    standing: dict[date, tuple[Any, str]] = {}
+    kept: dict[date, tuple[Any, str]] = {}
+    for row, listed in list_years(year=of):
+        marked = {day.day: (day.kind, day.name) for day in listed}
+        if row.status == "published":
+            kept = {day: what for day, what in marked.items() if year_of_notice(day) != year}
+        if row.status == "published" or of == year:
+            standing = marked
     said: dict[date, tuple[Any, str]] = {one.day: (one.kind, one.name) for one in days if one.day.year == of}
-    return standing, said if of == year else standing | said
+    return standing, kept | said
 
 
 def _banned(years: Iterable[Days]) -> set[date]:

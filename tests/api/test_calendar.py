@@ -111,6 +111,37 @@ def test_new_year_s_days_of_december_are_added_to_their_own_year(office: Office)
     assert calendar.is_working_day(date(2027, 1, 4))
 
 
+def test_an_amendment_keeps_the_december_days_that_the_next_year_s_notice_marked(office: Office):
+    approved(office, entered(office, OF_2026))
+    approved(office, entered(office, OF_2027, year=2027))
+
+    done = approved(office, entered(office, AMENDED))["effect"]
+
+    assert (done["newly_banned"], done["newly_permitted"]) == ([BANNED.isoformat()], [])
+    assert load_calendar(2026, 2026).is_holiday(date(2026, 12, 31))
+
+
+def test_an_amendment_takes_back_the_december_days_that_its_forerunner_marked(office: Office):
+    approved(office, entered(office, OF_2026))
+    approved(office, entered(office, OF_2027, year=2027))
+    later = OF_2027.replace("2026年12月31日(周四)至2027年1月2日(周六)放假调休,共3天", "1月1日(周五)放假1天")
+
+    done = approved(office, entered(office, later, year=2027))["effect"]
+
+    assert done["newly_permitted"] == ["2026-12-31", "2027-01-02"]
+    calendar = load_calendar(2026, 2027)
+    assert calendar.is_holiday(date(2026, 10, 1)) and calendar.is_holiday(date(2027, 1, 1))
+    assert not calendar.is_holiday(date(2026, 12, 31))
+
+
+def test_what_was_only_foreseen_of_december_gives_way_to_the_notice(office: Office):
+    foresee(now=NOW)
+
+    approved(office, entered(office, OF_2027, year=2027))
+
+    assert not load_calendar(2027, 2027).is_holiday(date(2027, 12, 31))
+
+
 def of_2028(new_year: str) -> list[dict[str, str]]:
     """A notice of 2028 day by day: the days by law, and these of its New Year's break."""
     days = {day.isoformat(): name for day, name in statutory_days(2028).items()} | {new_year: "元旦"}
