@@ -79,7 +79,10 @@ class Wage(Model):
 
 
 class ProvenFraud(Model):
-    """A fraud that an investigation proved against a person (E6). `words` say how."""
+    """A fraud that an investigation proved against a person (E6). `words` say how.
+
+    It is charged while every finding stands that proved it; the record stays whatever becomes of them.
+    """
 
     __tablename__ = "proven_frauds"
     __table_args__ = (

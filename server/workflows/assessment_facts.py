@@ -3,7 +3,7 @@
 A loader: reads only, a fixed number of queries for any number of people. A breach is a finding that stands
 (confirmed, and not overturned by a second look) of a visit whose record the person signed: nobody answers for
 what a colleague wrote. It belongs to the local month of the arrival. A complaint counts when it is serious
-and was upheld; whether somebody was calmed is no measure (D3).
+and was upheld; whether somebody was calmed is no measure (D3). A fraud counts while it is proven (E6).
 """
 
 from collections import defaultdict
@@ -163,10 +163,17 @@ def _frauds(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, l
         ProvenFraud.staff_id.in_(ids),
         ProvenFraud.committed_on >= month.first,
         ProvenFraud.committed_on < month.following,
+        is_proven(),
     )
     for row in session.execute(query.order_by(ProvenFraud.id)):
         found[row.staff_id].append(facts.Fraud(row.id, row.committed_on, tuple(row.finding_ids)))
     return found
+
+
+def is_proven() -> sa.ColumnElement[bool]:
+    """Whether all findings stand that a fraud was proved by. One that was overturned never stands again."""
+    of_it = Finding.id == sa.any_(ProvenFraud.finding_ids)
+    return ~sa.exists().where(of_it, Finding.stands.is_not(sa.true()))
 
 
 def _missed(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.MissedClock]]:

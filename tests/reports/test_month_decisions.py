@@ -3,7 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from server.authority import Role
+from server.models.findings import Finding
 from sync.protocol import uuid7
 from tests.builders import Person, a_person, a_token, a_visitor
 from tests.office import Office
@@ -11,12 +14,23 @@ from tests.reports.closing import OCTOBER, charged, close, read, slug
 from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
 
 
-def a_fraud(office: Office, visitor: Any) -> dict[str, Any]:
-    finding = a_finding(a_visit(visitor), auditor(office), rule="C17", severity="severe")
-    body = {"staff_id": str(visitor.id), "finding_ids": [str(finding.id)], "words": "承认伪造签名"}
+def a_forgery(office: Office, visitor: Any) -> Finding:
+    return a_finding(a_visit(visitor), auditor(office), rule="C17", severity="severe")
+
+
+def a_fraud(office: Office, visitor: Any, *findings: Finding) -> dict[str, Any]:
+    proof = [str(one.id) for one in findings or (a_forgery(office, visitor),)]
+    body = {"staff_id": str(visitor.id), "finding_ids": proof, "words": "承认伪造签名"}
     answer = office.person(Role.AUDITOR).post("/api/v1/frauds", json=body)
     assert answer.status_code == 201, answer.text
     return answer.get_json()
+
+
+def look_again(office: Office, finding_id: Any, outcome: str) -> Any:
+    """Another person looks at a confirmed finding a second time."""
+    other = signed_in(office, a_person(Role.SUPERVISOR))
+    look = {"outcome": outcome, "reason": "签名是本人的"}
+    return other.post(f"/api/v1/findings/{finding_id}/second-look", json=look)
 
 
 def decide(office: Office, visitor: Any, *, by: Person | None = None, **body: Any) -> Any:
@@ -135,3 +149,55 @@ def test_a_fraud_is_proven_by_confirmed_findings_of_ones_own_visits_each_used_on
     assert [one["pointer"] for one in refused.get_json()["errors"]] == ["/finding_ids/1", "/finding_ids/2"]
     assert (first.status_code, first.get_json()["committed_on"]) == (201, "2026-10-12")
     assert (again.status_code, slug(again)) == (409, "finding-used")
+
+
+@pytest.mark.parametrize(("outcome", "charges"), [("overturned", []), ("upheld", [("E6", 50_000, 100_000)])])
+def test_a_fraud_is_charged_while_the_finding_that_proved_it_stands(
+    office: Office, outcome: str, charges: list[Any]
+) -> None:
+    visitor = a_visitor()
+    forgery = a_forgery(office, visitor)
+    a_fraud(office, visitor, forgery)
+
+    look = look_again(office, forgery.id, outcome)
+    close(office)
+
+    assert look.status_code == 200
+    people = read(office, f"{OCTOBER}/people")["people"]
+    assert [charge for one in people for charge in charged(one)] == charges
+
+
+def test_what_is_left_of_a_fraud_is_charged_by_itself_and_may_prove_another(office: Office) -> None:
+    visitor = a_visitor()
+    fallen, left = a_forgery(office, visitor), a_forgery(office, visitor)
+    a_fraud(office, visitor, fallen, left)
+
+    look_again(office, fallen.id, "overturned")
+    alone = read(office, f"{OCTOBER}/people/{visitor.id}")
+    another = a_fraud(office, visitor, left)
+    anew = read(office, f"{OCTOBER}/people/{visitor.id}")
+
+    assert charged(alone) == [("E3", 20_000, 20_000)]
+    assert alone["proposals"][0]["evidence"] == [{"kind": "finding", "id": str(left.id), "rule": "C17"}]
+    assert [one["key"] for one in anew["proposals"]] == [f"E6:{another['id']}"]
+
+
+def test_a_closed_month_keeps_a_fraud_that_fell_later_and_says_so_until_it_is_closed_again(
+    office: Office,
+) -> None:
+    visitor = a_visitor()
+    forgery = a_forgery(office, visitor)
+    key = f"E6:{a_fraud(office, visitor, forgery)['id']}"
+    close(office)
+    signed_in(office, visitor).post(f"{OCTOBER}/mine/replies", json={"text": "我没有"})
+    decide(office, visitor, key=key, amount_fen=60_000)
+
+    look_again(office, forgery.id, "overturned")
+    kept, summed = read(office, f"{OCTOBER}/people/{visitor.id}"), read(office)
+    close(office, reason="复核推翻")
+    after, again = office.person(Role.SUPERVISOR).get(f"{OCTOBER}/people/{visitor.id}"), read(office)
+
+    assert (charged(kept), kept["upheld_fen"]) == ([("E6", 50_000, 100_000)], 60_000)
+    assert (summed["is_intact"], summed["has_changed_since"]) == (True, True)
+    assert after.status_code == 404
+    assert (again["is_intact"], again["has_changed_since"]) == (True, False)

@@ -1,7 +1,8 @@
 """What do people enter for an assessment? Wages, proven frauds, and what the person says.
 
 A wage is only for the limit of wage law. A fraud is proven by confirmed findings of visits that the person
-signed, and recorded by an auditor who had no part in them (E6, C7).
+signed, and recorded by an auditor who had no part in them (E6, C7). Its record stays; it counts while all of
+them stand, so that a second look that overturns one undoes it, and the others may prove a fraud anew.
 """
 
 import os
@@ -21,7 +22,7 @@ from server.models.findings import Finding
 from server.models.people import Staff
 from server.models.visits import Visit
 from server.rules.local_time import local_day
-from server.workflows.assessment_facts import month_of
+from server.workflows.assessment_facts import is_proven, month_of
 from server.workflows.assessments.closing import standing
 from server.workflows.standing_packs import local_zone
 
@@ -48,7 +49,10 @@ def set_wage(
 def record_fraud(
     staff_id: UUID, *, finding_ids: Sequence[UUID], words: str, actor: Actor, now: datetime
 ) -> ProvenFraud:
-    """Record that a fraud was proven, on the day of the earliest visit that proves it. Once a finding."""
+    """Record that a fraud was proven, on the day of the earliest visit that proves it.
+
+    A finding proves one fraud at a time.
+    """
     if actor.staff_id == staff_id:
         raise Forbidden("own-case", "Nobody records a ruling about themselves.")
     assert actor.staff_id is not None
@@ -63,7 +67,7 @@ def record_fraud(
         _require_all(finding_ids, {row.id for row in rows})
         if any(actor.staff_id in row.team for row in rows):
             raise Forbidden("auditor-involved", "You were in the team; another auditor must record this.")
-        taken = sa.exists().where(ProvenFraud.finding_ids.overlap(wanted))
+        taken = sa.exists().where(ProvenFraud.finding_ids.overlap(wanted), is_proven())
         if session.scalar(sa.select(taken)):
             raise Conflict("finding-used", "One of these findings already proves a fraud.")
         fraud = ProvenFraud(

@@ -73,7 +73,8 @@ def look_again(finding_id: UUID, *, outcome: str, reason: str, actor: Actor, now
     """Uphold or overturn a decision, once; the decision itself stays as it was made.
 
     A dismissal that is overturned stands from now on and is told to the visitors; an overturned confirmation
-    no longer stands. Conflict while a breach holds it: withdraw that first.
+    no longer stands, nor does a fraud that it proved (E6): a month closed before says that it has changed.
+    Conflict while a breach holds it: withdraw that first.
     """
     told = _require_words("reason", reason, "Say why the decision is upheld or overturned.")
     with transaction() as session:
