@@ -130,7 +130,11 @@ class Promise(Model):
 
 
 class PromiseEvent(Model):
-    """One change of what became of a promise (F16 reads the broken ones). `by` None: it was computed."""
+    """One change of what became of a promise (F16 reads the broken ones). `by` None: it was computed.
+
+    So a withdrawal by somebody takes back what was never promised: the office's mistake, or what an account
+    now says otherwise. One without says that the case was closed before the day came (D18).
+    """
 
     __tablename__ = "promise_events"
     __table_args__ = (

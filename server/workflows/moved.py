@@ -2,6 +2,7 @@
 
 The one place that reads it, for the Friday report on screen and for every file. `about` names the days; a
 line is of a case in which money or a promise moved, with `any_contact` also of one that was only contacted.
+A promise was made, whatever became of it, unless somebody took it back (F13).
 """
 
 from dataclasses import dataclass
@@ -45,8 +46,16 @@ class Span:
         }
 
 
+PROMISED: Final = """(
+    SELECT promises.* FROM promises
+    WHERE promises.state <> 'withdrawn' OR NOT EXISTS (
+        SELECT FROM promise_events AS event
+        WHERE event.promise_id = promises.id AND event.kind = 'withdrawn' AND event.by IS NOT NULL)
+)"""
+"""The promises that were made. Of those withdrawn, the ones that ended when their case was closed (D18)."""
+
 TOTALS: Final = sa.text(
-    """
+    f"""
     SELECT clients.reference AS client, moved.team, sum(moved.paid)::bigint AS payments,
            sum(moved.paid_fen)::bigint AS paid_fen, sum(moved.promised)::bigint AS promises_made,
            sum(moved.promised_fen)::bigint AS promised_fen, sum(moved.kept)::bigint AS promises_kept,
@@ -58,12 +67,12 @@ TOTALS: Final = sa.text(
         WHERE p.paid_on BETWEEN :first AND :last AND p.confirmed_by IS NULL AND p.voided_at IS NULL
         UNION ALL
         SELECT p.client_id, coalesce(s.branch, ''), 0, 0, 1, p.amount_fen, 0, 0
-        FROM promises p LEFT JOIN staff s ON s.id = p.recorded_by
+        FROM {PROMISED} p LEFT JOIN staff s ON s.id = p.recorded_by
         WHERE p.made_at >= :since AND p.made_at < :until
         UNION ALL
         SELECT p.client_id, coalesce(s.branch, ''), 0, 0, 0, 0, (p.state = 'kept')::int,
                (p.state = 'broken')::int
-        FROM promises p LEFT JOIN staff s ON s.id = p.recorded_by WHERE p.due_on BETWEEN :first AND :last
+        FROM {PROMISED} p LEFT JOIN staff s ON s.id = p.recorded_by WHERE p.due_on BETWEEN :first AND :last
     ) moved
     JOIN clients ON clients.id = moved.client_id
     WHERE CAST(:client AS uuid) IS NULL OR moved.client_id = CAST(:client AS uuid)
@@ -71,13 +80,13 @@ TOTALS: Final = sa.text(
     """
 )
 LINES: Final = sa.text(
-    """
+    f"""
     SELECT c.id AS case_id, c.reference AS case_reference, clients.reference AS client, d.name AS debtor_name,
            c.outstanding_fen, greatest(0, CAST(:today AS date) - c.overdue_since) AS days_overdue,
            (SELECT coalesce(sum(amount_fen), 0)::bigint FROM payments
              WHERE case_id = c.id AND paid_on BETWEEN :first AND :last
                AND confirmed_by IS NULL AND voided_at IS NULL) AS paid_fen,
-           (SELECT coalesce(sum(amount_fen), 0)::bigint FROM promises
+           (SELECT coalesce(sum(amount_fen), 0)::bigint FROM {PROMISED} p
              WHERE case_id = c.id AND made_at >= :since AND made_at < :until) AS promised_fen,
            (SELECT min(due_on) FROM promises WHERE case_id = c.id AND state = 'open') AS next_promised_on,
            did.calls, did.letters, did.visits, did.inbound
@@ -94,8 +103,8 @@ LINES: Final = sa.text(
     WHERE c.id IN (
         SELECT case_id FROM payments
         WHERE paid_on BETWEEN :first AND :last AND confirmed_by IS NULL AND voided_at IS NULL
-        UNION SELECT case_id FROM promises WHERE made_at >= :since AND made_at < :until
-        UNION SELECT case_id FROM promises WHERE due_on BETWEEN :first AND :last
+        UNION SELECT case_id FROM {PROMISED} p WHERE made_at >= :since AND made_at < :until
+        UNION SELECT case_id FROM {PROMISED} p WHERE due_on BETWEEN :first AND :last
         UNION SELECT case_id FROM ledger_entries
         WHERE CAST(:any_contact AS boolean) AND at >= :since AND at < :until
           AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))

@@ -13,17 +13,21 @@ from flask import Flask
 from server.authority import Role
 from server.database import db, transaction
 from server.jobs import run_worker
+from server.models.cases import Client
 from server.models.deadlines import Promise, PromiseEvent
 from server.models.people import Staff
 from server.models.visits import Account, Item, Visit
 from server.workflows.dispatch import assign
 from server.workflows.exchange.overdue import apply_overdue_items
+from server.workflows.exchange.promised import SUPERSEDED
 from server.workflows.exchange.waiting import project_items
+from server.workflows.settling import CASE_CLOSED
+from server.workflows.stopping import close_cases
 from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
 from tests import phones
-from tests.api.test_promises import a_line, imported, of_case
+from tests.api.test_promises import a_line, go_on, imported, of_case
 from tests.builders import a_visitor, an_assignment
 from tests.dispatch.test_stopping import a_push, at_once
 from tests.office import NOW, Office, Stopped, a_door, a_wish
@@ -281,3 +285,88 @@ def test_an_account_whose_check_in_comes_days_later_promises_then(
     sync(app, phone)
 
     assert (before, on_file()) == ([], [(30_000, "open")])
+
+
+def reported(office: Office, path: str) -> list[tuple[int, int]]:
+    """How many promises a report counts for each team, and their sum; its days and lines say the same."""
+    bank = db.session.scalars(sa.select(Client.reference)).one()
+    told = office.person(Role.SUPERVISOR).get(f"/api/v1/{path.format(bank=bank)}").get_json()
+    teams = told["teams" if "teams" in told else "totals"]
+    for parts in {"days", "lines"} & told.keys():
+        assert sum(one["promised_fen"] for one in told[parts]) == sum(one["promised_fen"] for one in teams)
+    return [(one["promises_made"], one["promised_fen"]) for one in teams]
+
+
+REPORTS = pytest.mark.parametrize(
+    "path",
+    [
+        "reports/friday",
+        "reports/client?client={bank}&first=2026-11-23&last=2026-11-29",
+        "work/friday-report",
+    ],
+    ids=["friday", "client", "screen"],
+)
+
+
+@REPORTS
+def test_a_promise_that_an_amendment_replaced_is_not_counted_again(outing: Outing, office: Office, path: str):
+    first = outing.account(amount=30_000)
+
+    outing.account(amount=20_000, amends=first)
+
+    assert reported(office, path) == [(1, 20_000)]
+
+
+@REPORTS
+def test_what_was_never_promised_is_in_no_report(outing: Outing, office: Office, path: str):
+    first = outing.account(amount=30_000)
+    before = reported(office, path)
+
+    outing.account(amount=None, amends=first)
+
+    assert (before, reported(office, path)) == ([(1, 30_000)], [])
+
+
+@REPORTS
+def test_what_the_office_took_back_is_in_no_report(outing: Outing, office: Office, path: str):
+    outing.account(amount=30_000)
+    promise = db.session.scalars(sa.select(Promise.id)).one()
+
+    office.ask(f"/promises/{promise}/withdraw", {"reason": "the brother said it"}, by=Role.SUPERVISOR)
+
+    assert reported(office, path) == []
+
+
+@REPORTS
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_what_was_promised_stays_counted_when_its_day_has_passed_or_its_case_was_closed(
+    app: Flask, outing: Outing, office: Office, path: str, is_closed: bool
+):
+    outing.account(amount=30_000)
+    if is_closed:
+        with transaction():
+            close_cases([outing.door.case.id], because="taken back", actor=office.actor(), now=NOW)
+
+    go_on(app, "2026-11-28 00:20")
+
+    assert on_file() == [(30_000, "withdrawn" if is_closed else "broken")]
+    assert reported(office, path) == [(1, 30_000)]
+
+
+@REPORTS
+@pytest.mark.parametrize(("amount", "counted"), [(20_000, [(1, 20_000)]), (None, [])])
+def test_an_amendment_takes_back_what_ended_with_its_case_too(
+    app: Flask, outing: Outing, office: Office, path: str, amount: int | None, counted: list[Any]
+):
+    first = outing.account(amount=30_000)
+    with transaction():
+        close_cases([outing.door.case.id], because="taken back", actor=office.actor(), now=NOW)
+    go_on(app, "2026-11-28 00:20")
+
+    last = outing.account(amount=amount, amends=first)
+    outing.account(amount=amount, amends=last)
+
+    assert reported(office, path) == counted
+    reasons = db.session.scalars(sa.select(PromiseEvent.reason).order_by(PromiseEvent.id)).all()
+    assert reasons[:2] == [CASE_CLOSED, SUPERSEDED]
+    assert reasons.count(SUPERSEDED) == 1

@@ -65,8 +65,8 @@ def keep_promises(
         last = known.get(one.visit_id)
         if last is not None and (last.amount_fen, last.due_on) == (one.amount_fen, one.due_on):
             continue
-        if last is not None and last.state != "withdrawn":
-            _withdraw(session, last.id, now=now)
+        if last is not None and not last.is_taken_back:
+            _take_back(session, last.id, by=one.author_id, now=now)
             touched.add(last.case_id)
         if one.due_on is None:
             continue
@@ -143,15 +143,21 @@ def _known(session: Session, visits: Collection[UUID]) -> dict[UUID, Any]:
 
 
 _PROMISES: Final = """
-    SELECT id, visit_id, case_id, amount_fen, due_on, state FROM promises
-    WHERE visit_id = ANY(%(visits)s) ORDER BY id
+    SELECT id, visit_id, case_id, amount_fen, due_on,
+           (SELECT true FROM promise_events AS event
+             WHERE event.promise_id = promises.id AND event.kind = 'withdrawn' AND event.by IS NOT NULL
+             LIMIT 1) IS TRUE AS is_taken_back
+    FROM promises WHERE visit_id = ANY(%(visits)s) ORDER BY id
 """
 
 
-def _withdraw(session: Session, promise_id: UUID, *, now: datetime) -> None:
+def _take_back(session: Session, promise_id: UUID, *, by: UUID, now: datetime) -> None:
+    """Withdraw what somebody's account says otherwise; also what ended when its case was closed."""
     promise = session.get_one(Promise, promise_id, populate_existing=True)
-    promise.state, promise.settled_at = "withdrawn", now
-    session.add(PromiseEvent(promise_id=promise.id, at=now, kind="withdrawn", reason=SUPERSEDED))
+    if promise.state != "withdrawn":
+        promise.state, promise.settled_at = "withdrawn", now
+    event = {"promise_id": promise.id, "at": now, "kind": "withdrawn", "by": by}
+    session.add(PromiseEvent(reason=SUPERSEDED, **event))
     session.flush()
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.reports.figures import ByCheck, ByDay, ByTeam, ByVisitor, Figures
-from server.workflows.moved import TOTALS, Span
+from server.workflows.moved import PROMISED, TOTALS, Span
 
 
 def load_figures(session: Session, span: Span, about: dict[str, Any]) -> Figures:
@@ -49,7 +49,7 @@ _DAYS: Final = sa.text(
         WHERE paid_on BETWEEN :first AND :last AND confirmed_by IS NULL AND voided_at IS NULL
           AND {_OF_CLIENT.format("client_id")}
         UNION ALL
-        SELECT (made_at AT TIME ZONE :zone)::date, 0, 0, 0, amount_fen FROM promises
+        SELECT (made_at AT TIME ZONE :zone)::date, 0, 0, 0, amount_fen FROM {PROMISED} p
         WHERE made_at >= :since AND made_at < :until AND {_OF_CLIENT.format("client_id")}
     ) happened GROUP BY day
     """
