@@ -2,10 +2,14 @@
 
 One supervisor at a time has it; only that one writes. Whether the debtor was calmed (D3) is kept apart from
 whether the complaint was right. Resolving it allows its hold to be released; it does not release it.
+
+Anybody may calm and warn, at once (D6, D25-D27). What a complaint is worth and that it is over is said by a
+supervisor whom it does not name and who had no part in its visit: they take it over from one who had.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,6 +24,10 @@ from server.models.people import Staff
 from server.workflows.casework_history import Lessons, note, require_lessons
 from server.workflows.complaints import WAITING
 from server.workflows.notices import draft_notice
+from server.workflows.separation import part_in_complaint, require_outside
+
+RULINGS: Final = frozenset({"level", "merits"})
+"""What an assessment says of the complaint's worth: both decide what is charged (E4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +45,30 @@ class Assessment:
 def take_over(complaint_id: UUID, *, actor: Actor, now: datetime) -> Complaint:
     """Make the actor the supervisor in charge (D6, D25). Repeating changes nothing.
 
-    Conflict when somebody else has it, unless that person left the agency.
+    Conflict when somebody else has it, unless that person left the agency or may not rule on it.
     """
     with transaction() as session:
         complaint = _locked(session, complaint_id)
         if complaint.supervisor_id == actor.staff_id:
             return complaint
         _require_waiting(complaint)
-        if complaint.supervisor_id is not None:
-            holder = complaint.supervisor_id
-            if session.scalar(sa.select(Staff.left_at).where(Staff.id == holder)) is None:
-                detail = "Another supervisor has taken it over; speak to them."
-                raise Conflict("complaint-taken", detail, supervisor_id=str(holder))
+        if complaint.supervisor_id is not None and not _gives_way(session, complaint, actor):
+            detail = "Another supervisor has taken it over; speak to them."
+            raise Conflict("complaint-taken", detail, supervisor_id=str(complaint.supervisor_id))
         complaint.supervisor_id, complaint.taken_over_at = actor.staff_id, now
         if complaint.state == "open":
             complaint.state = "taken_over"
         note(kind="taken_over", now=now, by=actor.staff_id, complaint_id=complaint.id)
     return complaint
+
+
+def _gives_way(session: Session, complaint: Complaint, actor: Actor) -> bool:
+    """Whether the supervisor in charge left, or had a part in it while the actor had none."""
+    holder = complaint.supervisor_id
+    if session.scalar(sa.select(Staff.left_at).where(Staff.id == holder)) is not None:
+        return True
+    is_involved = part_in_complaint(session, complaint, holder) is not None
+    return is_involved and part_in_complaint(session, complaint, actor.staff_id) is None
 
 
 def assess(complaint_id: UUID, assessment: Assessment, *, actor: Actor, now: datetime) -> Complaint:
@@ -64,6 +79,8 @@ def assess(complaint_id: UUID, assessment: Assessment, *, actor: Actor, now: dat
     with transaction() as session:
         complaint = _in_charge(session, complaint_id, actor=actor)
         changed = [name for name in Assessment.__slots__ if getattr(assessment, name) is not None]
+        if RULINGS.intersection(changed):
+            require_outside(session, complaint, actor)
         for name in changed:
             setattr(complaint, name, getattr(assessment, name))
         if complaint.level == "serious" and not complaint.client_pursues:
@@ -115,7 +132,7 @@ def _tell_client(session: Session, complaint: Complaint, *, kind: str, now: date
 def resolve(
     complaint_id: UUID, *, resolution: str, is_calmed: bool, actor: Actor, now: datetime
 ) -> Complaint:
-    """End a complaint with its outcome, calmed or not (D3). Its hold may then be released.
+    """End a complaint with its outcome, calmed or not (D3). Its hold may then be released, its level stays.
 
     Repeating with the same words changes nothing.
     """
@@ -128,6 +145,7 @@ def resolve(
         if (complaint.state, complaint.resolution) == ("resolved", resolution):
             return complaint
         _require_charge(complaint, actor=actor)
+        require_outside(session, complaint, actor)
         complaint.state, complaint.resolved_at = "resolved", now
         complaint.resolution, complaint.is_calmed = resolution, is_calmed
         note(kind="resolved", now=now, by=actor.staff_id, text=resolution, complaint_id=complaint.id)
@@ -139,6 +157,7 @@ def close(complaint_id: UUID, *, merits: str, lessons: Lessons, actor: Actor, no
     told = require_lessons(lessons) if merits == "upheld" else lessons
     with transaction() as session:
         complaint = _locked(session, complaint_id)
+        require_outside(session, complaint, actor)
         if complaint.state == "closed" and complaint.merits == merits:
             return complaint
         if complaint.state != "resolved":

@@ -17,6 +17,7 @@ from server.models.dispatch import Assignment
 from server.models.people import Staff
 from tests.builders import Person, a_case, a_person, a_token, a_visitor, an_address, an_assignment
 from tests.office import NOW, Office, Stopped, china
+from tests.reports.stage import a_visit_with
 
 WORDS = "电话里态度恶劣"
 
@@ -347,3 +348,94 @@ def test_a_hold_for_a_complaint_has_a_complaint_to_take_over(office: Office) -> 
 
     complaint = db.session.scalars(sa.select(Complaint)).one()
     assert (complaint.text, complaint.state, complaint.case_id) == (WORDS, "open", case.id)
+
+
+PARTS = {
+    "named": "are named in the complaint",
+    "approver": "approved the visit",
+    "dispatcher": "assigned the visit",
+    "none": None,
+}
+
+
+def involving(office: Office, part: str, person: Staff) -> dict[str, Any]:
+    """A serious complaint about a visit, in which a supervisor had this part."""
+    case = a_case()
+    visit = a_visit_with(part, person, a_visitor(), case=case)
+    about = [str(person.id)] if part == "named" else []
+    raised = complain(office, case, level="serious", client_pursues=True, about_staff=about)
+    with transaction() as session:
+        session.execute(sa.update(Complaint).values(visit_id=visit.id))
+    return raised
+
+
+@pytest.mark.parametrize(("part", "told"), PARTS.items())
+@pytest.mark.parametrize(
+    ("ruling", "body"),
+    [
+        ("assessment", {"level": "minor"}),
+        ("assessment", {"merits": "not_upheld"}),
+        ("resolve", {"resolution": "已道歉", "is_calmed": True}),
+    ],
+)
+def test_whoever_a_complaint_is_about_calms_and_warns_and_rules_on_nothing(
+    office: Office, part: str, told: str | None, ruling: str, body: dict[str, Any]
+) -> None:
+    person = another_supervisor(office)
+    path = f"/api/v1/complaints/{involving(office, part, person.staff)['id']}"
+
+    taken = person.post(f"{path}/takeover")
+    contacted = person.post(f"{path}/events", json={"kind": "contacted", "text": "已电话致歉"})
+    warned = person.put(f"{path}/assessment", json={"publicity_risk": True, "is_calmed": False})
+    escalated = person.post(f"{path}/escalate")
+    ruled = (person.put if ruling == "assessment" else person.post)(f"{path}/{ruling}", json=body)
+
+    calming = [taken, contacted, warned, escalated]
+    assert [one.status_code for one in calming] == [200, 201, 200, 200]
+    assert ruled.status_code == (403 if told else 200)
+    assert ruled.get_json().get("part") == told
+
+
+@pytest.mark.parametrize("merits", ["upheld", "not_upheld"])
+@pytest.mark.parametrize(("part", "told"), PARTS.items())
+def test_whoever_a_complaint_is_about_does_not_close_it_when_another_has_resolved_it(
+    office: Office, part: str, told: str | None, merits: str
+) -> None:
+    person = another_supervisor(office)
+    raised = involving(office, part, person.staff)
+    handle(office, raised, "takeover")
+    resolve(office, raised)
+
+    lessons = {"cause": "语气", "education": "培训", "prevention": "抽检"}
+    answer = person.post(f"/api/v1/complaints/{raised['id']}/close", json={"merits": merits} | lessons)
+
+    assert answer.status_code == (403 if told else 200)
+    assert answer.get_json().get("part") == told
+
+
+def test_a_complaint_about_its_supervisor_is_taken_over_by_one_who_had_no_part(office: Office) -> None:
+    holder, uninvolved = another_supervisor(office), another_supervisor(office)
+    other = another_supervisor(office)
+    about = [str(one.staff.id) for one in (holder, other)]
+    path = f"/api/v1/complaints/{complain(office, about_staff=about)['id']}"
+    holder.post(f"{path}/takeover")
+
+    by_other = other.post(f"{path}/takeover")
+    by_uninvolved = uninvolved.post(f"{path}/takeover")
+    back = holder.post(f"{path}/takeover")
+
+    assert (by_other.status_code, slug(by_other)) == (409, "complaint-taken")
+    assert by_uninvolved.get_json()["supervisor_id"] == str(uninvolved.staff.id)
+    assert (back.status_code, slug(back)) == (409, "complaint-taken")
+
+
+def test_nobody_rules_on_a_complaint_about_themselves(office: Office) -> None:
+    themselves = another_supervisor(office)
+    about = {"level": "serious", "client_pursues": True, "about_staff": [str(themselves.staff.id)]}
+    path = f"/api/v1/complaints/{complain(office, **about)['id']}"
+
+    themselves.post(f"{path}/takeover")
+    resolved = themselves.post(f"{path}/resolve", json={"resolution": "已道歉", "is_calmed": True})
+    closed = themselves.post(f"{path}/close", json={"merits": "not_upheld"})
+
+    assert [slug(one) for one in (resolved, closed)] == ["complaint-involved"] * 2

@@ -4,15 +4,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from server.authority import Role
-from server.models.cases import Hold
+from server.database import transaction
+from server.models.cases import Case, Hold
 from server.models.casework import Complaint
 from server.models.deadlines import CaseClock
+from server.models.dispatch import Assignment, Decision
 from server.models.findings import Finding
 from server.models.people import Staff
 from server.models.visits import Visit
 from sync.protocol import uuid7
-from tests.builders import a_case, a_handset, add
+from tests.builders import a_case, a_handset, add, an_address, an_assignment
 from tests.office import NOW, Office, Stopped, china
 
 RANK = {"severe": 3, "serious": 2, "minor": 1, "note": 0}
@@ -34,6 +38,19 @@ def a_visit(visitor: Staff, at: str = "2026-10-12 10:00", **facts: Any) -> Visit
         "evidence_due_at": arrived + timedelta(days=2),
     }
     return add(Visit(**(defaults | facts)))
+
+
+def a_visit_with(part: str, person: Staff, visitor: Staff, *, case: Case) -> Visit:
+    """A visitor's visit in which another person had this part: mate, dispatcher, approver; or none."""
+    assignment = an_assignment(case, an_address(case), visitor)
+    issued = sa.update(Assignment).where(Assignment.id == assignment.id).values(issued_by=person.id)
+    approved = sa.update(Decision).where(Decision.id == assignment.decision_id).values(approved_by=person.id)
+    statement = {"dispatcher": issued, "approver": approved}.get(part)
+    if statement is not None:
+        with transaction() as session:
+            session.execute(statement)
+    team = [visitor.id, person.id] if part == "mate" else [visitor.id]
+    return a_visit(visitor, assignment_id=assignment.id, debtor_id=case.debtor_id, team=team)
 
 
 def a_finding(

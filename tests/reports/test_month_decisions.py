@@ -8,10 +8,10 @@ import pytest
 from server.authority import Role
 from server.models.findings import Finding
 from sync.protocol import uuid7
-from tests.builders import Person, a_person, a_token, a_visitor
+from tests.builders import Person, a_case, a_person, a_token, a_visitor
 from tests.office import Office
 from tests.reports.closing import OCTOBER, charged, close, read, slug
-from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
+from tests.reports.stage import a_complaint, a_finding, a_visit, a_visit_with, at, auditor
 
 
 def a_forgery(office: Office, visitor: Any) -> Finding:
@@ -201,3 +201,63 @@ def test_a_closed_month_keeps_a_fraud_that_fell_later_and_says_so_until_it_is_cl
     assert (summed["is_intact"], summed["has_changed_since"]) == (True, True)
     assert after.status_code == 404
     assert (again["is_intact"], again["has_changed_since"]) == (True, False)
+
+
+PARTS = {
+    "mate": "were in the visit's team",
+    "dispatcher": "assigned the visit",
+    "approver": "approved the visit",
+    "none": None,
+}
+
+
+@pytest.mark.parametrize(("part", "told"), PARTS.items())
+def test_whoever_had_a_part_in_the_visit_records_no_fraud(
+    office: Office, part: str, told: str | None
+) -> None:
+    visitor, person = a_visitor(), a_person(*Role)
+    finding = a_finding(
+        a_visit_with(part, person, visitor, case=a_case()), auditor(office), rule="C17", severity="severe"
+    )
+
+    body = {"staff_id": str(visitor.id), "finding_ids": [str(finding.id)], "words": "承认"}
+    answer = signed_in(office, person).post("/api/v1/frauds", json=body)
+
+    assert answer.status_code == (403 if told else 201)
+    assert answer.get_json().get("part") == told
+
+
+@pytest.mark.parametrize("decision", ["upheld", "dropped"])
+@pytest.mark.parametrize("kind", ["E3", "E4", "E6"])
+@pytest.mark.parametrize(("part", "told"), PARTS.items())
+def test_whoever_had_a_part_in_the_visit_decides_nothing_that_is_charged_for_it(
+    office: Office, part: str, told: str | None, kind: str, decision: str
+) -> None:
+    visitor, person = a_visitor(), a_person(*Role)
+    visit = a_visit_with(part, person, visitor, case=a_case())
+    if kind == "E4":
+        key = f"E4:{a_complaint(visitor, visit_id=visit.id).id}"
+    else:
+        finding = a_finding(visit, auditor(office), rule="C17", severity="severe")
+        key = f"E3:{visit.id}" if kind == "E3" else f"E6:{a_fraud(office, visitor, finding)['id']}"
+    close(office)
+    signed_in(office, visitor).post(f"{OCTOBER}/mine/replies", json={"text": "我没有"})
+
+    chosen = {"amount_fen": 60_000} if (kind, decision) == ("E6", "upheld") else {}
+    answer = decide(office, visitor, by=signed_in(office, person), key=key, decision=decision, **chosen)
+
+    assert answer.status_code == (403 if told else 200)
+    assert answer.get_json().get("part") == told
+
+
+def test_nobody_decides_what_a_complaint_costs_another_that_names_them_too(office: Office) -> None:
+    visitor, supervisor = a_visitor(), a_person(Role.SUPERVISOR)
+    complaint = a_complaint(visitor, about_staff=[visitor.id, supervisor.id])
+    close(office)
+    signed_in(office, visitor).post(f"{OCTOBER}/mine/replies", json={"text": "我没有"})
+
+    named = decide(office, visitor, by=signed_in(office, supervisor), key=f"E4:{complaint.id}")
+    outside = decide(office, visitor, key=f"E4:{complaint.id}")
+
+    assert (named.status_code, slug(named)) == (403, "complaint-involved")
+    assert outside.status_code == 200

@@ -1,7 +1,8 @@
 """What becomes of a proposal? (AMB8)
 
-A supervisor upholds it or drops it, with a reason, once the person has replied or had the time to; nobody
-decides their own. Inside a range the supervisor chooses the amount. Nothing is deducted by this product.
+A supervisor upholds it or drops it, with a reason, once the person has replied or had the time to. Nobody
+decides their own, nor one about a visit that they had a part in or a complaint that names them. Inside a
+range the supervisor chooses the amount. Nothing is deducted by this product.
 """
 
 from datetime import date, datetime
@@ -14,10 +15,13 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from server.models.assessments import MonthReply, ProposalDecision
+from server.models.casework import Complaint
+from server.models.findings import Finding
 from server.reports.assessment import Proposal
 from server.workflows.assessment_facts import month_of
 from server.workflows.assessments.closing import standing
 from server.workflows.assessments.showing import of_person, reply_until
+from server.workflows.separation import require_no_part, require_outside
 from server.workflows.standing_packs import local_zone
 
 
@@ -39,6 +43,7 @@ def decide(
         raise Forbidden("own-proposal", "This proposal is about you; another supervisor must decide.")
     month = month_of(day, local_zone()).first
     proposal = _find(month, staff_id, key)
+    _require_outside(proposal, actor)
     _require_hearing(month, staff_id, now=now)
     wanted = {
         "decision": decision,
@@ -64,6 +69,16 @@ def _find(month: date, staff_id: UUID, key: str) -> Proposal:
     if found is None:
         raise NotFound("proposal-unknown", "The closed month has no proposal of this key for this person.")
     return found
+
+
+def _require_outside(proposal: Proposal, actor: Actor) -> None:
+    """Forbidden when the actor had a part in what a proposal cites."""
+    session = db.session()
+    cited = {one.id for one in proposal.evidence}
+    visits = session.scalars(sa.select(Finding.visit_id).where(Finding.id.in_(cited))).all()
+    require_no_part(session, visits, actor)
+    for complaint in session.scalars(sa.select(Complaint).where(Complaint.id.in_(cited))):
+        require_outside(session, complaint, actor)
 
 
 def _require_hearing(month: date, staff_id: UUID, *, now: datetime) -> None:

@@ -24,6 +24,7 @@ from server.models.visits import Visit
 from server.rules.local_time import local_day
 from server.workflows.assessment_facts import is_proven, month_of
 from server.workflows.assessments.closing import standing
+from server.workflows.separation import require_no_part
 from server.workflows.standing_packs import local_zone
 
 
@@ -60,13 +61,12 @@ def record_fraud(
     with transaction() as session:
         session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.frauds'))"))
         rows = session.execute(
-            sa.select(Finding.id, Visit.arrived_earliest, Visit.team)
+            sa.select(Finding.id, Finding.visit_id, Visit.arrived_earliest)
             .join(Visit, Visit.id == Finding.visit_id)
             .where(Finding.id.in_(wanted), Finding.stands == sa.true(), Visit.staff_id == staff_id)
         ).all()
         _require_all(finding_ids, {row.id for row in rows})
-        if any(actor.staff_id in row.team for row in rows):
-            raise Forbidden("auditor-involved", "You were in the team; another auditor must record this.")
+        require_no_part(session, {row.visit_id for row in rows}, actor)
         taken = sa.exists().where(ProvenFraud.finding_ids.overlap(wanted), is_proven())
         if session.scalar(sa.select(taken)):
             raise Conflict("finding-used", "One of these findings already proves a fraud.")

@@ -24,9 +24,9 @@ from server.models.casework import Complaint
 from server.models.findings import Finding, FindingReply, Hearing
 from server.models.people import Staff
 from server.reports.tariff import tariff
-from server.workflows.auditing.deciding import require_no_part
 from server.workflows.breach_history import counted_since, is_withdrawn, told_before
 from server.workflows.casework_history import Lessons, require_lessons
+from server.workflows.separation import require_no_part
 from server.workflows.standing_packs import local_zone
 from sync.protocol import uuid7
 
@@ -63,9 +63,9 @@ def open_breach(wanted: Wanted, *, actor: Actor, now: datetime) -> Shown:
             fault = Fault("/staff_id", "There is no person with this id.")
             raise Invalid("breach-faulty", "Correct what is listed in `errors`.", faults=[fault])
         findings = _findings(session, wanted, now=now)
-        _require_complaints(session, wanted, visits={finding.visit_id for finding in findings})
-        for visit_id in sorted({finding.visit_id for finding in findings}):
-            require_no_part(session, visit_id, actor)
+        visits = {finding.visit_id for finding in findings}
+        _require_complaints(session, wanted, visits=visits)
+        require_no_part(session, visits, actor)
         checks = sorted({finding.check for finding in findings})
         repeats = _repeats(session, wanted.staff_id, checks, now=now)
         breach = Breach(

@@ -23,6 +23,7 @@ from server.reconcile.finding import RANK
 from server.rules.catalogue import catalogue
 from server.workflows.auditing.hearings import open_hearing, tell_phones
 from server.workflows.auditing.scoring import put_in_queue, weigh_again_later
+from server.workflows.separation import require_no_part
 from sync.protocol import uuid7
 
 RAISED: Final = "auditor"
@@ -38,7 +39,7 @@ def decide(finding_id: UUID, *, decision: str, reason: str, actor: Actor, now: d
     told = _require_words("reason", reason, "Say why: a decision without a reason does not count.")
     with transaction() as session:
         finding = locked_finding(session, finding_id)
-        require_no_part(session, finding.visit_id, actor)
+        require_no_part(session, [finding.visit_id], actor)
         if finding.state in ("confirmed", "dismissed"):
             if (finding.state, finding.decided_by, finding.reason) == (decision, actor.staff_id, told):
                 return finding
@@ -79,7 +80,7 @@ def look_again(finding_id: UUID, *, outcome: str, reason: str, actor: Actor, now
     told = _require_words("reason", reason, "Say why the decision is upheld or overturned.")
     with transaction() as session:
         finding = locked_finding(session, finding_id)
-        require_no_part(session, finding.visit_id, actor)
+        require_no_part(session, [finding.visit_id], actor)
         if finding.decided_by is None:
             raise Conflict("not-decided", "There is no decision yet; an auditor decides first.")
         if finding.decided_by == actor.staff_id:
@@ -127,7 +128,7 @@ def raise_finding(
         raise Invalid("rule-unknown", "Name the house rule that was broken.", faults=[fault])
     with transaction() as session:
         _lock_visit(session, visit_id)
-        require_no_part(session, visit_id, actor)
+        require_no_part(session, [visit_id], actor)
         finding_id = uuid7()
         finding = Finding(
             id=finding_id, visit_id=visit_id, key=f"{RAISED}:{finding_id}", check=f"{RAISED}-{rule}",
@@ -148,7 +149,7 @@ def conclude(visit_id: UUID, *, note: str, actor: Actor, now: datetime) -> Audit
     told = _require_words("note", note, "Say what you looked at.")
     with transaction() as session:
         _lock_visit(session, visit_id)
-        require_no_part(session, visit_id, actor)
+        require_no_part(session, [visit_id], actor)
         states = session.execute(
             sa.select(Finding.state, Finding.stands).where(Finding.visit_id == visit_id)
         ).all()
@@ -188,18 +189,6 @@ def _require_finding(finding: Finding | None) -> Finding:
     if finding is None:
         raise NotFound("finding-unknown", "There is no finding with this id.")
     return finding
-
-
-def require_no_part(session: Session, visit_id: UUID, actor: Actor) -> None:
-    """Forbidden when the actor had a part in the visit."""
-    part = part_in_visit(session, visit_id, actor)
-    if part is not None:
-        raise Forbidden("auditor-involved", f"You {part}; somebody else must decide.", part=part)
-
-
-def part_in_visit(session: Session, visit_id: UUID, actor: Actor) -> str | None:
-    """Say what part the actor had in a visit; None when none. The triggers ask the same function."""
-    return session.scalar(sa.select(sa.func.part_in_visit(visit_id, actor.staff_id, type_=sa.Text)))
 
 
 def _require_words(name: str, text: str, advice: str) -> str:
