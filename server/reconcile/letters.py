@@ -7,8 +7,8 @@ the debtor was handed a letter without being met is in `outcome`; the photo of a
 from collections.abc import Iterator
 from typing import Final
 
-from server.letters.delivery import LEFT, ClaimedDelivery, claimed_deliveries
-from server.reconcile.facts import Limits, VisitFacts
+from server.letters.delivery import IN_PERSON, LEFT, ClaimedDelivery, claimed_deliveries, letters_meant
+from server.reconcile.facts import LetterFact, Limits, VisitFacts
 from server.reconcile.finding import Finding, Severity
 
 SEALED: Final = "sealed_to_adult_co_resident"
@@ -43,32 +43,35 @@ def letter_not_on_permit(facts: VisitFacts, limits: Limits) -> Iterator[Finding]
     """A letter was delivered that the team was not given: nobody writes letters of their own (H2)."""
     if facts.letters is None:
         return
-    left = list(facts.letters)
-    for place, claimed in _claimed(facts):
-        found = next(
-            (one for one in left if claimed.letter_id in (None, one.id) and one.template == claimed.template),
-            None,
-        )
-        if found is None:
+    for place, claimed, letter in _meant(facts):
+        if letter is None:
             carried = [one.template for one in facts.letters]
             yield _finding("letter-not-on-permit", "H2", place, claimed, carried=carried)
-        else:
-            left.remove(found)
 
 
 def wrong_recipient(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """A letter reached a liable person who was not met, or one it was not addressed to (H5, H6)."""
-    addressed = {one.template: one.recipient for one in facts.letters or ()}
-    for place, claimed in _claimed(facts):
+    for place, claimed, letter in _meant(facts):
         if claimed.method == "handed_to_liable_person" and _met(facts) != "liable_person":
             yield _finding("letter-wrong-recipient", "H6", place, claimed, met=_met(facts))
-        elif claimed.method == f"handed_to_{_other(addressed.get(claimed.template))}":
-            to = addressed[claimed.template]
-            yield _finding("letter-wrong-recipient", "H5", place, claimed, addressed_to=to)
+        elif claimed.method in IN_PERSON:
+            to = _addressed_to(claimed, letter, facts)
+            if to and claimed.receiver not in to:
+                yield _finding("letter-wrong-recipient", "H5", place, claimed, addressed_to=to[0])
 
 
-def _other(recipient: str | None) -> str:
-    return {"debtor": "liable_person", "liable_person": "debtor"}.get(recipient or "", "")
+def _meant(facts: VisitFacts) -> Iterator[tuple[int, ClaimedDelivery, LetterFact | None]]:
+    """Give each claim with the letter it is about."""
+    claims = [claimed for _, claimed in _claimed(facts)]
+    for place, letter in enumerate(letters_meant(claims, facts.letters or ())):
+        yield place, claims[place], letter
+
+
+def _addressed_to(claimed: ClaimedDelivery, letter: LetterFact | None, facts: VisitFacts) -> list[str]:
+    """Return to whom the letter was addressed; of one that was not carried, to whom its template was."""
+    if letter is not None:
+        return [letter.recipient]
+    return [one.recipient for one in facts.letters or () if one.template == claimed.template]
 
 
 def left_although_met(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

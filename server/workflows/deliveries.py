@@ -5,10 +5,8 @@ Of posted letters the office says it. Every delivery has its entry in the contac
 there, which A15 and F18 count from, is set only by lawful service (H21), a receipt, or proof of non-delivery.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,7 +16,7 @@ from server.authority import Actor
 from server.database import transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.jobs import task
-from server.letters.delivery import LEFT, SERVED, ClaimedDelivery, claimed_deliveries, serves
+from server.letters.delivery import LEFT, SERVED, ClaimedDelivery, claimed_deliveries, letters_meant, serves
 from server.models.cases import Address, Case, LedgerEntry
 from server.models.evidence import Evidence
 from server.models.letters import Delivery, Letter, LetterTemplate
@@ -38,6 +36,23 @@ class Posting:
     received_on: date | None = None
     returned_on: date | None = None
     proof: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """A letter that a team was given, and the template it was written from."""
+
+    letter: Letter
+    template: str
+    kind: str
+
+    @property
+    def id(self) -> UUID:
+        return self.letter.id
+
+    @property
+    def recipient(self) -> str:
+        return self.letter.recipient
 
 
 def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: datetime) -> Delivery:
@@ -166,13 +181,12 @@ def record_deliveries(*, now: datetime, visit_id: str) -> None:
         if visit is None or visit.assignment_id is None or account is None:
             return
         carried = _carried(session, visit.assignment_id)
+        claims = list(claimed_deliveries(account.claims))
         day = local_day(visit.arrived_latest, zone)
-        for claimed in claimed_deliveries(account.claims):
-            found = _match(carried, claimed)
+        for claimed, found in zip(claims, letters_meant(claims, carried), strict=True):
             if found is None:
                 continue  # not on the permit: the reconciliation says so (H2)
-            carried.remove(found)
-            served = serves(claimed, kind=found.LetterTemplate.kind, met=account.claims["met"])
+            served = serves(claimed, kind=found.kind, met=account.claims["met"])
             _record_at_door(session, found, claimed, visit=visit, served_on=day if served else None, now=now)
 
 
@@ -183,7 +197,7 @@ def _live_account(session: Session, visit_id: UUID) -> Account | None:
     return session.scalar(query.order_by(Account.received_at.desc(), Account.id.desc()).limit(1))
 
 
-def _carried(session: Session, assignment_id: UUID) -> list[Any]:
+def _carried(session: Session, assignment_id: UUID) -> list[_Carried]:
     query = (
         sa.select(Letter, LetterTemplate)
         .join(LetterTemplate, LetterTemplate.id == Letter.template_id)
@@ -192,26 +206,19 @@ def _carried(session: Session, assignment_id: UUID) -> list[Any]:
         .with_for_update(of=Letter)
         .execution_options(populate_existing=True)
     )
-    return list(session.execute(query).all())
-
-
-def _match(carried: Sequence[Any], claimed: ClaimedDelivery) -> Any | None:
-    """Find the carried letter a claim is about: by its id, else by its template."""
-    if claimed.letter_id is not None:
-        return next((row for row in carried if row.Letter.id == claimed.letter_id), None)
-    return next((row for row in carried if row.LetterTemplate.reference == claimed.template), None)
+    return [_Carried(letter, of.reference, of.kind) for letter, of in session.execute(query)]
 
 
 def _record_at_door(
     session: Session,
-    row: Any,
+    carried: _Carried,
     claimed: ClaimedDelivery,
     *,
     visit: Visit,
     served_on: date | None,
     now: datetime,
 ) -> None:
-    letter = row.Letter
+    letter = carried.letter
     known = sa.select(Delivery).where(Delivery.letter_id == letter.id, Delivery.visit_id == visit.id)
     delivery = session.scalar(known)
     if delivery is None:
@@ -222,7 +229,7 @@ def _record_at_door(
     delivery.recipient = claimed.name or claimed.recipient
     delivery.signed, delivery.received_on = claimed.signed is True, served_on
     delivery.evidence_id = _own_evidence(session, claimed.evidence_id, visit_id=visit.id)
-    letter.state = _state_after(claimed, kind=row.LetterTemplate.kind)
+    letter.state = _state_after(claimed, kind=carried.kind)
     session.flush()
     _write_ledger(session, letter, delivery, result=claimed.method, served_on=served_on)
 

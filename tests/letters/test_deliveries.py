@@ -17,6 +17,7 @@ from server.models.people import Device
 from server.models.visits import Account, Visit
 from server.workflows.deliveries import record_deliveries
 from sync.protocol import uuid7
+from tests.builders import a_contact
 from tests.letters.standing import a_standing_template
 from tests.office import NOW, Office, a_body, a_door, a_team, china
 
@@ -26,9 +27,15 @@ SEALED = {"recipient": "co_resident", "relation": "妻子", "name": "李梅"}
 
 def a_visit_with_letter(office: Office, **template: Any) -> Visit:
     """A visit on an assignment that carries one letter to the debtor."""
+    return a_visit_with_letters(office, "debtor", **template)
+
+
+def a_visit_with_letters(office: Office, *recipients: str, **template: Any) -> Visit:
+    """A visit on an assignment that carries letters of one template to these recipients."""
     door, team = a_door(), a_team()
     a_standing_template(door.case, **template)
-    letters = [{"template": "notice-1", "recipient": "debtor", "pay_by": "2026-12-01"}]
+    a_contact(door.case, liable=True)
+    letters = [{"template": "notice-1", "recipient": one, "pay_by": "2026-12-01"} for one in recipients]
     granted = office.ask("/assignments", a_body(door, *team, letters=letters)).get_json()
     with transaction() as session:
         device = session.scalars(sa.select(Device).where(Device.staff_id == team[0].id)).one()
@@ -43,9 +50,10 @@ def a_visit_with_letter(office: Office, **template: Any) -> Visit:
     return visit
 
 
-def tell(visit: Visit, met: str, letter: dict[str, Any], *, parent: Account | None = None) -> Account:
+def tell(visit: Visit, met: str, *letters: dict[str, Any], parent: Account | None = None) -> Account:
     """Write an account (or an amendment) and let the job run."""
-    claims = {"met": met, "letters": [{"template": "notice-1", "recipient": "debtor", **letter}]}
+    told = [{"template": "notice-1", "recipient": "debtor", **letter} for letter in letters]
+    claims = {"met": met, "letters": told}
     account = Account(
         id=uuid7(), visit_id=visit.id, parent_id=parent and parent.id, device_id=visit.device_id,
         item_id=uuid7(), author_id=visit.staff_id, claims=claims, narrative="", written_earliest=NOW,
@@ -134,6 +142,24 @@ def test_a_letter_that_was_not_carried_is_not_recorded(office: Office) -> None:
     tell(visit, "debtor", {"delivery": "handed_to_debtor", "template": "home-made"})
 
     assert db.session.scalar(sa.select(sa.func.count(Delivery.id))) == 0
+
+
+@pytest.mark.parametrize("recipients", [("debtor", "liable_person"), ("liable_person", "debtor")])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_letters_of_a_template_each_is_written_down_for_whom_it_is(
+    office: Office, recipients: tuple[str, str], order: int
+) -> None:
+    visit = a_visit_with_letters(office, *recipients)
+    handed = {"delivery": "handed_to_liable_person", "recipient": "liable_person"}
+
+    tell(visit, "liable_person", *[handed, {"delivery": "refused"}][::order])
+
+    went = sa.select(Letter.recipient, Letter.state, Delivery.method, Delivery.received_on)
+    rows = db.session.execute(went.join(Delivery, Delivery.letter_id == Letter.id).order_by(Letter.recipient))
+    assert [tuple(row) for row in rows] == [
+        ("debtor", "returned", "refused", None),
+        ("liable_person", "delivered", "handed_to_liable_person", DAY),
+    ]
 
 
 def test_there_is_no_way_to_say_that_a_letter_was_posted_in_public() -> None:

@@ -115,6 +115,79 @@ def test_one_letter_is_delivered_once() -> None:
     assert found(CARRIED, "debtor", *twice) == [("letter-not-on-permit", "H2")]
 
 
+TO_DEBTOR = LetterFact(UUID(int=60), "notice-1", "notice", "debtor")
+TO_GUARANTOR = LetterFact(UUID(int=61), "notice-1", "notice", "liable_person")
+BOTH_ORDERS = pytest.mark.parametrize("order", [1, -1])
+
+
+def carrying_both(order: int) -> VisitFacts:
+    """The same template, addressed to the debtor and to a guarantor."""
+    return replace(CARRIED, letters=(TO_DEBTOR, TO_GUARANTOR)[::order])
+
+
+def to_guarantor(**more: Any) -> Any:
+    return a_claim("handed_to_liable_person", recipient="liable_person", **more)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@BOTH_ORDERS
+def test_one_template_may_be_addressed_to_debtor_and_guarantor(named: bool, order: int) -> None:
+    carried = carrying_both(order)
+    mine = {"letter_id": str(TO_DEBTOR.id)} if named else {}
+    theirs = {"letter_id": str(TO_GUARANTOR.id)} if named else {}
+
+    handed, left = a_claim("handed_to_debtor", **mine), a_claim("mailbox", recipient="nobody", **theirs)
+
+    assert found(carried, "debtor", handed) == []
+    assert found(carried, "liable_person", to_guarantor(**theirs)) == []
+    assert (
+        found(carried, "liable_person", *[to_guarantor(**theirs), a_claim("refused", **mine)][::order]) == []
+    )
+    assert found(carried, "nobody", left, a_claim("under_door", recipient="nobody", **mine)) == []
+
+
+@BOTH_ORDERS
+def test_a_letter_that_is_named_went_to_whom_it_was_addressed(order: int) -> None:
+    carried = carrying_both(order)
+
+    to_the_debtor = a_claim("handed_to_debtor", letter_id=str(TO_GUARANTOR.id))
+    to_the_other = to_guarantor(letter_id=str(TO_DEBTOR.id))
+
+    assert found(carried, "debtor", to_the_debtor) == [("letter-wrong-recipient", "H5")]
+    assert found(carried, "liable_person", to_the_other) == [("letter-wrong-recipient", "H5")]
+
+
+@BOTH_ORDERS
+def test_of_two_letters_of_a_template_one_person_is_handed_one(order: int) -> None:
+    twice = [a_claim("handed_to_debtor"), a_claim("handed_to_debtor")]
+
+    assert found(carrying_both(order), "debtor", *twice) == [("letter-wrong-recipient", "H5")]
+    assert found(carrying_both(order), "debtor", *twice, a_claim("handed_to_debtor")) == [
+        ("letter-not-on-permit", "H2"),
+        ("letter-wrong-recipient", "H5"),
+    ]
+
+
+@BOTH_ORDERS
+def test_a_claim_that_names_no_letter_takes_none_from_one_that_does(order: int) -> None:
+    mailbox = a_claim("mailbox", recipient="nobody")
+    under_door = a_claim("under_door", recipient="nobody", letter_id=str(TO_DEBTOR.id))
+
+    assert found(carrying_both(order), "nobody", mailbox, under_door) == []
+
+
+@pytest.mark.parametrize("letter_id", [str(UUID(int=77)), None])
+def test_a_letter_beyond_those_carried_went_wrong_where_all_of_its_template_would_have(
+    letter_id: str | None,
+) -> None:
+    more = {"letter_id": letter_id} if letter_id else {}
+    claims = [] if letter_id else [a_claim("refused")]
+
+    findings = found(CARRIED, "liable_person", *claims, to_guarantor(**more))
+
+    assert findings == [("letter-not-on-permit", "H2"), ("letter-wrong-recipient", "H5")]
+
+
 @pytest.mark.parametrize(
     ("is_verified", "template", "findings"),
     [
