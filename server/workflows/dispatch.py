@@ -22,6 +22,7 @@ from server.models.assignments import end_early
 from server.models.cases import Address, Case, Debtor
 from server.models.dispatch import Assignment, BudgetSlot, Decision
 from server.models.people import Staff
+from server.rules.approval import covers
 from server.rules.engine import judge
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.json_form import stamp, to_json
@@ -63,10 +64,10 @@ class Claim(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A supervisor's reason for a visit that needs approval. `rules`: those approved before."""
+    """A supervisor's reason for a visit that needs approval. `before`: the decision that approved it once."""
 
     reason: str = ""
-    rules: frozenset[str] = frozenset()
+    before: Decision | None = None
 
 
 def _advice(verdict: Verdict) -> str:
@@ -119,12 +120,13 @@ def reassign(
 ) -> Assignment:
     """Give an assignment to another team: taken from the old phones and put on the new ones at once.
 
-    Judged again under lock. What a supervisor approved for the old team stays approved, new reasons do not.
+    Judged again under lock. What a supervisor approved for the old team stays approved, by them and for their
+    reason; what the new team needs beyond it (a larger one: A10) is not.
     """
     old = find_assignment(assignment_id)
     _require_replaceable(old)
     wanted = wanted_again(old, team=team, lead=lead)
-    approval = Approval(approval_reason.strip(), approved_rules(old))
+    approval = Approval(approval_reason.strip(), approval_of(old))
     _require_sound(wanted, now=now)
     return _try(wanted, approval, actor=actor, now=now, letters=letters, old=old, reason=reason)
 
@@ -173,13 +175,10 @@ def _require_sound(wanted: WantedVisit, *, now: datetime) -> None:
         raise Invalid("assignment-faulty", detail, faults=faults)
 
 
-def approved_rules(assignment: Assignment) -> frozenset[str]:
-    """Return the rules that a supervisor approved for an assignment."""
+def approval_of(assignment: Assignment) -> Decision | None:
+    """Return the decision on an assignment if a supervisor had to approve it."""
     decision = db.session.get_one(Decision, assignment.decision_id)
-    if decision.approved_by is None:
-        return frozenset()
-    said = decision.verdict.get("reasons", [])
-    return frozenset(reason["rule"] for reason in said if reason["severity"] == "approval")
+    return None if decision.approved_by is None else decision
 
 
 def _require_replaceable(assignment: Assignment) -> None:
@@ -265,22 +264,33 @@ def _record(
     wanted: WantedVisit, facts: CaseFacts, verdict: Verdict, *, approval: Approval, actor: Actor
 ) -> Decision:
     """Store the judgement with everything needed to replay it, whatever it says."""
-    open_rules = {reason.rule for reason in verdict.reasons if reason.severity == "approval"}
-    may_approve = actor.has(Role.SUPERVISOR) and approval.reason != ""
-    is_approved = verdict.needs_approval and (may_approve or open_rules <= approval.rules)
+    approved_by, approval_reason = _approver(verdict, approval, actor=actor)
     decision = Decision(
         id=uuid7(),
         case_id=wanted.case_id,
         judged_at=verdict.judged_at,
         judged_for=actor.staff_id,
-        allowed=verdict.allowed or is_approved,
+        allowed=verdict.allowed or approved_by is not None,
         pack=verdict.pack,
         wanted=to_json(wanted),
         facts=to_json(facts),
         verdict=verdict.to_json(),
-        approved_by=actor.staff_id if is_approved else None,
-        approval_reason=(approval.reason or "approved for the replaced assignment") if is_approved else "",
+        approved_by=approved_by,
+        approval_reason=approval_reason,
     )
     db.session.add(decision)
     db.session.flush()
     return decision
+
+
+def _approver(verdict: Verdict, approval: Approval, *, actor: Actor) -> tuple[UUID | None, str]:
+    """Say who approves what needs it, and why; nobody where nothing needs it, or nobody did."""
+    if not verdict.needs_approval:
+        return None, ""
+    if approval.reason and actor.has(Role.SUPERVISOR):
+        return actor.staff_id, approval.reason
+    before = approval.before
+    needed = [reason for reason in verdict.reasons if reason.severity == "approval"]
+    if before is not None and covers(before.verdict["reasons"], needed):
+        return before.approved_by, before.approval_reason
+    return None, ""

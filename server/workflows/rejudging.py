@@ -21,7 +21,7 @@ from server.rules.verdict import Verdict
 from server.workflows.dispatch import (
     REPLACEABLE,
     Approval,
-    approved_rules,
+    approval_of,
     judge_and_record,
     lock_visit,
     wanted_again,
@@ -61,7 +61,7 @@ def rejudge(assignment_id: UUID, *, now: datetime) -> bool:
         session.refresh(assignment, with_for_update=True)
         if assignment.state not in REPLACEABLE or assignment.window_end <= now:
             return True
-        approval = Approval(rules=approved_rules(assignment))
+        approval = Approval(before=approval_of(assignment))
         judged = judge_and_record(wanted, approval, actor=NOBODY, now=now, excluding=assignment_id)
         if judged.decision.allowed:
             return True

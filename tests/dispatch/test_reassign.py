@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
-from server.authority import Role
+from server.authority import Actor, Role
 from server.database import db, transaction
 from server.errors import Conflict
 from server.models.dispatch import Assignment, AssignmentMember
@@ -14,7 +14,7 @@ from server.models.visits import Visit
 from server.workflows import assignments
 from server.workflows.dispatch import VisitRefused, assign, reassign
 from sync.protocol import uuid7
-from tests.builders import a_handset, a_visitor
+from tests.builders import a_handset, a_person, a_visitor
 from tests.dispatch.reading import in_feed, refusal_of, slots_of
 from tests.office import NOW, Office, a_door, a_team, a_wish, china
 
@@ -106,6 +106,63 @@ def test_an_approved_visit_stays_approved_for_the_next_team(office: Office):
             actor=office.actor(),
             now=NOW,
         )
+
+
+def test_an_approved_team_of_three_may_be_replaced_by_three_others_and_not_by_eight(office: Office):
+    granted = assign(
+        a_wish(a_door(), *a_team(3)),
+        actor=office.actor(Role.SUPERVISOR),
+        now=NOW,
+        approval_reason="interpreter",
+    )
+    many = tuple(member.id for member in a_team(8))
+
+    with pytest.raises(VisitRefused, match="A10"):
+        reassign(granted.id, team=many, lead=many[0], reason="x", actor=office.actor(), now=NOW)
+    moved = reassign(granted.id, team=many[:3], lead=many[0], reason="x", actor=office.actor(), now=NOW)
+
+    assert moved.replaces_id == granted.id
+
+
+def test_a_reassigned_visit_still_says_which_supervisor_approved_it_and_why(office: Office):
+    supervisor = office.actor(Role.SUPERVISOR)
+    granted = assign(
+        a_wish(a_door(outstanding_fen=1), *a_team()),
+        actor=supervisor,
+        now=NOW,
+        approval_reason="he asked for us",
+    )
+    teams = [tuple(member.id for member in a_team()) for _ in "ab"]
+
+    for team in teams:  # twice: what is carried on once is carried on again
+        granted = reassign(
+            granted.id,
+            team=team,
+            lead=team[0],
+            reason="ill",
+            actor=office.actor(),
+            now=NOW,
+            approval_reason="a dispatcher's words approve nothing",
+        )
+
+    (view,) = assignments.with_teams([granted])
+    assert (view.approved_by, view.approval_reason) == (supervisor.staff_id, "he asked for us")
+    assert view.assignment.issued_by == office.actor().staff_id
+
+
+def test_a_supervisor_who_reassigns_with_a_reason_of_their_own_approves_it_anew(office: Office):
+    granted = assign(
+        a_wish(a_door(), *a_team(3)), actor=office.actor(Role.SUPERVISOR), now=NOW, approval_reason="three"
+    )
+    other = Actor(staff_id=a_person(Role.SUPERVISOR).id, roles=frozenset({Role.SUPERVISOR}))
+    team = tuple(member.id for member in a_team(4))
+
+    moved = reassign(
+        granted.id, team=team, lead=team[0], reason="x", actor=other, now=NOW, approval_reason="four"
+    )
+
+    (view,) = assignments.with_teams([moved])
+    assert (view.approved_by, view.approval_reason) == (other.staff_id, "four")
 
 
 def a_begun_visit(granted: Assignment, *, arrived: str) -> None:
