@@ -22,6 +22,7 @@ from server.models.assignments import announce_again
 from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, LedgerEntry
 from server.models.dispatch import Assignment
 from server.workflows.recounting import recount_later
+from server.workflows.rejudging import rejudge_later
 from sync.protocol import uuid7
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -162,6 +163,12 @@ def _lock_case(session: Session, case_id: UUID) -> Case:
     return case
 
 
+def _lock_debtor_of(session: Session, case_id: UUID | None) -> None:
+    """Lock the debtor before anything of the case, as dispatch does: a visit granted now sees the entry."""
+    of_case = sa.select(Case.debtor_id).where(Case.id == case_id).scalar_subquery()
+    session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())
+
+
 def list_ledger(case_id: UUID, *, before: UUID | None, limit: int) -> Sequence[LedgerEntry]:
     """Return one page of a case's contact ledger, newest first; `before` is the last id seen."""
     if db.session.get(Case, case_id) is None:
@@ -176,11 +183,13 @@ def list_ledger(case_id: UUID, *, before: UUID | None, limit: int) -> Sequence[L
 def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datetime) -> LedgerEntry:
     """Write a contact into the ledger. The same reference with the same content is written once.
 
+    A visit that took place may leave too little for those still planned (A2, A3, A9): they are judged again.
     Raises Invalid when it lies in the future or asks for a visit without being the debtor's own word.
     """
     _check_entry(entry, now=now)
     facts = {name: getattr(entry, name) for name in NewEntry.__dataclass_fields__ if name != "reference"}
     with transaction() as session:
+        _lock_debtor_of(session, case_id)
         case = _lock_case(session, case_id)
         reference = entry.reference or f"office:{uuid7()}"
         standing = session.scalar(
@@ -202,6 +211,8 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
         )
         session.add(written)
         recount_later(cases=[case.id])
+        if entry.channel == "visit":
+            rejudge_later(Assignment.debtor_id == case.debtor_id)
     return written
 
 
@@ -224,11 +235,16 @@ def _check_entry(entry: NewEntry, *, now: datetime) -> None:
 
 
 def judge_address(address_id: UUID, *, status: str, source: str, actor: Actor, now: datetime) -> Address:
-    """Write down whether an address was verified, and how (A5). Phones with a visit there are told."""
+    """Write down whether an address was verified, and how (A5). Phones with a visit there are told.
+
+    Where it may not be visited any more, its visits are judged again (A5, A18).
+    """
     if not source.strip():
         fault = Fault("/source", "Say who or what it was verified with.")
         raise Invalid("source-missing", "Verification needs its source.", faults=[fault])
     with transaction() as session:
+        case_id = session.scalar(sa.select(Address.case_id).where(Address.id == address_id))
+        _lock_debtor_of(session, case_id)
         query = sa.select(Address).where(Address.id == address_id).with_for_update(key_share=True)
         address = session.scalar(query.execution_options(populate_existing=True))
         if address is None:
@@ -237,6 +253,8 @@ def judge_address(address_id: UUID, *, status: str, source: str, actor: Actor, n
             address.status, address.source = status, source.strip()
             address.verified_at, address.verified_by = now, actor.staff_id
             announce_again(Assignment.address_id == address_id)
+            if status != "verified":
+                rejudge_later(Assignment.address_id == address_id)
     return address
 
 
@@ -261,7 +279,7 @@ def acknowledge_note(case_id: UUID, *, actor: Actor, now: datetime) -> Case:
 
 
 def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
-    """Replace what hardship a debtor is known to be in; phones with a visit to them are told."""
+    """Replace what hardship a debtor is known to be in; their visits are judged again (A8, A9, A10)."""
     with transaction() as session:
         debtor = session.get(Debtor, debtor_id, with_for_update=True, populate_existing=True)
         if debtor is None:
@@ -271,4 +289,5 @@ def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
             debtor.hardship = wanted
             recount_later(debtors=[debtor_id])
             announce_again(Assignment.debtor_id == debtor_id)
+            rejudge_later(Assignment.debtor_id == debtor_id)
     return debtor

@@ -17,8 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from server.authority import Actor, Role
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from server.models.dispatch import Assignment
 from server.models.people import Device, EnrolmentCode, Staff
 from server.models.tokens import FreshToken, new_token
+from server.workflows.rejudging import rejudge_later
 from sync.envelope import KeyFault, PublicKey
 from sync.protocol import uuid7
 
@@ -123,10 +125,17 @@ def _device_of(entry: EnrolmentCode, *, key: PublicKey, algorithm: str, now: dat
 
 
 def revoke(device_id: UUID, *, now: datetime) -> Device:
-    """Revoke a phone: from now on it may only hand in what it holds. Repeating changes nothing."""
+    """Revoke a phone: from now on it may only hand in what it holds. Repeating changes nothing.
+
+    The visits that its owner leads are judged again (X5).
+    """
     with transaction() as session:
+        of_device = sa.select(Device.staff_id).where(Device.id == device_id).scalar_subquery()
+        session.execute(sa.select(Staff.id).where(Staff.id == of_device).with_for_update(key_share=True))
         device = session.get(Device, device_id, with_for_update=True)
         if device is None:
             raise NotFound("device-unknown", "There is no phone with this id.")
-        device.revoked_at = device.revoked_at or now
+        if device.revoked_at is None:
+            device.revoked_at = now
+            rejudge_later(Assignment.lead_id == device.staff_id)
     return device

@@ -15,8 +15,10 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.models.access import AccessEntry
-from server.models.cases import Case, Client
+from server.models.cases import Case, Client, Debtor
+from server.models.dispatch import Assignment
 from server.models.escalations import Escalation
+from server.workflows.rejudging import rejudge_later
 
 
 def escalate(case_id: UUID, *, ground: str, words: str, actor: Actor, now: datetime) -> Escalation:
@@ -48,13 +50,17 @@ def escalate(case_id: UUID, *, ground: str, words: str, actor: Actor, now: datet
 
 
 def withdraw(escalation_id: UUID, *, actor: Actor, now: datetime) -> Escalation:
-    """Take a case off the field's list. Repeating changes nothing."""
+    """Take a case off the field's list; visits on its ground are judged again. Repeating changes nothing."""
     with transaction() as session:
+        debtor = sa.select(Case.debtor_id).join(Escalation, Escalation.case_id == Case.id)
+        of_case = debtor.where(Escalation.id == escalation_id).scalar_subquery()
+        session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())
         found = session.get(Escalation, escalation_id, with_for_update=True, populate_existing=True)
         if found is None:
             raise NotFound("escalation-unknown", "There is no escalation with this id.")
         if found.withdrawn_at is None:
             found.withdrawn_at, found.withdrawn_by = now, actor.staff_id
+            rejudge_later(Assignment.case_id == found.case_id, Assignment.ground == found.ground)
     return found
 
 

@@ -22,6 +22,7 @@ from server.models.dispatch import Assignment, AssignmentMember
 from server.models.people import Absence, Device, Qualification, SignInCounter, Staff, Token
 from server.models.tokens import FreshToken, new_token
 from server.passwords import MIN_LENGTH, hash_password, is_right
+from server.workflows.rejudging import rejudge_later
 
 OFFICE_TOKEN_LASTS: Final = timedelta(hours=12)
 TRIES_PER_WINDOW: Final = 5
@@ -210,8 +211,7 @@ def list_qualifications(staff_id: UUID) -> Sequence[Qualification]:
 
 
 def add_absence(staff_id: UUID, *, kind: str, starts_at: datetime, ends_at: datetime) -> Absence:
-    """Write leave or a training slot into a person's diary."""
-    find_staff(staff_id)
+    """Write leave or a training slot into a person's diary; their visits then are judged again (X3, G6)."""
     if not EARLIEST < starts_at < LATEST or not EARLIEST < ends_at < LATEST:
         fault = Fault("/starts_at", "Both must lie between the years 2000 and 2200.")
         raise Invalid("absence-unlikely", "The absence lies outside any diary.", faults=[fault])
@@ -220,7 +220,15 @@ def add_absence(staff_id: UUID, *, kind: str, starts_at: datetime, ends_at: date
         raise Invalid("absence-empty", "The absence ends before it starts.", faults=[fault])
     absence = Absence(staff_id=staff_id, kind=kind, starts_at=starts_at, ends_at=ends_at)
     with transaction() as session:
+        if session.get(Staff, staff_id, with_for_update={"key_share": True}) is None:
+            raise NotFound("staff-unknown", "There is nobody with this id.")
         session.add(absence)
+        theirs = sa.select(AssignmentMember.assignment_id).where(AssignmentMember.staff_id == staff_id)
+        rejudge_later(
+            Assignment.id.in_(theirs),
+            Assignment.window_start < ends_at,
+            Assignment.window_end > starts_at,
+        )
     return absence
 
 

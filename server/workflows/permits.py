@@ -5,6 +5,8 @@ A permit is the assignment as data a phone can compare without a rule engine (`s
 checklist with its rules, expiry. Sealed with the server's key.
 """
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -33,33 +35,62 @@ def seal_permit(
     now: datetime,
 ) -> dict[str, Any]:
     """Return the signed DSSE envelope of a granted visit's permit."""
+    named = {
+        "permit_id": str(permit_id),
+        "assignment_id": str(assignment_id),
+        "team": [str(staff_id) for staff_id in wanted.team],
+        "letters": [dict(letter) for letter in letters],
+        "issued_at": stamp(now),
+    }
+    conditions = _conditions(wanted, facts, verdict, pack=pack, special_note=special_note)
+    return current_signer().seal(PERMIT, named | conditions)
+
+
+def renew_permit(
+    standing: Mapping[str, Any],
+    wanted: WantedVisit,
+    facts: CaseFacts,
+    verdict: Verdict,
+    *,
+    pack: RulePack,
+    permit_id: UUID,
+    special_note: str,
+) -> dict[str, Any] | None:
+    """Return the permit that takes the place of a standing one; None where it would say the same.
+
+    It keeps the moment of the first issue: what its phone reported since then stops it at the door
+    (`sync.door`), whether or not the report has reached us.
+    """
+    old = json.loads(base64.b64decode(standing["payload"]))
+    new = old | _conditions(wanted, facts, verdict, pack=pack, special_note=special_note)
+    return None if new == old else current_signer().seal(PERMIT, new | {"permit_id": str(permit_id)})
+
+
+def _conditions(
+    wanted: WantedVisit, facts: CaseFacts, verdict: Verdict, *, pack: RulePack, special_note: str
+) -> dict[str, Any]:
+    """Return all that follows from what is known of the visit."""
     day = local_day(wanted.window_start, pack.zone)
     intervals = allowed_intervals(wanted, facts, pack)
     used = visits_on(day, facts, pack) + 1
     own_cap = facts.case.daily_visit_cap
     cap = pack.visits_per_day if own_cap is None else min(own_cap, pack.visits_per_day)
-    body = {
+    return {
         "v": 1,
-        "permit_id": str(permit_id),
-        "assignment_id": str(assignment_id),
         "case_id": str(wanted.case_id),
         "debtor_id": str(facts.case.debtor_id),
         "address_id": str(wanted.address_id),
         "allowed": [{"from": stamp(begin), "until": stamp(end)} for begin, end in intervals],
         "latest_start": stamp(latest_start(wanted, pack)),
-        "team": [str(staff_id) for staff_id in wanted.team],
         "lead": str(wanted.lead),
         "budget_left_today": max(0, cap - used),
         "limits": [limit.to_json() for limit in limits(wanted, facts, pack)],
         "notices": notices_of(facts, verdict, special_note=special_note),
-        "letters": [dict(letter) for letter in letters],
         "checklist": [item.key for item in pack.checklist],
         "checks": [to_json(item) for item in pack.checklist],
         "pack": pack.ident,
-        "issued_at": stamp(now),
         "expires_at": stamp(max((end for _, end in intervals), default=wanted.window_start)),
     }
-    return current_signer().seal(PERMIT, body)
 
 
 def notices_of(facts: CaseFacts, verdict: Verdict, *, special_note: str) -> list[str]:

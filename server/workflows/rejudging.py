@@ -1,9 +1,13 @@
 """Is what was assigned still allowed, now that something about it changed?
 
-A client's file, a late report or a new pack can end what a visit rested on. Its assignment is judged once
-more under the debtor's lock, as if it were asked for now; where it would be refused it is cancelled, which
-takes it off the phones, and the decision says why. What a supervisor approved stays approved, and of several
-that only together are too many the last one granted goes.
+What the office enters, a client's file, a late report or a new pack can end what a visit rested on. Its
+assignment is judged once more under the debtor's lock, as if it were asked for now; where it would be refused
+it is cancelled, which takes it off the phones, and the decision says why. Where it may stand its permit is
+renewed if it would say something else now, such as the notice of hardship (A8). What a supervisor approved
+stays approved, and of several that only together are too many the last one granted goes.
+
+What the desk enters holds a row that dispatch locks too, the debtor's or the person's, from before the entry
+until the commit: a visit granted meanwhile either saw the entry or is among those chosen.
 """
 
 from datetime import datetime
@@ -26,16 +30,17 @@ from server.workflows.dispatch import (
     lock_visit,
     wanted_again,
 )
+from server.workflows.reservation import renew
 
 PER_JOB: Final = 200
 NOBODY: Final = Actor(staff_id=None, roles=frozenset())
 
 
-def rejudge_later(chosen: sa.ColumnElement[bool]) -> int:
+def rejudge_later(*chosen: sa.ColumnElement[bool]) -> int:
     """Have every chosen assignment that nobody started judged again after the caller's commit; count them."""
     query = (
         sa.select(Assignment.id)
-        .where(chosen, Assignment.state.in_(REPLACEABLE))
+        .where(*chosen, Assignment.state.in_(REPLACEABLE))
         .order_by(Assignment.id.desc())
     )
     ids = [str(assignment_id) for assignment_id in db.session.scalars(query)]
@@ -64,6 +69,7 @@ def rejudge(assignment_id: UUID, *, now: datetime) -> bool:
         approval = Approval(before=approval_of(assignment))
         judged = judge_and_record(wanted, approval, actor=NOBODY, now=now, excluding=assignment_id)
         if judged.decision.allowed:
+            renew(assignment, judged)
             return True
         reason = f"no longer allowed: {_named(judged.verdict)}"
         end_early(Assignment.id == assignment_id, state="cancelled", reason=reason, actor=NOBODY, now=now)

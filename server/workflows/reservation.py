@@ -1,4 +1,4 @@
-"""How is a granted visit written down?
+"""How is a granted visit written down, and its permit renewed?
 
 Assignment, team, budget slot, permit and feed, in the caller's transaction and under the debtor's lock. The
 decision was made before; the constraints of `server.models.dispatch` hold whatever happens here.
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import Range
 
 from server.database import db
 from server.errors import Conflict
+from server.models.assignments import announce_again
 from server.models.cases import Case
 from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Decision
 from server.models.feed import publish, staff_scope
@@ -26,7 +27,7 @@ from server.rules.local_time import local_day
 from server.rules.pack import RulePack
 from server.rules.verdict import Verdict
 from server.workflows.letters import write_all
-from server.workflows.permits import seal_permit
+from server.workflows.permits import renew_permit, seal_permit
 from sync.protocol import uuid7
 
 Letters = Sequence[Mapping[str, Any]]
@@ -49,7 +50,6 @@ def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assi
     The letters of `old` went void when it ended; the new team carries those of `letters`.
     """
     wanted, facts = judged.wanted, judged.facts
-    note = db.session.scalar(sa.select(Case.special_note).where(Case.id == wanted.case_id)) or ""
     assignment_id, permit_id = uuid7(), uuid7()
     author = judged.decision.judged_for
     written = write_all(wanted.case_id, letters, pack=judged.pack, written_by=author, now=facts.judged_at)
@@ -61,7 +61,7 @@ def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assi
         permit_id=permit_id,
         assignment_id=assignment_id,
         letters=[one.for_permit() for one in written],
-        special_note=note,
+        special_note=_note_on(wanted.case_id),
         now=facts.judged_at,
     )
     assignment = Assignment(
@@ -91,6 +91,30 @@ def reserve(judged: Judged, *, letters: Letters, old: Assignment | None) -> Assi
     for staff_id in wanted.team:
         publish(staff_scope(staff_id), kind="assignment", entity_id=assignment.id, op="put")
     return assignment
+
+
+def renew(assignment: Assignment, judged: Judged) -> None:
+    """Give a granted visit, and its phones, the permit of a new judgement where that says something else.
+
+    The decision that granted the visit stays its decision: it holds what a supervisor approved.
+    """
+    permit_id = uuid7()
+    permit = renew_permit(
+        assignment.permit,
+        judged.wanted,
+        judged.facts,
+        judged.verdict,
+        pack=judged.pack,
+        permit_id=permit_id,
+        special_note=_note_on(judged.wanted.case_id),
+    )
+    if permit is not None:
+        assignment.permit_id, assignment.permit = permit_id, permit
+        announce_again(Assignment.id == assignment.id)
+
+
+def _note_on(case_id: UUID) -> str:
+    return db.session.scalar(sa.select(Case.special_note).where(Case.id == case_id)) or ""
 
 
 def _seat(wanted: WantedVisit, assignment: Assignment) -> None:
