@@ -32,7 +32,7 @@ from sync.events import (
     ignore,
 )
 from sync.feed import digest_of
-from sync.outbox import Outbox
+from sync.outbox import Outbox, Place
 from sync.pace import Pace
 from sync.pages import Page, read_page
 from sync.protocol import Clock, PushedItem, uuid7
@@ -47,6 +47,8 @@ __all__ = ["Report", "SyncClient", "SyncFault", "server_time"]
 
 BATCH: Final = 25
 PAGE: Final = 500
+# So often a session pulls on after another one on this phone was faster; then it leaves the feed to it.
+MOST_OVERTAKEN: Final = 3
 
 
 @dataclass(slots=True)
@@ -186,32 +188,36 @@ class SyncClient:
 
     def pull(self, report: Report) -> bool:
         """Pull until the feed has no more. True if the feed was started over, so that items wait again."""
-        was_reset = False
-        while True:
-            cursor, head = self.outbox.fact("cursor"), self._head()
+        was_reset, overtaken = False, 0
+        while overtaken <= MOST_OVERTAKEN:
+            place, head = self.outbox.place(), self._head()
             sent = self.monotonic_ms()
-            answer = self._ask_page(cursor, head)
+            answer = self._ask_page(place.cursor, head)
             if answer.status_code == 403 and answer.is_problem:
                 # Submit-only: a revoked phone hands in what it holds, learns nothing new.
                 self._ask_what_is_kept()
                 return was_reset
             if answer.status_code == 410 and answer.is_problem:
-                if not cursor or was_reset:
+                if not place.cursor or was_reset:
                     raise SyncFault("the server refuses a pull from the beginning", is_transient=True)
-                self._start_over("stale")
-                was_reset = True
+                was_reset = self._start_over("stale", place)
+                overtaken += not was_reset
                 continue
             page = self.office.expect(answer, 200, read_page)
-            self._apply(page, sent, report)
+            if not self._apply(page, place, sent, report):
+                overtaken += 1
+                continue
             if page.has_more:
                 continue
             self._hear_record(page.record_digest)
             if page.growth is not None:
                 self._watch(head, page.growth)
+            here = Place(page.cursor, place.generation)
             if was_reset or not self._differs(page):
                 return was_reset
-            self._start_over("differs", digest_in_vain=page.scope_digest)
-            was_reset = True
+            was_reset = self._start_over("differs", here, digest_in_vain=page.scope_digest)
+            overtaken += not was_reset
+        return was_reset
 
     def _ask_what_is_kept(self) -> None:
         """Ask what a phone may always ask: what of mine is stored?"""
@@ -248,18 +254,26 @@ class SyncClient:
                     raise
                 self.page_size //= 2
 
-    def _apply(self, page: Page, sent: int, report: Report) -> None:
+    def _apply(self, page: Page, asked_at: Place, sent: int, report: Report) -> bool:
+        """Apply a page, unless another session moved the feed since it was asked for."""
         facts: dict[str, Any] = {}
         if page.durable_through is not None:
             facts["durable_through"] = page.durable_through
         if page.rescue_key is not None and self._is_rescue_key(page.rescue_key):
             facts["rescue_key"] = page.rescue_key
-        self.outbox.apply(
-            page.changes, cursor=page.cursor, seen=page.seen, is_complete=not page.has_more, facts=facts
+        is_applied = self.outbox.apply(
+            page.changes,
+            cursor=page.cursor,
+            seen=page.seen,
+            is_complete=not page.has_more,
+            facts=facts,
+            asked_at=asked_at,
         )
-        self.on_anchor(page.anchor, self.monotonic_ms() - sent)
-        report.pulled += len(page.changes)
-        self.on_event(PageApplied(report.pulled, has_more=page.has_more))
+        if is_applied:
+            self.on_anchor(page.anchor, self.monotonic_ms() - sent)
+            report.pulled += len(page.changes)
+            self.on_event(PageApplied(report.pulled, has_more=page.has_more))
+        return is_applied
 
     def _head(self) -> Head | None:
         """Return the head of the log that this phone keeps; None too for one of another office."""
@@ -297,10 +311,13 @@ class SyncClient:
         held = {scope: digest_of(self.outbox.held(scope)) for scope in told}
         return held != told and self.outbox.fact("digest_in_vain") != told
 
-    def _start_over(self, why: Any, **facts: Any) -> None:
-        self.outbox.start_over(**facts)
-        self.offers_again = True
-        self.on_event(FeedReset(why))
+    def _start_over(self, why: Any, asked_at: Place, **facts: Any) -> bool:
+        """Start the feed over, unless another session moved it since it was asked for."""
+        is_new = self.outbox.start_over(asked_at=asked_at, **facts)
+        if is_new:
+            self.offers_again = True
+            self.on_event(FeedReset(why))
+        return is_new
 
     # Media.
 

@@ -20,7 +20,7 @@ from sync.record import Record
 from sync.store import Store
 from sync.wire import Reader, parse, read_envelope, write_envelope, write_instant
 
-__all__ = ["Outbox", "QueuedFile", "Sealed"]
+__all__ = ["Outbox", "Place", "QueuedFile", "Sealed"]
 
 MOST_BATCH_BYTES: Final = 512 * 1024
 # An office says what is durable for it; a backup that it is restored from may be some days older.
@@ -51,6 +51,14 @@ class Sealed:
     type: str
     digest: bytes
     envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the feed stands on this phone; `generation` counts how often it was started over."""
+
+    cursor: str | None
+    generation: int
 
 
 class Outbox:
@@ -231,6 +239,12 @@ class Outbox:
 
     # What was pulled.
 
+    def place(self) -> Place:
+        """Return where the feed stands. One statement, for another session may move both."""
+        rows = self._db.execute("SELECT key, value FROM facts WHERE key IN ('cursor', 'generation')")
+        facts = {key: json.loads(value) for key, value in rows}
+        return Place(facts.get("cursor"), facts.get("generation") or 0)
+
     def apply(
         self,
         changes: Iterable[Change],
@@ -239,34 +253,47 @@ class Outbox:
         seen: dict[str, int],
         is_complete: bool = True,
         facts: Mapping[str, Any] | None = None,
-    ) -> None:
+        asked_at: Place | None = None,
+    ) -> bool:
         """Apply one page and move the cursor, together. Applying a page twice changes nothing.
 
         `is_complete`: no page follows; after a start from the beginning, what no page named is dropped now.
+        `asked_at`: where the feed stood when the page was asked for. If another session moved it since, the
+        page is of the past: nothing is applied and False returned. None: whoever calls is alone.
         """
         with self.store.atomically():
-            generation = self.fact("generation") or 0
+            place = self.place()
+            if asked_at is not None and asked_at != place:
+                return False
             for change in changes:
-                key = (change.scope, change.kind, str(change.id))
-                if change.op == "remove":
-                    self._db.execute("DELETE FROM entities WHERE scope = ? AND kind = ? AND id = ?", key)
-                else:
-                    body = json.dumps(change.body, ensure_ascii=False)
-                    self._db.execute(PUT, (*key, change.rev, body, generation))
+                self._change(change, place.generation)
             if is_complete:
-                self._db.execute("DELETE FROM entities WHERE generation < ?", (generation,))
+                self._db.execute("DELETE FROM entities WHERE generation < ?", (place.generation,))
             self.store.note({"cursor": cursor, "seen": seen, **(facts or {})})
+        return True
 
-    def start_over(self, **facts: Any) -> None:
+    def _change(self, change: Change, generation: int) -> None:
+        key = (change.scope, change.kind, str(change.id))
+        if change.op == "remove":
+            self._db.execute("DELETE FROM entities WHERE scope = ? AND kind = ? AND id = ?", key)
+        else:
+            body = json.dumps(change.body, ensure_ascii=False)
+            self._db.execute(PUT, (*key, change.rev, body, generation))
+
+    def start_over(self, *, asked_at: Place | None = None, **facts: Any) -> bool:
         """Begin the feed from nothing and offer again what is still here: the office asked for a reset.
 
         What was pulled stays in use until the new feed is complete, so that a visitor who loses the network
-        now keeps the permits he has.
+        now keeps the permits he has. `asked_at` as with a page: False if another session moved the feed.
         """
         with self.store.atomically():
+            place = self.place()
+            if asked_at is not None and asked_at != place:
+                return False
             self._db.execute("DELETE FROM facts WHERE key IN ('cursor', 'seen')")
             self._offer_again()
-            self.store.note({"generation": (self.fact("generation") or 0) + 1, **facts})
+            self.store.note({"generation": place.generation + 1, **facts})
+        return True
 
     def held(self, scope: str) -> Iterator[tuple[str, UUID, int]]:
         """Yield kind, id and revision of everything held of a scope."""

@@ -1,6 +1,7 @@
 """A phone that holds something else than the office thinks starts over; newer words do not stop it."""
 
 import json
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,11 +17,15 @@ from sync.outbox import Outbox, Sealed
 from sync.record import RecordDoubt
 from tests.sync.fake_office import (
     FakeOffice,
+    Fault,
     Handler,
     a_change,
     answering,
     client,
+    lose_request,
+    problem,
     saying,
+    well,
 )
 from tests.sync.made import KEY, NOON, append
 
@@ -121,6 +126,94 @@ def test_an_office_that_resets_for_ever_ends_the_session(outbox: Outbox, office:
         client(outbox, office).pull(Report())
 
     assert caught.value.is_transient
+
+
+# Two sessions on one phone.
+
+
+def meanwhile(outbox: Outbox, office: FakeOffice, answer: httpx.Response, *faults: Fault) -> Fault:
+    """A whole pull of another session on the same folder falls between a request and this answer to it."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        later, office.faults = office.faults, list(faults)
+        with closing(Outbox(outbox.path)) as its_own, suppress(SyncFault):
+            client(its_own, office).pull(Report())
+        office.faults = later
+        return answer
+
+    return fault
+
+
+def permits(outbox: Outbox) -> list[str]:
+    return [str(name) for name, _, _ in outbox.entities("assignment")]
+
+
+def holding(outbox: Outbox, office: FakeOffice) -> dict[str, Any]:
+    """A permit that the phone has pulled."""
+    permit = a_change()
+    office.pages = [office.page(changes=[permit], cursor="old")]
+    client(outbox, office).pull(Report())
+    return permit
+
+
+RESET = answering(410, "feed-reset")
+
+
+def test_a_page_asked_for_before_a_reset_takes_no_permits_away(outbox: Outbox, office: FakeOffice) -> None:
+    permit = holding(outbox, office)
+    stale = httpx.Response(200, json=office.page(cursor="old"))
+    office.faults = [meanwhile(outbox, office, stale, RESET, lose_request), lose_request]
+
+    with pytest.raises(SyncFault):
+        client(outbox, office).pull(Report())
+
+    assert (permits(outbox), outbox.fact("cursor")) == ([permit["id"]], None)
+
+
+def test_a_session_that_was_overtaken_goes_on_from_where_the_other_one_is(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    holding(outbox, office)
+    new, last = a_change(), a_change()
+    office.pages = [
+        office.page(changes=[new], cursor="new", has_more=True),
+        office.page(changes=[last], cursor="newer"),
+    ]
+    stale = httpx.Response(200, json=office.page(cursor="old", durable_through=7))
+    office.faults = [meanwhile(outbox, office, stale, RESET, well, lose_request)]
+
+    report = Report()
+    client(outbox, office).pull(report)
+
+    assert sorted(permits(outbox)) == sorted([new["id"], last["id"]])
+    assert (outbox.fact("cursor"), outbox.fact("durable_through"), report.pulled) == ("newer", None, 1)
+
+
+def test_a_reset_that_another_session_has_answered_does_not_start_its_feed_over(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    holding(outbox, office)
+    office.pages = [office.page(cursor="new")]
+    office.faults = [meanwhile(outbox, office, problem(410, "feed-reset"), RESET, well)]
+    events: list[Event] = []
+
+    was_reset = client(outbox, office, on_event=events.append).pull(Report())
+
+    assert (was_reset, outbox.fact("generation")) == (False, 1)
+    assert [event for event in events if isinstance(event, FeedReset)] == []
+
+
+def test_a_session_that_is_always_overtaken_leaves_the_feed_to_the_other_one(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    stale = httpx.Response(200, json=office.page(cursor="old"))
+    office.pages = [office.page(cursor=f"c{n}") for n in range(50)]
+    office.faults = [meanwhile(outbox, office, stale) for _ in range(50)]
+
+    client(outbox, office).pull(Report())
+
+    assert len(office.requests) < 10
+    assert outbox.fact("cursor").startswith("c")
 
 
 # What later releases may say.
