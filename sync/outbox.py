@@ -137,6 +137,13 @@ class Outbox:
             batch.append(_pushed(row))
         return batch
 
+    def item(self, seq: int) -> PushedItem | None:
+        """Return the item of this number, with or without a receipt; None once its payload was dropped."""
+        row = self._db.execute(
+            "SELECT id, seq, prev, envelope FROM items WHERE seq = ? AND envelope != ''", (seq,)
+        ).fetchone()
+        return None if row is None else _pushed(row)
+
     def waiting_items(self) -> Iterator[tuple[PushedItem, int]]:
         """Yield every item without a receipt, in order, with the bytes its envelope takes; one in memory."""
         last = 0

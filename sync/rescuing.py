@@ -3,12 +3,15 @@
 First it plans: which items, which files or parts of files, in how many volumes of at most so many bytes.
 Then each volume is written under a draft's name, forced to the disk and named. The outbox is only read, so an
 export that is cut off anywhere costs nothing, and what was exported still goes by the network if one appears.
+A session may run meanwhile. What gets its receipt after the planning travels all the same, which does no
+harm; what the phone drops, because the office has it for good, is left out.
 """
 
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 from uuid import UUID
@@ -56,6 +59,10 @@ class _Volume:
         return not self.items and not self.files
 
 
+class _Dropped(Exception):
+    """Something that was planned is no longer on the phone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """Writes everything unsent of one outbox. `most_bytes`: how large one volume may become."""
@@ -81,7 +88,7 @@ class Export:
         try:
             for n, volume in enumerate(volumes, start=1):
                 manifest = self._manifest(volume, bundle_id, n, len(volumes), absent)
-                written.append(self._write_volume(folder, manifest, dict(volume.files)))
+                written.append(self._write_what_is_here(folder, manifest, dict(volume.files)))
         except BaseException:
             for path in written:
                 path.unlink(missing_ok=True)
@@ -103,23 +110,34 @@ class Export:
             volumes[-1].items.append(_carried(item))
             volumes[-1].room -= need
         for file in whole:
-            self._plan_file(file, volumes)
+            with suppress(_Dropped):
+                self._plan_file(file, volumes)
         return volumes, absent
 
     def _sort_files(self) -> tuple[list[QueuedFile], list[AbsentFile]]:
         """Say which unsent files are still here as they were promised."""
-        whole, absent = [], []
+        whole, broken = [], []
         for file in self.outbox.files.unsent():
-            if file.path.is_file() and file.path.stat().st_size == file.size_bytes:
-                whole.append(file)
-            else:
-                absent.append(AbsentFile(file.evidence_id, "the file on this phone is gone or was cut"))
-        return whole, absent
+            (whole if _is_whole(file) else broken).append(file)
+        why = "the file on this phone is gone or was cut"
+        return whole, [AbsentFile(one.evidence_id, why) for one in broken if self._is_unsent(one.evidence_id)]
+
+    def _is_unsent(self, evidence_id: UUID) -> bool:
+        """Whether a file is not at the office, asked anew: a session may run at the same time."""
+        return any(file.evidence_id == evidence_id for file in self.outbox.files.unsent())
+
+    def _open(self, evidence_id: UUID, path: Path) -> BinaryIO:
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            if self._is_unsent(evidence_id):
+                raise
+            raise _Dropped from None
 
     def _plan_file(self, file: QueuedFile, volumes: list[_Volume]) -> None:
         """Put a file into the last volume, and what does not fit into further ones."""
         start = 0
-        with file.path.open("rb") as content:
+        with self._open(file.evidence_id, file.path) as content:
             while True:
                 least = min(file.size_bytes - start, LEAST_VOLUME // 4) + FILE_BYTES
                 if not volumes[-1].is_empty and volumes[-1].room < least:
@@ -163,6 +181,16 @@ class Export:
             absent=tuple(absent) if n == 1 else (),
         )
 
+    def _write_what_is_here(self, folder: Path, manifest: Manifest, paths: dict[CarriedFile, Path]) -> Path:
+        """Write a volume, without what the phone drops meanwhile: the office has that for good."""
+        while True:
+            try:
+                return self._write_volume(folder, manifest, paths)
+            except _Dropped:
+                items = tuple(one for one in manifest.items if self.outbox.item(one.seq) is not None)
+                files = tuple(one for one in manifest.files if paths[one].is_file())
+                manifest = replace(manifest, items=items, files=files)
+
     def _write_volume(self, folder: Path, manifest: Manifest, paths: dict[CarriedFile, Path]) -> Path:
         name = f"{manifest.bundle_id}-{manifest.volume}-of-{manifest.volumes}{SUFFIX}"
         path = folder / name
@@ -175,7 +203,7 @@ class Export:
                     recipient=self.recipient,
                     sender=self.sender.key,
                     items=self._items(manifest),
-                    open_file=lambda file: paths[file].open("rb"),
+                    open_file=lambda file: self._open(file.evidence_id, paths[file]),
                 )
                 target.flush()
                 os.fsync(target.fileno())
@@ -188,10 +216,10 @@ class Export:
 
     def _items(self, manifest: Manifest) -> Iterator[PushedItem]:
         """Read the volume's items again, one at a time."""
-        above = manifest.items[0].seq - 1 if manifest.items else 0
-        for _ in manifest.items:
-            (item,) = self.outbox.next_batch(1, above=above)
-            above = item.seq
+        for named in manifest.items:
+            item = self.outbox.item(named.seq)
+            if item is None:
+                raise _Dropped
             yield item
 
 
@@ -208,6 +236,13 @@ class _Watched:
         self._bytes += len(data)
         event = RescueWritten(self._manifest.volume, self._manifest.volumes, self._bytes)
         self._export.on_event(event)
+
+
+def _is_whole(file: QueuedFile) -> bool:
+    try:
+        return file.path.stat().st_size == file.size_bytes
+    except FileNotFoundError:
+        return False
 
 
 def _carried(item: PushedItem) -> CarriedItem:

@@ -6,6 +6,8 @@ import json
 import random
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,11 +30,12 @@ OFFICE = DeviceKey.generate()
 OPENER = BoxOpener.from_secret(b"\x07" * 32, purpose=b"test")
 TOKEN = "a-token-that-must-not-travel"
 VISIT = uuid4()
+CLOCKS = Clocks(wall=lambda: NOON)
 
 
 @pytest.fixture
 def phone(tmp_path: Path) -> Iterator[Phone]:
-    phone = Phone(tmp_path / "phone", clocks=Clocks(wall=lambda: NOON))
+    phone = Phone(tmp_path / "phone", clocks=CLOCKS)
     sealed = OFFICE.seal(RESCUE_KEY, json.dumps(rescue_key_body(OPENER.public)).encode())
     phone.outbox.remember(
         device_id=str(DEVICE),
@@ -246,6 +249,62 @@ def test_an_export_changes_nothing_on_the_phone_and_the_network_still_works(
         done = phone.sync(http)
 
     assert (done.pushed, done.uploaded) == (2, 1)
+
+
+class Meanwhile(CancelToken):
+    """Hands all in from another session, and drops what it may, when the export first looks at a token
+    (while it plans) or first tells something (while it writes)."""
+
+    def __init__(self, phone: Phone, *, while_planning: bool, is_durable: bool) -> None:
+        super().__init__()
+        self.phone, self.is_due, self.while_planning = phone, True, while_planning
+        self.office = FakeOffice(key=OFFICE, is_durable=is_durable, time=NOON + timedelta(hours=1))
+
+    def check(self) -> None:
+        if self.while_planning:
+            self._hand_in()
+
+    def hear(self, event: Event) -> None:
+        self._hand_in()
+
+    def _hand_in(self) -> None:
+        if self.is_due:
+            self.is_due = False
+            with self.office.client() as http, closing(Phone(self.phone.folder, clocks=CLOCKS)) as other:
+                other.sync(http)
+                other.make_room()
+
+
+@pytest.mark.parametrize("while_planning", [False, True])
+def test_what_gets_its_receipt_while_it_is_exported_travels_all_the_same(
+    phone: Phone, bundles: Path, while_planning: bool
+) -> None:
+    photo = capture(phone, b"jpeg")
+    names = [report(phone, str(n)) for n in range(3)]
+    meanwhile = Meanwhile(phone, while_planning=while_planning, is_durable=False)
+
+    paths = phone.export_rescue(bundles, on_event=meanwhile.hear, cancel=meanwhile)
+
+    opened = Opened(phone, paths)
+    assert phone.outbox.count_waiting() == (0, 0)
+    assert [item.id for item in opened.items[1:]] == ([] if while_planning else names)
+    assert opened.files == {photo: b"jpeg"}
+
+
+@pytest.mark.parametrize("while_planning", [False, True])
+def test_what_the_phone_drops_while_it_is_exported_is_left_out(
+    phone: Phone, bundles: Path, while_planning: bool
+) -> None:
+    capture(phone, b"jpeg")
+    report(phone)
+    meanwhile = Meanwhile(phone, while_planning=while_planning, is_durable=True)
+
+    paths = phone.export_rescue(bundles, on_event=meanwhile.hear, cancel=meanwhile)
+
+    opened = Opened(phone, paths)
+    assert list(phone.media.iterdir()) == []
+    assert (opened.items, opened.files, opened.manifests[0].absent) == ([], {}, ())
+    assert sorted(bundles.iterdir()) == sorted(paths)
 
 
 def test_a_cancelled_export_leaves_no_half_bundle(phone: Phone, bundles: Path) -> None:
