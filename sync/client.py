@@ -26,6 +26,7 @@ from sync.events import (
     ItemsReceipted,
     Listener,
     LogDoubted,
+    NoRoom,
     PageApplied,
     RecordDiffers,
     Stuck,
@@ -40,6 +41,7 @@ from sync.receipts import Told, keep, read_outcomes, require_receipt
 from sync.record import TOLD, RecordDoubt
 from sync.rescue import read_rescue_key
 from sync.sending import FileRefused, FileSender
+from sync.store import PhoneFull
 from sync.wire import Reader, WireFault, read_envelope, write_clock, write_pushed
 from sync.witness import HEAD, Growth, Head, open_head, witness
 
@@ -90,16 +92,38 @@ class SyncClient:
         self.office = Connection(self.http, token=self.token, cancel=self.cancel)
 
     def session(self) -> Report:
-        """Push, pull, send media. Raises SyncFault or Cancelled; what was done before it stays done."""
+        """Push, pull, send media. Raises SyncFault or Cancelled; what was done before it stays done.
+
+        Raises PhoneFull at its end if something had no room; what needs none was done all the same.
+        """
         report = Report()
-        self.push(report)
-        self.pull(report)
-        if self.offers_again:
-            self.offers_again = False
-            self.push(report)
-        self.send_media(report)
+        refused = [
+            full
+            for step in (self.push, self.pull, self._push_again, self.send_media)
+            if (full := self._with_room(step, report)) is not None
+        ]
         self.tidy()
+        if refused:
+            raise refused[0]
         return report
+
+    def _with_room(self, step: Callable[[Report], object], report: Report) -> PhoneFull | None:
+        """Do a step; where there is no room make some and do it again. Return what is refused even then."""
+        try:
+            try:
+                step(report)
+            except PhoneFull:
+                if not self._make_room():
+                    raise
+                step(report)
+        except PhoneFull as full:
+            self.on_event(NoRoom(str(full)))
+            return full
+        return None
+
+    def _make_room(self) -> bool:
+        anchor = self.outbox.fact("anchor")
+        return anchor is not None and self.outbox.make_room(now=server_time(anchor))
 
     # Push.
 
@@ -113,6 +137,12 @@ class SyncClient:
             above = batch[-1].seq  # what is stuck behind us waits for the next session
             waiting, _ = self.outbox.count_waiting()
             self.on_event(ItemsReceipted(report.pushed, waiting))
+
+    def _push_again(self, report: Report) -> None:
+        """Push what the pull gave reason to offer again."""
+        if self.offers_again:
+            self.push(report)
+            self.offers_again = False
 
     def _push(self, batch: Sequence[PushedItem], report: Report) -> None:
         body = {
@@ -256,24 +286,34 @@ class SyncClient:
 
     def _apply(self, page: Page, asked_at: Place, sent: int, report: Report) -> bool:
         """Apply a page, unless another session moved the feed since it was asked for."""
-        facts: dict[str, Any] = {}
-        if page.durable_through is not None:
-            facts["durable_through"] = page.durable_through
-        if page.rescue_key is not None and self._is_rescue_key(page.rescue_key):
-            facts["rescue_key"] = page.rescue_key
-        is_applied = self.outbox.apply(
-            page.changes,
-            cursor=page.cursor,
-            seen=page.seen,
-            is_complete=not page.has_more,
-            facts=facts,
-            asked_at=asked_at,
-        )
+        facts = self._facts_of(page)
+        try:
+            is_applied = self.outbox.apply(
+                page.changes,
+                cursor=page.cursor,
+                seen=page.seen,
+                is_complete=not page.has_more,
+                facts=facts,
+                asked_at=asked_at,
+            )
+        except PhoneFull:
+            # Room can only be made from what a page calls durable: that alone has to find a place.
+            if self.outbox.learn(facts, asked_at=asked_at):
+                self.on_anchor(page.anchor, self.monotonic_ms() - sent)
+            raise
         if is_applied:
             self.on_anchor(page.anchor, self.monotonic_ms() - sent)
             report.pulled += len(page.changes)
             self.on_event(PageApplied(report.pulled, has_more=page.has_more))
         return is_applied
+
+    def _facts_of(self, page: Page) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+        if page.durable_through is not None:
+            facts["durable_through"] = page.durable_through
+        if page.rescue_key is not None and self._is_rescue_key(page.rescue_key):
+            facts["rescue_key"] = page.rescue_key
+        return facts
 
     def _head(self) -> Head | None:
         """Return the head of the log that this phone keeps; None too for one of another office."""

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     BUSY = "busy"
     SIGN_IN = "sign-in"
     REFUSED = "refused"
+    NO_ROOM = "no-room"  # of a loop's pause alone: a session ends with PhoneFull
 
 
 class SyncFault(Exception):

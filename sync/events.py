@@ -66,6 +66,13 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True)
+class NoRoom:
+    """What came has no place on the phone; the session does what needs none, and ends with PhoneFull."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RescueWritten:
     """So many bytes of a rescue bundle are written."""
 
@@ -109,6 +116,7 @@ Event = (
     | FileMoved
     | FileArrived
     | Stuck
+    | NoRoom
     | RescueWritten
     | Paused
     | LogDoubted

@@ -14,6 +14,7 @@ from sync.cancelling import Cancelled, CancelToken
 from sync.connection import Reason, SyncFault
 from sync.events import Listener, Paused, ignore
 from sync.patience import BackOff
+from sync.store import PhoneFull
 
 PERSON_NEEDED = frozenset({Reason.SIGN_IN, Reason.REFUSED})
 
@@ -38,7 +39,7 @@ class SyncLoop:
         self._nudge.set()
 
     def run(self) -> None:
-        """Sync until cancelled. Errors other than SyncFault are bugs and end the loop."""
+        """Sync until cancelled. Errors other than SyncFault and PhoneFull are bugs and end the loop."""
         failures = 0
         while not self.cancel.is_cancelled:
             self._nudge.clear()
@@ -51,6 +52,9 @@ class SyncLoop:
             except SyncFault as fault:
                 failures += 1
                 self._after(fault, failures)
+            except PhoneFull as full:  # what the next sessions send, and the office keeps, makes room
+                failures += 1
+                self._after(SyncFault(str(full), is_transient=True, reason=Reason.NO_ROOM), failures)
             else:
                 failures = 0
                 self._until_next()

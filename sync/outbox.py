@@ -244,6 +244,12 @@ class Outbox:
             )
         return self.files.delete_spent()
 
+    def make_room(self, *, now: datetime) -> bool:
+        """Drop all that the office has for good; say whether there was anything."""
+        before = self._db.total_changes
+        self.release(now=now, is_short=True)
+        return self._db.total_changes > before
+
     # What was pulled.
 
     def place(self) -> Place:
@@ -286,6 +292,14 @@ class Outbox:
         else:
             body = json.dumps(change.body, ensure_ascii=False)
             self._db.execute(PUT, (*key, change.rev, body, generation))
+
+    def learn(self, facts: Mapping[str, Any], *, asked_at: Place) -> bool:
+        """Remember what a page says besides its changes; False if another session moved the feed since."""
+        with self.store.atomically():
+            is_true = asked_at == self.place()
+            if is_true:
+                self.store.note(dict(facts))
+        return is_true
 
     def start_over(self, *, asked_at: Place | None = None, **facts: Any) -> bool:
         """Begin the feed from nothing and offer again what is still here: the office asked for a reset.

@@ -255,27 +255,30 @@ class Phone:
         """Keep a photo or recording and promise it by digest; return the evidence id.
 
         The file is on the disk before the promise is signed. A large one is given as an open file and copied
-        piece by piece. `is_urgent` (an incident) lets it go before others. Raises PhoneFull like `record`.
+        piece by piece. `is_urgent` (an incident) lets it go before others. Raises PhoneFull like `record`;
+        then nothing of it stays.
         """
         shelved = self._shelve(content)
         begin, end = captured or (self.read_clock(), self.read_clock())
-        self.record(
-            "visit.evidence",
-            {
-                "visit_id": str(visit_id),
-                "evidence_id": str(shelved.evidence_id),
-                "kind": kind,
-                "purpose": purpose,
-                "sha256": shelved.sha256,
-                "size_bytes": shelved.size_bytes,
-                "mime": mime,
-                "captured": {"from": write_clock(begin), "until": write_clock(end)},
-                "position": position,
-            },
-            file=QueuedFile(
-                shelved.evidence_id, shelved.path, shelved.sha256, shelved.size_bytes, mime, None, is_urgent
-            ),
+        promise = {
+            "visit_id": str(visit_id),
+            "evidence_id": str(shelved.evidence_id),
+            "kind": kind,
+            "purpose": purpose,
+            "sha256": shelved.sha256,
+            "size_bytes": shelved.size_bytes,
+            "mime": mime,
+            "captured": {"from": write_clock(begin), "until": write_clock(end)},
+            "position": position,
+        }
+        file = QueuedFile(
+            shelved.evidence_id, shelved.path, shelved.sha256, shelved.size_bytes, mime, None, is_urgent
         )
+        try:
+            self.record("visit.evidence", promise, file=file)
+        except PhoneFull:
+            self.shelf.take_back(shelved)
+            raise
         return shelved.evidence_id
 
     def _shelve(self, content: bytes | BinaryIO) -> Shelved:
@@ -349,7 +352,10 @@ class Phone:
     def sync(
         self, http: httpx.Client, *, on_event: Listener = ignore, cancel: CancelToken | None = None
     ) -> Report:
-        """Run one session. Raises SyncFault when cut off, Cancelled when asked to; calling again goes on."""
+        """Run one session. Raises SyncFault when cut off, Cancelled when asked to; calling again goes on.
+
+        Raises PhoneFull at its end if something that came had no room; all that needed none was done.
+        """
         return self.connect(http, on_event=on_event, cancel=cancel).session()
 
     # Without a network.

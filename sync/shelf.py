@@ -72,6 +72,11 @@ class Shelf:
             os.fsync(target.fileno())
         return sha256.hexdigest(), size
 
+    def take_back(self, shelved: Shelved) -> None:
+        """Delete a file whose promise was refused: whoever captured it was told that it was not kept."""
+        if shelved.path not in self._files.known_paths():
+            shelved.path.unlink(missing_ok=True)
+
     def unclaimed(self) -> list[Path]:
         """Return files here that no promise names: captures that were cut off before they were signed.
 

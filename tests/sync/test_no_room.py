@@ -6,14 +6,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from sync.cancelling import CancelToken
 from sync.envelope import DeviceKey
+from sync.events import Event, NoRoom, Paused
+from sync.loop import SyncLoop
+from sync.outbox import Outbox
 from sync.phone import Clocks, Phone, PhoneFull
-from tests.sync.fake_office import FakeOffice
+from tests.sync.fake_office import FakeOffice, a_change
 from tests.sync.made import DEVICE, NOON, VISITOR
 
 OFFICE = DeviceKey.generate()
@@ -65,6 +71,91 @@ def test_room_is_made_from_what_the_office_has_for_good(phone: Phone) -> None:
     second = capture(phone, b"y" * 900)
 
     assert [path.name for path in phone.media.iterdir()] == [str(second)]
+
+
+def fill(outbox: Outbox) -> None:
+    """Let the store take no further page."""
+    pages = outbox.store.db.execute("PRAGMA page_count").fetchone()[0]
+    outbox.store.db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_captures_that_were_refused_leave_nothing(phone: Phone) -> None:
+    fill(phone.outbox)
+    kept = []
+
+    with pytest.raises(PhoneFull):
+        while True:
+            kept.append(capture(phone, b"x" * 1000))
+    with pytest.raises(PhoneFull):
+        phone.capture(
+            io.BytesIO(b"x" * 600_000), visit_id=VISIT, kind="video", purpose="door", mime="video/x"
+        )
+
+    assert kept
+    assert {path.name for path in phone.media.iterdir()} == {str(name) for name in kept}
+    assert phone.outbox.files.bytes_held() == 1000 * len(kept)
+
+
+def a_large_page(office: FakeOffice, **facts: Any) -> dict[str, Any]:
+    return office.page(changes=[a_change(body={"x": "y" * 2000}) for _ in range(50)], **facts)
+
+
+def test_a_full_phone_still_sends_its_files_and_its_loop_goes_on(phone: Phone) -> None:
+    name = capture(phone, b"jpeg")
+    fill(phone.outbox)
+    office = FakeOffice(key=OFFICE)
+    events: list[Event] = []
+    token = CancelToken()
+
+    def session() -> None:
+        office.pages = [a_large_page(office)]
+        with office.client() as http:
+            phone.sync(http, on_event=events.append, cancel=token)
+
+    def note(event: Event) -> None:
+        events.append(event)
+        loop.wake()
+        if len([one for one in events if isinstance(one, Paused)]) == 3:
+            token.cancel()
+
+    loop = SyncLoop(session, token, note, jitter=lambda: 0)
+    loop.run()
+
+    assert bytes(office.files[f"/api/v1/files/{name}"]) == b"jpeg"
+    assert phone.outbox.count_waiting() == (0, 0)
+    paused = [(event.failures, event.reason) for event in events if isinstance(event, Paused)]
+    assert paused == [(1, "no-room"), (2, "no-room"), (3, "no-room")]
+    assert len([event for event in events if isinstance(event, NoRoom)]) == 3
+
+
+def test_a_session_makes_the_room_it_lacks_from_what_the_office_has_for_good(phone: Phone) -> None:
+    for _ in range(80):
+        phone.record("incident.raised", {"kind": "other", "text": "x" * 5000})
+    office = FakeOffice(key=OFFICE)
+    with office.client() as http:
+        phone.sync(http)
+    fill(phone.outbox)
+    office.time = NOON + timedelta(hours=1)
+    office.pages = [a_large_page(office, durable_through=80, cursor="large") for _ in range(2)]
+    events: list[Event] = []
+
+    with office.client() as http:
+        report = phone.sync(http, on_event=events.append)
+
+    assert (report.pulled, phone.outbox.fact("cursor")) == (50, "large")
+    assert [event for event in events if isinstance(event, NoRoom)] == []
+
+
+def test_a_session_that_can_make_no_room_asks_for_nothing_twice(phone: Phone) -> None:
+    fill(phone.outbox)
+    office = FakeOffice(key=OFFICE)
+    office.pages = [a_large_page(office)]
+
+    with office.client() as http, pytest.raises(PhoneFull):
+        phone.sync(http)
+
+    assert len(office.requests) == 1
+    assert phone.outbox.fact("anchor")["server_time"] == office.page()["anchor"]["server_time"]
 
 
 FULL_DISK = """
