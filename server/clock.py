@@ -5,8 +5,14 @@ production boot refuses). Workflows never read a clock: they are given `now`.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final
+
+FIRST_DAY: Final = date(1900, 1, 1)
+LAST_DAY: Final = date(2200, 12, 31)
+"""No day that somebody writes down lies outside (the imports say the same): whoever reckons from it stays
+within what dates can hold, and counting up to it ends."""
 
 
 @dataclass(frozen=True, slots=True)

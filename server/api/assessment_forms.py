@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from server.api.transport import Day
 from server.reports.assessment import Assessment, Evidence, Proposal
 from server.workflows.assessments.showing import Shown, Summary, words_of
 
@@ -227,7 +228,7 @@ class AttributionSchema(ma.Schema):
 
     case_id = ma.fields.UUID(required=True)
     rule = ma.fields.String(required=True, validate=validate.OneOf(["F1", "F2", "F4"]))
-    opened_on = ma.fields.Date(required=True)
+    opened_on = Day(required=True)
     staff_id = ma.fields.UUID(required=True, allow_none=True)
 
 

@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day, Instant
 from server.authority import Role
 from server.workflows import assignments, dispatch
 from server.workflows.dispatch import WantedVisit
@@ -27,8 +27,8 @@ INSTANT = {"format": "date-time"}
 class WindowSchema(ma.Schema):
     """When the team arrives and leaves, at the earliest and latest."""
 
-    start = ma.fields.AwareDateTime(required=True)
-    end = ma.fields.AwareDateTime(required=True)
+    start = Instant(required=True)
+    end = Instant(required=True)
 
 
 class LetterSchema(ma.Schema):
@@ -37,7 +37,7 @@ class LetterSchema(ma.Schema):
     template = ma.fields.String(required=True, validate=validate.Length(1, 100))
     recipient = ma.fields.String(required=True, validate=validate.OneOf(["debtor", "liable_person"]))
     contact_id = ma.fields.UUID(load_default=None, allow_none=True)
-    pay_by = ma.fields.Date(load_default=None, allow_none=True)
+    pay_by = Day(load_default=None, allow_none=True)
 
 
 class TeamSchema(ma.Schema):
@@ -140,8 +140,8 @@ class AssignmentQuerySchema(ma.Schema):
     case_id = ma.fields.UUID()
     staff_id = ma.fields.UUID()
     state = ma.fields.String(validate=validate.OneOf(STATES))
-    starts_from = ma.fields.AwareDateTime()
-    starts_before = ma.fields.AwareDateTime()
+    starts_from = Instant()
+    starts_before = Instant()
     after = ma.fields.UUID(load_default=None)
     limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 

@@ -9,7 +9,7 @@ from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.findings import SEVERITIES, FindingSchema
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.models.auditing import Audit, AuditPlan
 from server.models.findings import Finding
@@ -27,8 +27,8 @@ class QueueQuerySchema(ma.Schema):
     staff_id = ma.fields.UUID(load_default=None, metadata={"description": "the visitor"})
     client = ma.fields.String(load_default=None, metadata={"description": "the client's reference"})
     check = ma.fields.String(load_default=None, validate=validate.Length(max=64))
-    first = ma.fields.Date(load_default=None, metadata={"description": "first local day of the visit"})
-    last = ma.fields.Date(load_default=None, metadata={"description": "last local day of the visit"})
+    first = Day(load_default=None, metadata={"description": "first local day of the visit"})
+    last = Day(load_default=None, metadata={"description": "last local day of the visit"})
     after = ma.fields.String(load_default=None, validate=validate.Length(max=80))
     limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
@@ -63,8 +63,8 @@ class QueuePageSchema(ma.Schema):
 class PlanWantedSchema(ma.Schema):
     """What to draw. What is left out comes from the table of weights, the seed from the server."""
 
-    first_day = ma.fields.Date(required=True)
-    last_day = ma.fields.Date(required=True)
+    first_day = Day(required=True)
+    last_day = Day(required=True)
     branch = ma.fields.String(load_default=None, allow_none=True, validate=validate.Length(max=200))
     size = ma.fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, 10_000))
     control_percent = ma.fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 100))

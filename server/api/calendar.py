@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.intake.holiday_notice import MarkedDay
 from server.models.calendar import CalendarNotice
@@ -29,7 +29,7 @@ class YearQuerySchema(ma.Schema):
 class DaySchema(ma.Schema):
     """A day that is not what its weekday says."""
 
-    day = ma.fields.Date(required=True)
+    day = Day(required=True)
     kind = ma.fields.String(required=True, validate=validate.OneOf(["holiday", "makeup"]))
     name = ma.fields.String(load_default="", validate=validate.Length(max=40))
 

@@ -10,6 +10,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from server.api.transport import Day, Instant
 from server.models.cases import Address, Case, Client, Contact, Debtor
 from server.pii import mask_address, mask_name, mask_number, mask_phone
 from server.workflows.cases import CaseFile
@@ -138,14 +139,14 @@ class LedgerEntrySchema(ma.Schema):
     id = ma.fields.UUID(dump_only=True)
     reference = ma.fields.String(validate=validate.Length(1, 200))
     channel = ma.fields.String(required=True, validate=validate.OneOf(["call", "letter", "visit", "inbound"]))
-    at = ma.fields.AwareDateTime(required=True)
+    at = Instant(required=True)
     effective = ma.fields.Boolean()
     connected = ma.fields.Boolean(allow_none=True, metadata={"description": "of a call: somebody answered"})
     counterpart = ma.fields.String(validate=validate.Length(max=200))
     result = ma.fields.String(validate=validate.Length(max=4000))
-    received_on = ma.fields.Date(allow_none=True)
+    received_on = Day(allow_none=True)
     asks_for_visit = ma.fields.Boolean()
-    visit_on = ma.fields.Date(allow_none=True)
+    visit_on = Day(allow_none=True)
     visit_id = ma.fields.UUID(dump_only=True, allow_none=True)
     recorded_by = ma.fields.UUID(dump_only=True, allow_none=True)
 

@@ -9,7 +9,7 @@ from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.case_forms import HoldSchema
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.models.cases import HOLD_SCOPE_OF_REASON, Hold
 from server.models.casework import GIVERS
@@ -33,7 +33,7 @@ class ReleaseSchema(ma.Schema):
     instruction = ma.fields.String(required=True, validate=validate.Length(1, 4000))
     given_by = ma.fields.String(load_default="supervisor", validate=validate.OneOf(GIVERS))
     reference = ma.fields.String(load_default="", validate=validate.Length(max=200))
-    received_on = ma.fields.Date(load_default=None, allow_none=True)
+    received_on = Day(load_default=None, allow_none=True)
 
 
 class OpenHoldSchema(HoldSchema):

@@ -11,7 +11,7 @@ from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.complaints import EventSchema, LessonsSchema
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Instant
 from server.authority import Role
 from server.models.casework import INCIDENT_KINDS, INCIDENT_STATES, Incident
 from server.workflows import incidents
@@ -26,7 +26,7 @@ class NewIncidentSchema(ma.Schema):
 
     kind = ma.fields.String(required=True, validate=KIND)
     text = ma.fields.String(required=True, validate=validate.Length(1, 10_000))
-    occurred_at = ma.fields.AwareDateTime(required=True)
+    occurred_at = Instant(required=True)
     case_id = ma.fields.UUID(load_default=None, allow_none=True)
     visit_id = ma.fields.UUID(load_default=None, allow_none=True)
 

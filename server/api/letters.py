@@ -10,7 +10,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.models.letters import KINDS, LETTER_RECIPIENTS, Letter
 from server.workflows import deliveries, letter_desk, letter_templates
@@ -40,7 +40,7 @@ class NewTemplateSchema(ma.Schema):
     agency_phone = ma.fields.String(required=True, validate=validate.Length(3, 40))
     approved_by = ma.fields.String(required=True, validate=NAME)
     approval_reference = ma.fields.String(required=True, validate=NAME)
-    approved_on = ma.fields.Date(required=True)
+    approved_on = Day(required=True)
 
 
 class TemplateSchema(ma.Schema):
@@ -92,7 +92,7 @@ class NewLetterSchema(ma.Schema):
     template = ma.fields.String(required=True, validate=validate.Length(1, 100))
     recipient = ma.fields.String(required=True, validate=validate.OneOf(LETTER_RECIPIENTS))
     contact_id = ma.fields.UUID(load_default=None, allow_none=True)
-    pay_by = ma.fields.Date(load_default=None, allow_none=True)
+    pay_by = Day(load_default=None, allow_none=True)
 
 
 class DeliverySchema(ma.Schema):
@@ -186,9 +186,9 @@ class VoidSchema(ma.Schema):
 class PostingSchema(ma.Schema):
     """When a letter was posted, and received or returned. `proof` tells what shows it: a tracking number."""
 
-    posted_on = ma.fields.Date(required=True)
-    received_on = ma.fields.Date(load_default=None, allow_none=True)
-    returned_on = ma.fields.Date(load_default=None, allow_none=True)
+    posted_on = Day(required=True)
+    received_on = Day(load_default=None, allow_none=True)
+    returned_on = Day(load_default=None, allow_none=True)
     proof = ma.fields.String(load_default="", validate=validate.Length(max=500))
 
 

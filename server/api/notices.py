@@ -7,7 +7,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Instant
 from server.authority import Role
 from server.models.casework import NOTICE_STATES, WAYS_OF_SENDING, ClientNotice
 from server.workflows import notices
@@ -51,7 +51,7 @@ class NoticeQuerySchema(ma.Schema):
     """Which notices, and where the page starts."""
 
     state = ma.fields.String(load_default=None, validate=validate.OneOf(NOTICE_STATES))
-    due_before = ma.fields.AwareDateTime(load_default=None)
+    due_before = Instant(load_default=None)
     after = ma.fields.UUID(load_default=None)
     limit = ma.fields.Integer(load_default=50, validate=validate.Range(1, 200))
 

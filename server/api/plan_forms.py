@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from server.api.transport import Day
 from server.models.plans import LEFT_OUT_WHYS, PLAN_PHASES, PLAN_STATES, STOP_DUES
 
 LOCAL_TIME = {"description": "local time of the day, such as 09:00"}
@@ -56,7 +57,7 @@ class CrewSchema(ma.Schema):
 class NewPlanSchema(ma.Schema):
     """A day to plan. `kmh`: as the crow flies; `overhead_minutes`: on top of every way (parking, stairs)."""
 
-    day = ma.fields.Date(required=True)
+    day = Day(required=True)
     teams = ma.fields.List(ma.fields.Nested(CrewSchema), required=True, validate=validate.Length(1, 200))
     case_ids = ma.fields.List(
         ma.fields.UUID(), load_default=None, allow_none=True, validate=validate.Length(1, 5_000)
@@ -149,7 +150,7 @@ class PlanSchema(ma.Schema):
 class PlanQuerySchema(ma.Schema):
     """Which plans, and where the page starts."""
 
-    day = ma.fields.Date(load_default=None)
+    day = Day(load_default=None)
     after = ma.fields.UUID(load_default=None)
     limit = ma.fields.Integer(load_default=20, validate=validate.Range(1, 100))
 

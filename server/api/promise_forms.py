@@ -5,6 +5,7 @@ from typing import Any, Final
 import marshmallow as ma
 from marshmallow import validate
 
+from server.api.transport import Day, Instant
 from server.models.deadlines import PAYMENT_SOURCES, PROMISE_EVENTS, PROMISE_SOURCES, PROMISE_STATES
 from server.workflows.payments import Discrepancy
 from server.workflows.promises import LISTS, Listed, OfCase
@@ -19,9 +20,9 @@ class NewPromiseSchema(ma.Schema):
     """What the debtor promised. Writing it down accepts nothing (AMB20); `reference` makes it repeatable."""
 
     amount_fen = ma.fields.Integer(required=True, strict=True, validate=AMOUNT)
-    due_on = ma.fields.Date(required=True)
-    made_at = ma.fields.AwareDateTime(load_default=None, metadata={"description": "left out: now"})
-    follow_up_on = ma.fields.Date(load_default=None, allow_none=True)
+    due_on = Day(required=True)
+    made_at = Instant(load_default=None, metadata={"description": "left out: now"})
+    follow_up_on = Day(load_default=None, allow_none=True)
     reference = ma.fields.String(load_default=None, validate=REFERENCE)
 
 
@@ -99,8 +100,8 @@ class PromisePageSchema(ma.Schema):
 class TableQuerySchema(ma.Schema):
     """Which promises, by the day they are due and by what became of them."""
 
-    due_from = ma.fields.Date(required=True)
-    due_until = ma.fields.Date(required=True)
+    due_from = Day(required=True)
+    due_until = Day(required=True)
     state = ma.fields.String(load_default=None, validate=validate.OneOf(PROMISE_STATES))
 
 
@@ -120,7 +121,7 @@ class NewPaymentSchema(ma.Schema):
     """What the office knows of a payment. It changes no debt (C4); the statement must show it (C3)."""
 
     amount_fen = ma.fields.Integer(required=True, strict=True, validate=AMOUNT)
-    paid_on = ma.fields.Date(required=True)
+    paid_on = Day(required=True)
     reference = ma.fields.String(load_default=None, validate=REFERENCE)
 
 

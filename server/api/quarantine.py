@@ -11,7 +11,7 @@ from flask import Response
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Instant
 from server.authority import Role
 from server.models.quarantine import KINDS, DeskDecision
 from server.workflows.quarantine_desk import correcting, deciding, entries, looking
@@ -161,8 +161,8 @@ class RulingSchema(ma.Schema):
 class HappenedSchema(ma.Schema):
     """Between which instants something happened."""
 
-    earliest = ma.fields.AwareDateTime(required=True)
-    latest = ma.fields.AwareDateTime(required=True)
+    earliest = Instant(required=True)
+    latest = Instant(required=True)
 
 
 class NewRecordSchema(ma.Schema):

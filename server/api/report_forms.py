@@ -1,16 +1,14 @@
 """Schemas of reports, and how their values are rendered."""
 
-from datetime import date
 from typing import Any
 
 import marshmallow as ma
 from marshmallow import validate
 
+from server.api.transport import Day
 from server.models.assessments import REPORT_KINDS, ReportFile
 from server.workflows.reports.handing_in import HandedIn
 
-WITHIN_CALENDARS = validate.Range(date(1900, 1, 1), date(2899, 12, 31))
-"""Days around which one can still reckon; nobody asks for others on purpose."""
 FORMATS = ("html", "xlsx", "pdf", "csv")
 DIGEST = validate.Regexp(r"^[0-9a-f]{64}\Z", error="Must be a SHA-256 in lower-case hexadecimal digits.")
 
@@ -18,7 +16,7 @@ DIGEST = validate.Regexp(r"^[0-9a-f]{64}\Z", error="Must be a SHA-256 in lower-c
 class FridayQuerySchema(ma.Schema):
     """Which week (any day of it; this one when none is named), of which client or of all."""
 
-    week = ma.fields.Date(load_default=None, validate=WITHIN_CALENDARS)
+    week = Day(load_default=None)
     client = ma.fields.String(load_default=None, metadata={"description": "the client's reference"})
 
 
@@ -26,8 +24,8 @@ class ClientQuerySchema(ma.Schema):
     """Which client, and which days."""
 
     client = ma.fields.String(required=True, metadata={"description": "the client's reference"})
-    first = ma.fields.Date(required=True, validate=WITHIN_CALENDARS)
-    last = ma.fields.Date(required=True, validate=WITHIN_CALENDARS)
+    first = Day(required=True)
+    last = Day(required=True)
 
 
 class _FileQuerySchema(ma.Schema):

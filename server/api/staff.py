@@ -7,7 +7,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day, Instant
 from server.authority import Role
 from server.models.people import Absence, Qualification, Staff
 from server.workflows import people
@@ -25,7 +25,7 @@ class NewStaffSchema(ma.Schema):
         ma.fields.String(validate=validate.OneOf(ROLES)), required=True, validate=validate.Length(1, 5)
     )
     branch = ma.fields.String(load_default="", validate=validate.Length(max=200))
-    joined_on = ma.fields.Date()
+    joined_on = Day()
     password = ma.fields.String(validate=validate.Length(max=256), load_only=True)
 
 
@@ -65,7 +65,7 @@ class QualificationSchema(ma.Schema):
     )
     score = ma.fields.Integer(load_default=None, allow_none=True, validate=validate.Range(0, 100))
     attempt = ma.fields.Integer(dump_only=True)
-    obtained_on = ma.fields.Date(required=True)
+    obtained_on = Day(required=True)
 
 
 class AbsenceSchema(ma.Schema):
@@ -73,8 +73,8 @@ class AbsenceSchema(ma.Schema):
 
     id = ma.fields.UUID(dump_only=True)
     kind = ma.fields.String(required=True, validate=validate.OneOf(["leave", "training"]))
-    starts_at = ma.fields.AwareDateTime(required=True)
-    ends_at = ma.fields.AwareDateTime(required=True)
+    starts_at = Instant(required=True)
+    ends_at = Instant(required=True)
 
 
 class DepartureSchema(ma.Schema):

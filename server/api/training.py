@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from server.api.auth import current_actor, current_time, requires
 from server.api.staff import QualificationSchema
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.models.training import Attendance
 from server.workflows import training
@@ -31,7 +31,7 @@ class CourseSchema(ma.Schema):
         ma.fields.String(validate=validate.Length(1, 64)), required=True, validate=validate.Length(1, 50)
     )
     approved_by = ma.fields.String(required=True, validate=A_NAME)
-    approved_on = ma.fields.Date(required=True)
+    approved_on = Day(required=True)
 
 
 class PageQuerySchema(ma.Schema):
@@ -51,7 +51,7 @@ class CoursePageSchema(ma.Schema):
 class MonthSchema(ma.Schema):
     """Which month is announced (any day of it), and who leads."""
 
-    month = ma.fields.Date(required=True)
+    month = Day(required=True)
     led_by = ma.fields.UUID(required=True)
 
 

@@ -1,10 +1,12 @@
 """How do requests become Python values, and how is the API described?
 
 `Blueprint` parses strict JSON (no NUL, lone surrogate, NaN or duplicate key reaches a workflow) and
-documents errors as problems; `Api` carries the OpenAPI 3.1 document.
+documents errors as problems; `Api` carries the OpenAPI 3.1 document. `Day` and `Instant` are dates and times
+as people enter them: a slip of the finger is not stored, for whoever reckons with it would fail.
 """
 
-from typing import Any
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
 
 import flask_smorest
 import marshmallow as ma
@@ -14,8 +16,33 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
 from server.api.problems import MEDIA_TYPE, from_http
+from server.clock import FIRST_DAY, LAST_DAY
 from server.errors import Malformed
 from sync.wire import WireFault, is_storable, parse
+
+FIRST_INSTANT: Final = datetime.combine(FIRST_DAY, time.min, UTC)
+LAST_INSTANT: Final = datetime.combine(LAST_DAY, time.max, UTC)
+UNLIKELY: Final = f"Is a date outside {FIRST_DAY.year}-{LAST_DAY.year}. Correct it."
+
+
+class Day(ma.fields.Date):
+    """A date that somebody enters, within the days that anything reckons with."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        day: Any = super()._deserialize(value, attr, data, **kwargs)
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise ma.ValidationError(UNLIKELY)
+        return day
+
+
+class Instant(ma.fields.AwareDateTime):
+    """A time with its offset that somebody enters, within the same days."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        at: Any = super()._deserialize(value, attr, data, **kwargs)
+        if not FIRST_INSTANT <= at <= LAST_INSTANT:
+            raise ma.ValidationError(UNLIKELY)
+        return at
 
 
 class ProblemSchema(ma.Schema):

@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from server.api.assignments import ReasonSchema
 from server.api.auth import current_time, requires
-from server.api.transport import Blueprint
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.workflows.cases import find_client
 from server.workflows.eligibility import Answer, which_cases, who
@@ -31,7 +31,7 @@ INSTANT = {"format": "date-time"}
 class QuestionSchema(ma.Schema):
     """About which cases (all open ones when neither ids nor a client are named), for which day."""
 
-    day = ma.fields.Date(required=True)
+    day = Day(required=True)
     case_ids = ma.fields.List(
         ma.fields.UUID(), load_default=None, allow_none=True, validate=validate.Length(1, 5_000)
     )
@@ -91,7 +91,7 @@ class PageSchema(ma.Schema):
 class DaySchema(ma.Schema):
     """Which day; today when none is named."""
 
-    day = ma.fields.Date(load_default=None, allow_none=True)
+    day = Day(load_default=None, allow_none=True)
 
 
 class StretchSchema(ma.Schema):

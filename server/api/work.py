@@ -8,8 +8,8 @@ import marshmallow as ma
 from marshmallow import validate
 
 from server.api.auth import current_time, requires
-from server.api.report_forms import WITHIN_CALENDARS, ByTeamSchema, ClientLineSchema
-from server.api.transport import Blueprint
+from server.api.report_forms import ByTeamSchema, ClientLineSchema
+from server.api.transport import Blueprint, Day
 from server.authority import Role
 from server.models.deadlines import CaseClock
 from server.pii import mask_name
@@ -110,7 +110,7 @@ class CaseClocksSchema(ma.Schema):
 class ReportQuerySchema(ma.Schema):
     """Which week (any day of it), of which client."""
 
-    week = ma.fields.Date(load_default=None, validate=WITHIN_CALENDARS)
+    week = Day(load_default=None)
     client = ma.fields.String(load_default=None)
     after = ma.fields.UUID(load_default=None)
     limit = ma.fields.Integer(load_default=100, validate=validate.Range(1, 500))

@@ -5,7 +5,9 @@
 
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 import schemathesis
@@ -18,6 +20,7 @@ from server.api.problems import MEDIA_TYPE
 from server.authority import Role
 from tests.builders import a_handset, a_person, a_token, a_visitor
 
+NOBODY = UUID(int=0)
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "6"))
 GENTLY = settings(
     max_examples=EXAMPLES,
@@ -77,6 +80,67 @@ def test_errors_outside_any_view_are_problems_too(app: Flask, method: str, path:
     assert (answer.status_code, answer.mimetype) == (status, MEDIA_TYPE)
     assert answer.get_json()["status"] == status
     assert status != 405 or "POST" in answer.headers["Allow"]
+
+
+def entered_dates(document: dict[str, Any]) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """Every date and time that a request may bring: method, path, format, and the way to it.
+
+    A way begins with "?" for a parameter of the query; "0" is the first of a list.
+    """
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if not isinstance(operation, dict):
+                continue
+            for one in operation.get("parameters", ()):
+                shape = one.get("schema", {}).get("format")
+                if shape in EXTREMES:
+                    yield method, path, shape, ("?", one["name"])
+            content = operation.get("requestBody", {}).get("content", {})
+            for shape, way in _dates_of(document, content.get("application/json", {}).get("schema", {})):
+                yield method, path, shape, way
+
+
+def _dates_of(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if schema.get("format") in EXTREMES:
+        yield schema["format"], ()
+    inner = {"0": schema["items"]} if "items" in schema else {}
+    for part in schema.get("anyOf", ()):
+        yield from _dates_of(document, part)
+    for name, member in (inner | schema.get("properties", {})).items():
+        if not member.get("readOnly"):
+            yield from ((shape, (name, *way)) for shape, way in _dates_of(document, member))
+
+
+EXTREMES = {
+    "date": ("0001-01-01", "9999-12-31"),
+    "date-time": ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+}
+
+
+def test_a_date_beyond_any_calendar_is_refused_wherever_one_is_entered(app: Flask) -> None:
+    browser = app.test_client()
+    headers = {"Authorization": f"Bearer {a_token(a_person(*Role).id)}"}
+    entered = list(entered_dates(browser.get("/api/v1/openapi.json").get_json()))
+    taken: list[str] = []
+
+    for method, path, shape, way in entered:
+        place = re.sub(r"{\w+}", "2026-11" if "{month}" in path else str(NOBODY), path)
+        pointer = "/" + "/".join(way).removeprefix("?/")
+        for extreme in EXTREMES[shape]:
+            body: Any = extreme
+            for name in reversed(way[1:] if way[0] == "?" else way):
+                body = [body] if name == "0" else {name: body}
+            where = {"query_string": body} if way[0] == "?" else {"json": body}
+            answer = browser.open(place, method=method, headers=headers, **where)
+            if pointer not in [one["pointer"] for one in (answer.get_json() or {}).get("errors", ())]:
+                taken.append(
+                    f"{method} {path} {pointer} {extreme} -> {answer.status_code}: {answer.text[:200]}"
+                )
+
+    assert len(entered) > 40
+    assert taken == []
 
 
 def operations(app: Flask) -> list[Any]:

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from server.bulk import insert_rows
+from server.clock import LAST_DAY
 from server.driver import run, uuids
 from server.models.deadlines import Promise, PromiseEvent
 from server.rules.local_time import local_day
@@ -70,7 +71,7 @@ def keep_promises(
             touched.add(last.case_id)
         if one.due_on is None:
             continue
-        if one.due_on >= local_day(one.made_at, local_zone()):
+        if local_day(one.made_at, local_zone()) <= one.due_on <= LAST_DAY:
             new.append(one)
         elif one.account_id in arrived:
             arrived[one.account_id].flag("promise_impossible")
