@@ -4,7 +4,7 @@ Reads give rows; who may see what is masked by the API. An unmasked read is a wr
 who, when, what and why before anything is shown (I4). Files of the clients come in through `imports`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -21,8 +21,10 @@ from server.models.access import AccessEntry
 from server.models.assignments import announce_again
 from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, LedgerEntry
 from server.models.dispatch import Assignment
+from server.rules.local_time import local_day
 from server.workflows.recounting import recount_later
 from server.workflows.rejudging import rejudge_later
+from server.workflows.standing_packs import local_zone
 from sync.protocol import uuid7
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -230,8 +232,21 @@ def _check_entry(entry: NewEntry, *, now: datetime) -> None:
         faults.append(Fault("/received_on", "Only letters are received."))
     if entry.visit_on is not None and not entry.asks_for_visit:
         faults.append(Fault("/visit_on", "Names a day for a visit nobody asked for: set asks_for_visit."))
+    faults += _check_days(entry, now=now)
     if faults:
         raise Invalid("invalid-input", "Correct the fields listed in `errors`.", faults=faults)
+
+
+def _check_days(entry: NewEntry, *, now: datetime) -> Iterator[Fault]:
+    """Hold the days of an entry to its time, as the imports do: clocks and budgets are counted from them."""
+    zone = local_zone()
+    today, at = local_day(now, zone), local_day(min(max(entry.at, EARLIEST), now), zone)
+    if entry.received_on is not None and entry.received_on < at:
+        yield Fault("/received_on", "Lies before the letter was sent (at). Correct one of them.")
+    if entry.received_on is not None and entry.received_on > today:
+        yield Fault("/received_on", "Lies in the future; the ledger holds what happened.")
+    if entry.visit_on is not None and entry.visit_on < at:
+        yield Fault("/visit_on", "Lies before the day on which it was asked for (at). Correct one of them.")
 
 
 def judge_address(address_id: UUID, *, status: str, source: str, actor: Actor, now: datetime) -> Address:

@@ -26,6 +26,7 @@ from tests.builders import (
     an_assignment,
     now,
 )
+from tests.office import Office
 
 SECRETS = ("张小明", "110101199003070011", "13812345678", "6227000012340001", "建国路88号", "李四")
 OFFICE = {Role.DISPATCHER, Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN}
@@ -177,7 +178,12 @@ def test_the_ledger_is_read_newest_first(dispatcher: Person) -> None:
         ({"at": "0001-01-01T00:00:00+23:00"}, "/at"),
         ({"channel": "letter", "asks_for_visit": True}, "/asks_for_visit"),
         ({"received_on": "2026-01-05"}, "/received_on"),
+        ({"channel": "letter", "received_on": "2026-01-04"}, "/received_on"),
+        ({"channel": "letter", "received_on": "2199-12-31"}, "/received_on"),
+        ({"channel": "letter", "received_on": "9999-12-31"}, "/received_on"),
+        ({"channel": "letter", "received_on": "0001-01-01"}, "/received_on"),
         ({"visit_on": "2026-01-05"}, "/visit_on"),
+        ({"channel": "inbound", "asks_for_visit": True, "visit_on": "2026-01-04"}, "/visit_on"),
         ({"channel": "telepathy"}, "/channel"),
         ({"at": "2026-01-05T00:00:00"}, "/at"),
     ],
@@ -191,6 +197,17 @@ def test_a_ledger_entry_that_cannot_be_is_refused(
 
     assert answer.status_code == 422
     assert pointer in [error["pointer"] for error in answer.get_json()["errors"]]
+
+
+@pytest.mark.parametrize("received_on", ["2026-11-22", "2026-11-23"])
+def test_a_letter_was_received_on_a_china_day_from_its_sending_to_today(
+    office: Office, received_on: str
+) -> None:
+    sent = {"channel": "letter", "at": "2026-11-22T07:00:00+08:00"}
+
+    answer = office.ask(f"/cases/{a_case().id}/ledger", sent | {"received_on": received_on})
+
+    assert (answer.status_code, answer.get_json()["received_on"]) == (201, received_on)
 
 
 def test_verifying_an_address_says_how_and_tells_the_phones(dispatcher: Person) -> None:
