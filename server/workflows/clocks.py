@@ -3,6 +3,8 @@
 `case_clocks` is a projection: a job of a few cases when something about them changed, all of them every night
 (a month may have begun, a deadline passed) and when a calendar is published. Set-based, chunk by chunk with
 flat memory; a second run changes nothing. Never touches assignments: clocks ask, the rules decide.
+
+A case that cannot be counted keeps the clocks it had and stops no other; then the job fails.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +32,7 @@ from server.workflows.standing_packs import active_pack
 
 log = structlog.get_logger()
 CHUNK: Final = 4_000
+NAMED: Final = 20
 YEARS_BACK: Final = 10
 AFTER_MIDNIGHT_IN_CHINA: Final = "10 16 * * *"
 
@@ -44,6 +47,7 @@ def recount(*, now: datetime, cases: Sequence[str] = (), debtors: Sequence[str] 
     counting = Counting(now)
     for first in range(0, len(ids), CHUNK):
         counting.count(ids[first : first + CHUNK])
+    counting.require_all()
 
 
 @task("clocks.recount_all", every=AFTER_MIDNIGHT_IN_CHINA)
@@ -54,6 +58,7 @@ def recount_all(*, now: datetime, client: str | None = None) -> None:
     with transaction() as session:
         session.execute(_CLOSED)
     log.info("clocks.recounted", changed=changed, client=client)
+    counting.require_all()
 
 
 _CLOSED: Final = sa.text(
@@ -71,8 +76,12 @@ def _open_cases(client_id: UUID | None) -> Iterator[list[UUID]]:
         ids = list(db.session.scalars(query.where(Case.id > ids[-1])))
 
 
+class Uncounted(RuntimeError):
+    """Cases whose facts no clock could be counted from. The others are counted and stored."""
+
+
 class Counting:
-    """One run: a moment, the calendar and the packs of that moment."""
+    """One run: a moment, the calendar and the packs of that moment; and which cases could not be counted."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -80,6 +89,7 @@ class Counting:
         self._calendar: Calendar = load_calendar(now.year - YEARS_BACK, now.year + 2)
         self._days: dict[UUID | None, Days] = {}
         self._of_pack: dict[tuple[Any, ...], Days] = {}
+        self.uncounted: list[UUID] = []
 
     def _days_for(self, client_id: UUID | None) -> Days:
         """Return the day counter of a client, whose working hours may end earlier than the house's."""
@@ -104,11 +114,25 @@ class Counting:
             session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.clocks'))"))
             batches = clients_with_batch(session, house.today)
             found = load_situations(session, case_ids, days=house, table=self._table, batches=batches)
-            return _store(session, case_ids, self._clocks(found), now=self._now)
+            counted = list(self._clocks(found))
+            kept = set(self.uncounted)
+            stored = [case_id for case_id in case_ids if case_id not in kept]
+            return _store(session, stored, counted, now=self._now)
 
     def _clocks(self, found: Iterable[LoadedCase]) -> Iterator[tuple[UUID, list[Clock]]]:
         for case in found:
-            yield case.id, clocks_of(case.situation, self._days_for(case.client_id), self._table)
+            days = self._days_for(case.client_id)
+            try:
+                yield case.id, clocks_of(case.situation, days, self._table)
+            except (ArithmeticError, ValueError, LookupError, TypeError) as fault:  # whatever its facts hold
+                log.error("clocks.uncounted", case_id=str(case.id), fault=repr(fault))
+                self.uncounted.append(case.id)
+
+    def require_all(self) -> None:
+        """Raise Uncounted when a case could not be counted, so that the job is seen to have failed."""
+        if self.uncounted:
+            named = ", ".join(map(str, self.uncounted[:NAMED]))
+            raise Uncounted(f"{len(self.uncounted)} cases could not be counted: {named}")
 
 
 _STORE: Final = sa.text(

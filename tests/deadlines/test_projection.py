@@ -261,6 +261,25 @@ def test_counting_twice_writes_nothing_the_second_time(app: Flask, office: Offic
     assert set(db.session.scalars(sa.select(CaseClock.updated_at))) == {NOW}
 
 
+def test_a_case_that_cannot_be_counted_keeps_its_clocks_and_stops_no_other(app: Flask, office: Office):
+    bad, sound = a_quiet_case(), a_quiet_case()
+    settled(app)
+    before = rules_of(bad)
+    a_ledger_entry(bad, channel="letter", at=NOW, received_on=date(9999, 12, 31))  # no door lets it in
+    call = NewEntry("inbound", NOW, effective=True, result="提醒")
+    add_ledger_entry(sound.id, call, actor=office.actor(), now=NOW)
+
+    for job in (
+        lambda: clocks.recount(now=NOW, cases=[str(bad.id), str(sound.id)]),
+        lambda: clocks.recount_all(now=NOW),
+    ):
+        with pytest.raises(clocks.Uncounted, match=f"1 cases could not be counted: {bad.id}"):
+            job()
+
+        assert rules_of(bad) == before != {}
+        assert "F14" in rules_of(sound)
+
+
 def test_clocks_never_touch_assignments(app: Flask, office: Office):
     case = a_quiet_case()
     assignment = an_assignment(case, an_address(case), a_visitor(), start=NOW + timedelta(days=1))
