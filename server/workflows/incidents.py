@@ -6,7 +6,7 @@ shared by office and phones.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,10 +18,13 @@ from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
 from server.models.cases import Case
 from server.models.casework import CaseworkEvent, ClientNotice, Incident
+from server.models.dispatch import Assignment
+from server.models.visits import Visit
 from server.workflows.casework_history import Lessons, Origin, history_of, log_read, note, require_lessons
 from server.workflows.notices import AT_ONCE, draft_notice
 from server.workflows.stopping import raise_hold
 
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 STOPS_THE_CASE: Final = frozenset({"self_defence", "violence", "threat", "injury"})
 TOLD_AT_ONCE: Final = frozenset({"self_defence", "violence", "injury"})
 ENDS_THE_VISIT: Final = STOPS_THE_CASE | {"recorder_failure"}
@@ -87,9 +90,11 @@ def open_incident(case: Case | None, happening: Happening, *, origin: Origin, no
 
 def raise_from_office(case_id: UUID | None, happening: Happening, *, actor: Actor, now: datetime) -> Incident:
     """Record an incident that the office was told of. Raising the same one twice is one incident."""
-    faults = []
+    faults: list[Fault] = []
     if happening.occurred_at > now:
         faults.append(Fault("/occurred_at", "Lies in the future."))
+    if happening.occurred_at < EARLIEST:
+        faults.append(Fault("/occurred_at", "Lies before the year 2000. Correct it."))
     if not happening.text.strip():
         faults.append(Fault("/text", "Say what happened."))
     if faults:
@@ -99,8 +104,26 @@ def raise_from_office(case_id: UUID | None, happening: Happening, *, actor: Acto
         if case_id is not None and case is None:
             fault = Fault("/case_id", "There is no case with this id.")
             raise Invalid("incident-faulty", "Correct the fields listed in `errors`.", faults=[fault])
+        _require_own_visit(session, happening.visit_id, case_id=case_id)
         standing = _told_already(session, case_id, happening, actor=actor)
         return standing or open_incident(case, happening, origin=Origin(actor.staff_id), now=now)
+
+
+def _require_own_visit(session: Session, visit_id: UUID | None, *, case_id: UUID | None) -> None:
+    """Refuse a visit that nobody knows, and one of another case; without a case it may be any."""
+    if visit_id is None:
+        return
+    visits = sa.select(Visit.id, Assignment.case_id).outerjoin(
+        Assignment, Visit.assignment_id == Assignment.id
+    )
+    found = session.execute(visits.where(Visit.id == visit_id)).one_or_none()
+    if found is None:
+        fault = Fault("/visit_id", "There is no visit with this id.")
+    elif case_id is not None and found.case_id not in (None, case_id):
+        fault = Fault("/visit_id", "This visit belongs to another case.")
+    else:
+        return
+    raise Invalid("incident-faulty", "Correct the fields listed in `errors`.", faults=[fault])
 
 
 def _told_already(

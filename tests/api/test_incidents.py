@@ -12,7 +12,8 @@ from server.database import db, transaction
 from server.models.access import AccessEntry
 from server.models.cases import Case, Hold
 from server.models.casework import INCIDENT_KINDS, ClientNotice, Incident
-from tests.builders import a_case
+from tests.auditing.builders import a_judged_visit
+from tests.builders import a_case, a_visitor, an_address, an_assignment
 from tests.office import NOW, Office
 
 WORDS = "对方推搡后我方撤离"
@@ -166,7 +167,10 @@ def test_a_double_tap_is_one_incident_and_two_threats_are_two(office: Office) ->
         ({"text": " "}, "/text"),
         ({"occurred_at": (NOW + timedelta(seconds=1)).isoformat()}, "/occurred_at"),
         ({"occurred_at": "2026-11-23T10:00:00"}, "/occurred_at"),  # of which zone?
+        ({"occurred_at": "1999-12-31T23:59:59+00:00"}, "/occurred_at"),
+        ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "/occurred_at"),
         ({"case_id": "01890000-0000-7000-8000-00000000dead"}, "/case_id"),
+        ({"visit_id": "01890000-0000-7000-8000-00000000dead"}, "/visit_id"),
     ],
 )
 def test_a_faulty_incident_is_refused_with_the_place(
@@ -179,6 +183,22 @@ def test_a_faulty_incident_is_refused_with_the_place(
     assert answer.status_code == 422
     assert [one["pointer"] for one in answer.get_json()["errors"]] == [pointer]
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Incident)) == 0
+
+
+def test_an_incident_names_a_visit_of_its_own_case_only(office: Office) -> None:
+    case, other, visitor = a_case(), a_case(), a_visitor()
+    assignment = an_assignment(case, an_address(case), visitor)
+    visit = str(a_judged_visit(visitor, case=case, assignment=assignment))
+    body = {"kind": "threat", "text": WORDS, "occurred_at": NOW.isoformat(), "visit_id": visit}
+
+    own = happened(office, "threat", case=case, visit_id=visit)
+    without = happened(office, "property", visit_id=visit)
+    refused = office.ask("/incidents", body | {"case_id": str(other.id)})
+
+    assert (own["visit_id"], without["visit_id"]) == (visit, visit)
+    assert (refused.status_code, slug(refused)) == (422, "incident-faulty")
+    assert [one["pointer"] for one in refused.get_json()["errors"]] == ["/visit_id"]
+    assert db.session.scalars(sa.select(Hold.case_id)).all() == [case.id]
 
 
 def test_what_people_wrote_is_read_only_in_the_file_and_the_reading_is_logged(office: Office) -> None:
