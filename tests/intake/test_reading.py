@@ -2,17 +2,20 @@
 
 import io
 import json
+import re
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.intake import cells
+from server.intake.encoding import detect
 from server.intake.faults import CellFault, FileFault
 from server.intake.kinds import KINDS
 from server.intake.reading import Form, Reading, Rejected, Row, read
+from server.rules.catalogue import catalogue
 
 TODAY = date(2026, 11, 23)
 CASES = "client_reference,reference,debtor_reference,outstanding\n"
@@ -73,6 +76,54 @@ def test_bytes_that_are_no_text_cost_their_row_only() -> None:
 
     assert [type(row) for row in rows] == [Row, Rejected, Row]
     assert faults_of(header + good + bad, kind="debtors") == [(3, "name")]
+
+
+def test_a_row_cut_inside_a_character_costs_that_row_only() -> None:
+    text = "client_reference,reference,name\n" + "BANK,D1,王建国\nBANK,D2,欧阳修\n"
+    whole = text.encode()
+
+    for cut in (1, 2, 3):  # the line end, then into the last character
+        rows = rows_of(whole[:-cut], kind="debtors")
+
+        assert next(row.values["name"] for row in rows if isinstance(row, Row)) == "王建国"
+        assert [type(row) for row in rows[1:]] == [Row if cut == 1 else Rejected]
+
+
+def test_the_encoding_is_one_for_the_whole_file_wherever_its_damage_is() -> None:
+    good = "BANK,D1,王建国\n".encode()
+    plain = b"BANK,D2,Smith\n" * 80_000  # the first characters beyond it are damaged ones
+    damaged = b"BANK,D3,\xe7\x8e\n"
+
+    content = b"client_reference,reference,name\n" + plain + damaged + plain + good * 3
+
+    assert begin(content, kind="debtors").encoding == "utf-8"
+    assert faults_of(content, kind="debtors") == [(80_002, "name")]
+
+
+HANZI: Final = "".join(
+    re.findall("[\u4e00-\u9fff]+", "".join(rule.quotation for rule in catalogue().values()))
+)
+WORDS: Final = st.tuples(st.integers(0, len(HANZI) - 60), st.integers(5, 60)).map(
+    lambda place: HANZI[place[0] : place[0] + place[1]]
+)
+
+
+@given(text=WORDS, place=st.integers(0), bits=st.integers(1, 255))
+def test_one_damaged_byte_and_no_cut_makes_a_utf_8_file_another(text: str, place: int, bits: int) -> None:
+    damaged = bytearray(text.encode())
+    damaged[place % len(damaged)] ^= bits
+
+    assert detect(io.BytesIO(damaged)) == "utf-8"
+    assert [detect(io.BytesIO(text.encode()[:-cut])) for cut in (1, 2)] == ["utf-8", "utf-8"]
+
+
+@given(text=WORDS, place=st.integers(0), bits=st.integers(1, 255))
+def test_what_chinese_excel_writes_is_never_taken_for_utf_8(text: str, place: int, bits: int) -> None:
+    damaged = bytearray(text.encode("gb18030"))
+    damaged[place % len(damaged)] ^= bits
+
+    assert detect(io.BytesIO(text.encode("gb18030"))) == "gb18030"
+    assert detect(io.BytesIO(damaged)) == "gb18030"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
