@@ -54,6 +54,15 @@ PROMISED: Final = """(
 )"""
 """The promises that were made. Of those withdrawn, the ones that ended when their case was closed (D18)."""
 
+CONTACTS: Final = """(
+    SELECT case_id, client_id, channel, at FROM ledger_entries
+    UNION ALL
+    SELECT assignments.case_id, cases.client_id, 'visit', visits.arrived_earliest
+    FROM visits JOIN assignments ON assignments.id = visits.assignment_id
+    JOIN cases ON cases.id = assignments.case_id
+)"""
+"""What the ledger tells, and the visits that phones report: those never go through the ledger."""
+
 TOTALS: Final = sa.text(
     f"""
     SELECT clients.reference AS client, moved.team, sum(moved.paid)::bigint AS payments,
@@ -98,14 +107,14 @@ LINES: Final = sa.text(
                count(*) FILTER (WHERE channel = 'letter') AS letters,
                count(*) FILTER (WHERE channel = 'visit') AS visits,
                count(*) FILTER (WHERE channel = 'inbound') AS inbound
-        FROM ledger_entries WHERE case_id = c.id AND at >= :since AND at < :until
+        FROM {CONTACTS} contact WHERE case_id = c.id AND at >= :since AND at < :until
     ) did ON true
     WHERE c.id IN (
         SELECT case_id FROM payments
         WHERE paid_on BETWEEN :first AND :last AND confirmed_by IS NULL AND voided_at IS NULL
         UNION SELECT case_id FROM {PROMISED} p WHERE made_at >= :since AND made_at < :until
         UNION SELECT case_id FROM {PROMISED} p WHERE due_on BETWEEN :first AND :last
-        UNION SELECT case_id FROM ledger_entries
+        UNION SELECT case_id FROM {CONTACTS} contact
         WHERE CAST(:any_contact AS boolean) AND at >= :since AND at < :until
           AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
     )

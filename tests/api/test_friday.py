@@ -95,7 +95,7 @@ def test_the_report_of_another_week_and_client_is_paged(office: Office):
     assert ask(path).get_json()["lines"] == []
 
 
-@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2900-01-01", "9999-12-31"])
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2201-01-01", "9999-12-31"])
 @pytest.mark.parametrize(
     "path",
     [
@@ -115,7 +115,7 @@ def test_a_day_that_nobody_means_is_told_as_a_fault(office: Office, path: str, d
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("day", ["1900-01-01", "2899-12-31"])
+@pytest.mark.parametrize("day", ["1900-01-01", "2200-12-31"])
 def test_the_first_and_the_last_day_that_can_be_named_have_a_report(office: Office, day: str):
     answer = office.person(Role.SUPERVISOR).get(f"/api/v1/work/friday-report?week={day}")
 

@@ -17,7 +17,7 @@ from server.models.access import AccessEntry
 from server.models.cases import Case, Client
 from server.models.deadlines import Payment, Promise
 from sync.protocol import uuid7
-from tests.builders import a_case, a_ledger_entry, a_visitor, add
+from tests.builders import a_case, a_ledger_entry, a_visitor, add, an_address, an_assignment
 from tests.office import NOW, Office, china
 from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
 
@@ -243,3 +243,31 @@ def test_an_empty_week_has_files_too(office: Office) -> None:
 
     for format in ("pdf", "xlsx", "html", "csv"):
         assert ask(office, f"{FRIDAY}/file", format=format, week=quiet).get_data()
+
+
+def test_a_visit_that_a_phone_reported_is_in_the_clients_lines(office: Office) -> None:
+    visitor, case, unvisited = a_visitor(), a_case(), a_case()
+    assignment = an_assignment(case, an_address(case), visitor)
+    for when in ("2026-11-20 09:00", "2026-11-20 15:00", "2026-12-01 00:00"):
+        a_visit(visitor, when, debtor_id=case.debtor_id, assignment_id=assignment.id)
+    a_ledger_entry(case, channel="visit", at=china("2026-11-21 09:00"))
+    a_payment(case, 500, on=date(2026, 11, 20))
+
+    found = ask(office, CLIENT, client=bank_of(case), **NOVEMBER).get_json()
+    written = lines_of(
+        ask(office, f"{CLIENT}/file", client=bank_of(case), format="csv", lang="en", **NOVEMBER)
+    )
+
+    assert [(line["case_reference"], line["visits"]) for line in found["lines"]] == [(case.reference, 3)]
+    assert [(line["Case"], line["Visits"]) for line in written] == [(case.reference, "3")]
+    assert unvisited.reference not in {line["case_reference"] for line in found["lines"]}
+
+
+def test_a_case_that_was_only_visited_by_a_phone_is_one_of_the_worked_ones(office: Office) -> None:
+    visitor, case = a_visitor(), a_case()
+    assignment = an_assignment(case, an_address(case), visitor)
+    a_visit(visitor, "2026-11-20 09:00", debtor_id=case.debtor_id, assignment_id=assignment.id)
+
+    found = ask(office, CLIENT, client=bank_of(case), **NOVEMBER).get_json()
+
+    assert [(line["case_reference"], line["visits"]) for line in found["lines"]] == [(case.reference, 1)]
