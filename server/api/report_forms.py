@@ -150,15 +150,20 @@ class ClientReportSchema(ma.Schema):
 
 
 class HandInSchema(ma.Schema):
-    """Which file was handed in to whom."""
+    """Which file was handed in to whom. `file_id` is needed where several reports were the same bytes."""
 
     sha256 = ma.fields.String(required=True, validate=DIGEST)
+    file_id = ma.fields.UUID(
+        load_default=None,
+        metadata={"description": "`X-Report-Id` of a taking; without it the report that was taken last"},
+    )
     recipient = ma.fields.String(load_default="行政后勤处", validate=validate.Length(1, 200))
 
 
 class ReportFileSchema(ma.Schema):
-    """A report as it left the house."""
+    """A report as it left the house, when it was first taken."""
 
+    id = ma.fields.UUID()
     kind = ma.fields.String()
     format = ma.fields.String()
     first = ma.fields.Date()
@@ -169,6 +174,12 @@ class ReportFileSchema(ma.Schema):
     rows = ma.fields.Integer()
     made_at = ma.fields.AwareDateTime()
     made_by = ma.fields.UUID()
+
+
+class FileShownSchema(ReportFileSchema):
+    """A file that is known: the report that was taken last, and others that were the same bytes."""
+
+    others = ma.fields.List(ma.fields.Nested(ReportFileSchema))
 
 
 class HandedInSchema(ma.Schema):

@@ -15,6 +15,7 @@ from server.api.report_forms import (
     ClientFileQuerySchema,
     ClientReportQuerySchema,
     ClientReportSchema,
+    FileShownSchema,
     FridayFiguresSchema,
     FridayFileQuerySchema,
     FridayQuerySchema,
@@ -22,7 +23,6 @@ from server.api.report_forms import (
     HandInPageSchema,
     HandInQuerySchema,
     HandInSchema,
-    ReportFileSchema,
     render_file,
     render_hand_in,
 )
@@ -113,9 +113,9 @@ def assessment_file(query: dict[str, Any]) -> Response:
 @blueprint.response(201, HandedInSchema)
 def hand_in(body: dict[str, Any]) -> dict[str, Any]:
     """Record that a file was handed in: who, when, to whom, and which bytes (F12)."""
-    digest = bytes.fromhex(body["sha256"])
+    digest = bytes.fromhex(body.pop("sha256"))
     actor, now = current_actor(), current_time()
-    return render_hand_in(handing_in.hand_in(digest, recipient=body["recipient"], actor=actor, now=now))
+    return render_hand_in(handing_in.hand_in(digest, **body, actor=actor, now=now))
 
 
 @blueprint.get("/reports/hand-ins")
@@ -131,12 +131,13 @@ def hand_ins(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/reports/files/<string:sha256>")
 @requires(*READERS)
-@blueprint.response(200, ReportFileSchema)
+@blueprint.response(200, FileShownSchema)
 def file(sha256: str) -> dict[str, Any]:
     """Say what is known of a file by its digest: it was made here, and nobody altered it."""
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise NotFound("file-unknown", "Name a SHA-256 in lower-case hexadecimal digits.")
-    return render_file(handing_in.find_file(bytes.fromhex(sha256)))
+    last, *others = handing_in.reports_of(bytes.fromhex(sha256))
+    return {**render_file(last), "others": [render_file(one) for one in others]}
 
 
 def _friday(query: dict[str, Any]) -> making.Wanted:
@@ -164,6 +165,7 @@ def _sent(made: Made) -> Response:
     answer.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
     answer.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
     answer.headers["X-Report-SHA256"] = digest.hex()
+    answer.headers["X-Report-Id"] = str(made.record.id)
     answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     return answer
 

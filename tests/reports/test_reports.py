@@ -227,6 +227,91 @@ def test_a_file_can_be_taken_again_and_every_taking_is_on_record(office: Office)
     assert handed_in(office, one.headers["X-Report-SHA256"]).status_code == 201
 
 
+def equal_files(office: Office, *moments: str) -> list[Any]:
+    """The Friday reports of quiet weeks: the same bytes, taken at these moments."""
+    files: list[Any] = []
+    for moment in moments:
+        at(office, moment)
+        files.append(ask(office, f"{FRIDAY}/file", format="csv"))
+    assert len({file.headers["X-Report-SHA256"] for file in files}) == 1
+    return files
+
+
+TWO_FRIDAYS = ("2026-11-20 15:00", "2026-11-27 15:00")
+
+
+def test_equal_files_of_two_weeks_are_handed_in_each_for_its_own(office: Office) -> None:
+    def taken_and_handed_in(moment: str) -> Any:
+        [file] = equal_files(office, moment)
+        return handed_in(office, file.headers["X-Report-SHA256"]).get_json()
+
+    first, second = (taken_and_handed_in(moment) for moment in TWO_FRIDAYS)
+
+    assert (first["file"]["first"], second["file"]["first"]) == ("2026-11-16", "2026-11-23")
+    assert (first["is_late"], second["is_late"]) == (False, False)
+    assert first["id"] != second["id"]
+
+
+def test_of_equal_files_one_may_be_named_and_the_last_one_taken_is_meant(office: Office) -> None:
+    earlier, later = equal_files(office, *TWO_FRIDAYS)
+    digest = earlier.headers["X-Report-SHA256"]
+
+    unnamed, again = handed_in(office, digest).get_json(), handed_in(office, digest).get_json()
+    named = handed_in(office, digest, file_id=earlier.headers["X-Report-Id"]).get_json()
+
+    assert unnamed == again
+    assert (unnamed["file"]["first"], unnamed["file"]["id"]) == ("2026-11-23", later.headers["X-Report-Id"])
+    assert (named["file"]["first"], named["is_late"]) == ("2026-11-16", True)
+
+
+def test_a_report_that_is_taken_again_is_still_handed_in_once(office: Office) -> None:
+    first, _, again = equal_files(office, *TWO_FRIDAYS, "2026-11-20 16:00")
+    digest = first.headers["X-Report-SHA256"]
+
+    answers = [
+        handed_in(office, digest, **named).get_json()
+        for named in (
+            {},
+            {"file_id": again.headers["X-Report-Id"]},
+            {"file_id": first.headers["X-Report-Id"]},
+        )
+    ]
+
+    assert [one["file"]["first"] for one in answers] == ["2026-11-16"] * 3
+    assert len({one["id"] for one in answers}) == 1
+
+
+def test_the_reports_of_two_banks_may_be_equal_too(office: Office) -> None:
+    banks = [bank_of(a_case()) for _ in range(2)]
+    files = [ask(office, f"{FRIDAY}/file", format="csv", client=bank) for bank in banks]
+
+    handed = [
+        handed_in(office, file.headers["X-Report-SHA256"], file_id=file.headers["X-Report-Id"]).get_json()
+        for file in files
+    ]
+
+    assert len({one["file"]["client_id"] for one in handed}) == 2
+
+
+def test_a_digest_tells_of_every_report_that_was_these_bytes(office: Office) -> None:
+    files = equal_files(office, *TWO_FRIDAYS, "2026-11-27 16:00")
+
+    known = ask(office, f"/api/v1/reports/files/{files[0].headers['X-Report-SHA256']}").get_json()
+
+    assert (known["first"], known["id"]) == ("2026-11-23", files[1].headers["X-Report-Id"])
+    assert [(one["first"], one["id"]) for one in known["others"]] == [
+        ("2026-11-16", files[0].headers["X-Report-Id"])
+    ]
+
+
+def test_a_file_of_other_bytes_is_not_named_by_a_digest(office: Office) -> None:
+    page, table = (ask(office, f"{FRIDAY}/file", format=format) for format in ("html", "csv"))
+    digest = table.headers["X-Report-SHA256"]
+
+    for file_id in (page.headers["X-Report-Id"], str(uuid7())):
+        assert handed_in(office, digest, file_id=file_id).status_code == 404
+
+
 def test_hand_ins_are_paged_newest_first(office: Office) -> None:
     digest = ask(office, f"{FRIDAY}/file").headers["X-Report-SHA256"]
     for name in ("a", "b", "c"):

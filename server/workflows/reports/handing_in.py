@@ -1,12 +1,13 @@
 """Who handed in which report, when, and which file exactly? (F12)
 
 A hand-in names a file by its digest; only a file that was made here can be handed in, so what lies at the
-recipient's can be held against what was recorded.
+recipient's can be held against what was recorded. Reports of two quiet weeks can be the same bytes: then the
+one is meant that was taken last, unless a taking is named.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -33,18 +34,41 @@ class HandedIn:
         return None if due is None else self.hand_in.handed_in_at > due
 
 
-def find_file(sha256: bytes) -> ReportFile:
-    """Return what is known of a file with this digest; the first one where it was made more than once."""
-    query = sa.select(ReportFile).where(ReportFile.sha256 == sha256).order_by(ReportFile.id).limit(1)
-    found = db.session.scalar(query)
-    if found is None:
+def reports_of(sha256: bytes) -> list[ReportFile]:
+    """Return the reports that were these bytes, the one taken last first, each as it was first taken.
+
+    NotFound where there are none.
+    """
+    takings = sa.select(ReportFile).where(ReportFile.sha256 == sha256).order_by(ReportFile.id.desc())
+    first_of = {_report(one): one for one in db.session.scalars(takings)}
+    if not first_of:
         raise NotFound("file-unknown", "No report with this digest was made here; it may have been altered.")
-    return found
+    return list(first_of.values())
 
 
-def hand_in(sha256: bytes, *, recipient: str, actor: Actor, now: datetime) -> HandedIn:
-    """Record that a file was handed in; saying it again changes nothing."""
-    file = find_file(sha256)
+def _report(file: ReportFile) -> tuple[str, date, date, UUID | None]:
+    """Say which report a file is of."""
+    return file.kind, file.first, file.last, file.client_id
+
+
+def _find(sha256: bytes, taking: UUID | None) -> ReportFile:
+    found = reports_of(sha256)
+    if taking is None:
+        return found[0]
+    named = db.session.get(ReportFile, taking)
+    if named is None or named.sha256 != sha256:
+        raise NotFound("file-unknown", "No file of this id with this digest was taken here.")
+    return next(one for one in found if _report(one) == _report(named))
+
+
+def hand_in(
+    sha256: bytes, *, recipient: str, actor: Actor, now: datetime, file_id: UUID | None = None
+) -> HandedIn:
+    """Record that a report was handed in, once a recipient; saying it again changes nothing.
+
+    `file_id` names one taking of the file, where several reports were the same bytes.
+    """
+    file = _find(sha256, file_id)
     due_at = week_and_due(file.first, now=now)[1] if file.kind == "friday" else None
     with transaction() as session:
         row = {
