@@ -84,7 +84,10 @@ class ColumnSchema(ma.Schema):
 
 
 class FormatSchema(ma.Schema):
-    """The columns of every kind of row. Empty cells say nothing; a JSON null clears what was known."""
+    """The columns of every kind of row. Empty cells say nothing; a JSON null clears what was known.
+
+    A case without a balance is open, and may not be visited; a null clears no amount that was known.
+    """
 
     kinds = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.List(ma.fields.Nested(ColumnSchema)))
 

@@ -15,7 +15,7 @@ from server.jobs import run_worker
 from server.models.cases import Address, Case, Client, Contact, Debtor
 from server.models.dispatch import Assignment, BudgetSlot
 from server.models.feed import FeedRow
-from tests.api.files import send
+from tests.api.files import lines, news, send
 from tests.builders import a_contact, an_address
 from tests.office import Door, Office, a_body, a_door, a_team
 
@@ -147,6 +147,78 @@ def test_a_visit_another_agency_made_uses_up_the_day(app: Flask, office: Office)
     imported(app, office, entry)
 
     assert sorted(state for state, _ in map(ending, visits)) == ["cancelled", "issued"]
+
+
+def noted(answer: Any) -> list[tuple[str, str]]:
+    """The notes of an import: column, and the first words of the reason."""
+    return [(one["column"], one["reason"]) for one in answer.get_json()["notes"]]
+
+
+@pytest.mark.parametrize(
+    ("facts", "columns"),
+    [
+        ({}, ["outstanding"]),
+        ({"outstanding": None}, ["outstanding"]),
+        ({"outstanding": None, "principal": None, "balance_as_of": None}, ["outstanding"]),
+        ({"outstanding": "", "balance_as_of": "2026-11-22"}, ["outstanding", "balance_as_of"]),
+    ],
+)
+def test_a_new_case_without_a_balance_is_open_and_nobody_may_go_there(
+    office: Office, facts: dict[str, Any], columns: list[str]
+):
+    desk = office.person(Role.DISPATCHER)
+    case = {"kind": "cases", "client_reference": "BANK", "reference": "C1", "debtor_reference": "D1"}
+    balance = {"outstanding": "500.00", "balance_as_of": "2026-11-22"}
+
+    answer = send(desk, lines(news("clients"), news("debtors"), case | facts))
+    kept = db.session.scalars(sa.select(Case)).one()
+    address = an_address(kept)
+    blocked = office.ask("/visitability", {"day": "2026-11-24", "case_ids": [str(kept.id)]}).get_json()
+    send(desk, lines(case | {"balance_as_of": "2026-11-22"}))
+    db.session.refresh(kept)
+    still_unknown = kept.balance_as_of
+    later = send(desk, lines(case | balance))
+    open_now = office.ask("/visitability", {"day": "2026-11-24", "case_ids": [str(kept.id)]}).get_json()
+
+    assert (answer.status_code, [column for column, _ in noted(answer)]) == (201, columns)
+    (shown,) = blocked["cases"]
+    assert shown["status"] == "blocked"
+    assert "C4" in [reason["rule"] for reason in shown["reasons"]]
+    assert still_unknown is None
+    db.session.refresh(kept)
+    assert (kept.state, kept.closed_at, kept.outstanding_fen) == ("open", None, 50_000)
+    assert (noted(later), open_now["cases"][0]["address_id"]) == ([], str(address.id))
+    assert "C4" not in [reason["rule"] for reason in open_now["cases"][0]["reasons"]]
+
+
+def test_a_balance_of_null_says_nothing_as_an_empty_cell_does(app: Flask, office: Office):
+    door = a_door()
+    visit = a_visit(office, door)
+
+    imported(app, office, row(Case, door.case, outstanding=None, principal=None, balance_as_of=None))
+
+    kept = db.session.get_one(Case, door.case.id, populate_existing=True)
+    assert (kept.state, kept.outstanding_fen, kept.balance_as_of) == ("open", 1_234_500, date(2026, 11, 20))
+    assert ending(visit) == ("issued", "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "column"),
+    [
+        ({"state": "open"}, "state"),
+        ({"state": "open", "outstanding": "500"}, "state"),
+        ({"outstanding": "500"}, "outstanding"),
+    ],
+)
+def test_what_would_open_a_closed_case_again_is_noted(office: Office, facts: dict[str, Any], column: str):
+    desk, case = office.person(Role.DISPATCHER), a_door().case
+    first = send(desk, lines(row(Case, case, outstanding="0", state="open")))
+
+    again = send(desk, lines(row(Case, case, **facts)))
+
+    assert noted(first) == [("state", "The case owes nothing, so it is closed (D18).")]
+    assert [one for one, reason in noted(again) if "stays so" in reason] == [column]
+    assert db.session.get_one(Case, case.id, populate_existing=True).state == "closed"
 
 
 def test_an_older_balance_never_replaces_a_newer_one(app: Flask, office: Office):

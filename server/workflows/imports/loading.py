@@ -23,7 +23,7 @@ from server.intake.reading import Rejected, Row
 from server.models.cases import Client, Debtor
 from server.pii import Encrypted
 from server.workflows.imports.effects import Change, follow, lock_debtors
-from server.workflows.imports.merging import Values, is_older_balance, merge, refusal
+from server.workflows.imports.merging import Values, heard, merge, notes, refusal
 from server.workflows.imports.tables import TARGETS, Target
 from server.workflows.status_codes import unknown_codes
 
@@ -35,7 +35,6 @@ PARENT_IDS: Final = {
 }
 OF_DEBTOR: Final = ("ledger", "promises")
 ERASED: Final = "Belongs to somebody whose data were erased. Use new references for debtor and case."
-OLDER_BALANCE: Final = "Is older than the balance that is known; amounts and day were left as they are (C4)."
 
 
 @dataclass(slots=True)
@@ -81,13 +80,12 @@ def _load_kind(
             reason = "Names another one than before. References are permanent: use a new reference."
             outcome.reject(row, other, reason)
             continue
-        said = {name: target.defaults.get(name) if value is None else value for name, value in said.items()}
+        said = heard(kind, said, target.defaults)
         if refused := refusal(kind, before, said):
             outcome.reject(row, *refused)
             continue
-        if is_older_balance(kind, before, said):
-            outcome.notes.append(RowFault(row.line, "balance_as_of", OLDER_BALANCE))
         after = merge(kind, before, said if before else target.blank_row() | said, now=now)
+        outcome.notes += [RowFault(row.line, *note) for note in notes(kind, before, said, after)]
         outcome.counts["created" if before is None else "unchanged" if after == before else "updated"] += 1
         current[key] = after
     changes = [Change(stored.get(key), after) for key, after in current.items() if after != stored.get(key)]

@@ -2,10 +2,11 @@
 
 A file may tighten what protects people and never loosens it: hardship and stop requests are only ever
 added, a closed case stays closed, a verification of ours outlives the client's old file, a changed place must
-be verified again. An older balance never replaces a newer one, and a promise is never rewritten.
+be verified again. An older balance never replaces a newer one, and a promise is never rewritten. A balance
+that nobody told is unknown, not settled: the case is open, and C4 lets nobody go there before there is one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, time
 from typing import Any, Final
 
@@ -14,7 +15,21 @@ from server.intake.cells import CHINA
 Values = dict[str, Any]
 MONEY: Final = ("principal_fen", "outstanding_fen", "balance_as_of")
 PROMISED: Final = {"amount_fen": "amount", "due_on": "due_on", "made_at": "made_at"}
+OLDER_BALANCE: Final = "Is older than the balance that is known; amounts and day were left as they are (C4)."
+NO_BALANCE: Final = "Is left out: this case has no balance yet (outstanding); nobody may visit before (C4)."
+DAY_OF_NO_BALANCE: Final = "Names the day of a balance that no file has told; it was left out (C4)."
+STAYS_CLOSED: Final = "The case is closed and stays so (D18). Entrust it again under a new reference."
+OWES_NOTHING: Final = "The case owes nothing, so it is closed (D18)."
 PLACE: Final = ("text", "latitude", "longitude")
+
+
+def heard(kind: str, said: Mapping[str, Any], defaults: Mapping[str, Any]) -> Values:
+    """Return what a row says. A null clears what was known; of a balance it says nothing (C4, D18)."""
+    return {
+        name: defaults.get(name) if value is None else value
+        for name, value in said.items()
+        if value is not None or kind != "cases" or name not in MONEY
+    }
 
 
 def merge(kind: str, stored: Mapping[str, Any] | None, said: Mapping[str, Any], *, now: datetime) -> Values:
@@ -39,12 +54,40 @@ def refusal(kind: str, stored: Mapping[str, Any] | None, said: Mapping[str, Any]
     return None
 
 
-def is_older_balance(kind: str, stored: Mapping[str, Any] | None, said: Mapping[str, Any]) -> bool:
+def notes(
+    kind: str, stored: Mapping[str, Any] | None, said: Mapping[str, Any], merged: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Say column by column what a row says and the merged row does not, and what it lacks."""
+    if kind != "cases":
+        return
+    if _is_older_balance(stored, said):
+        yield "balance_as_of", OLDER_BALANCE
+    elif _has_no_balance(stored, said):
+        if stored is None and merged["state"] == "open":
+            yield "outstanding", NO_BALANCE
+        if said.get("balance_as_of") is not None:
+            yield "balance_as_of", DAY_OF_NO_BALANCE
+    if merged["state"] != "closed":
+        return
+    was_closed = stored is not None and stored["state"] == "closed"
+    if said.get("state") == "open":
+        yield "state", STAYS_CLOSED if was_closed else OWES_NOTHING
+    elif stored is not None and was_closed and stored["outstanding_fen"] <= 0 < merged["outstanding_fen"]:
+        yield "outstanding", STAYS_CLOSED
+
+
+def _is_older_balance(stored: Mapping[str, Any] | None, said: Mapping[str, Any]) -> bool:
     """Whether a row says a balance older than the one that is known (C4): the known one stays."""
-    if kind != "cases" or stored is None:
+    if stored is None:
         return False
     on, known = said.get("balance_as_of"), stored["balance_as_of"]
     return on is not None and known is not None and on < known
+
+
+def _has_no_balance(stored: Mapping[str, Any] | None, said: Mapping[str, Any]) -> bool:
+    """Whether no file has told a balance, this row included."""
+    is_unknown = stored is None or (stored["balance_as_of"] is None and stored["outstanding_fen"] == 0)
+    return is_unknown and said.get("outstanding_fen") is None
 
 
 def _overlay(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: datetime) -> Values:
@@ -63,10 +106,14 @@ def _case(stored: Mapping[str, Any] | None, said: Mapping[str, Any], now: dateti
 
     Who owes nothing any more is no longer collected from (D18).
     """
-    if is_older_balance("cases", stored, said):
+    if _is_older_balance(stored, said):
         said = {name: value for name, value in said.items() if name not in MONEY}
+    if _has_no_balance(stored, said):
+        said = {**said, "outstanding_fen": 0, "balance_as_of": None}
+        is_settled = False
+    else:
+        is_settled = "outstanding_fen" in said and said["outstanding_fen"] <= 0
     merged = _overlay(stored, said, now)
-    is_settled = "outstanding_fen" in said and merged["outstanding_fen"] <= 0
     if is_settled or (stored and stored["state"] == "closed"):
         merged["state"] = "closed"
     if merged["state"] == "closed":

@@ -41,7 +41,6 @@ TARGETS: Final[dict[str, Target]] = {
         parents={"debtor_reference": "debtors"},
         defaults={
             "principal_fen": 0,
-            "outstanding_fen": 0,
             "hand": "first",
             "status_code": "",
             "special_flags": [],
