@@ -17,6 +17,7 @@ from uuid import UUID
 import httpx
 
 from sync.cancelling import CancelToken
+from sync.caution import Caution
 from sync.checkpoint import CheckpointFault
 from sync.connection import Answer, AnswerTooLong, Connection, SyncFault
 from sync.envelope import PublicKey, digest
@@ -33,6 +34,7 @@ from sync.events import (
     ignore,
 )
 from sync.feed import digest_of
+from sync.file_queue import Aside
 from sync.outbox import Outbox, Place
 from sync.pace import Pace
 from sync.pages import Page, read_page
@@ -47,7 +49,6 @@ from sync.witness import HEAD, Growth, Head, open_head, witness
 
 __all__ = ["Report", "SyncClient", "SyncFault", "server_time"]
 
-BATCH: Final = 25
 PAGE: Final = 500
 # So often a session pulls on after another one on this phone was faster; then it leaves the feed to it.
 MOST_OVERTAKEN: Final = 3
@@ -127,22 +128,62 @@ class SyncClient:
 
     # Push.
 
-    def push(self, report: Report) -> None:
-        """Push everything that has no receipt, oldest first."""
-        above = 0
-        if self.outbox.next_batch(1):
+    def push(self, report: Report, *, tries_aside: bool = True) -> None:
+        """Push everything that has no receipt, oldest first; items that stand aside last, each alone."""
+        if not self.outbox.next_batch(1):
+            return
+        caution = Caution.of(self.outbox)
+        if caution.is_warned:
+            self._find_office()
+        else:
             self._ask_the_time()
-        while batch := self.outbox.next_batch(BATCH, above=above):
-            self._push(batch, report)
-            above = batch[-1].seq  # what is stuck behind us waits for the next session
-            waiting, _ = self.outbox.count_waiting()
-            self.on_event(ItemsReceipted(report.pushed, waiting))
+        self._push_queue(caution, report)
+        if tries_aside:
+            self._push_aside(caution, report)
+        caution.end()
 
     def _push_again(self, report: Report) -> None:
         """Push what the pull gave reason to offer again."""
         if self.offers_again:
-            self.push(report)
+            self.push(report, tries_aside=False)
             self.offers_again = False
+
+    def _push_queue(self, caution: Caution, report: Report) -> None:
+        above = 0
+        while batch := self.outbox.next_batch(caution.size, above=above, skipping=caution.aside):
+            try:
+                self._push(batch, report)
+            except SyncFault as fault:
+                if not caution.broke(batch, fault):
+                    raise
+                self._find_office()
+                if batch[0].seq in caution.aside:
+                    self._stick("item", batch[0].id, str(fault), report)
+                continue
+            caution.went(batch)
+            above = batch[-1].seq  # what is stuck behind us waits for the next session
+            self._tell_receipts(report)
+
+    def _push_aside(self, caution: Caution, report: Report) -> None:
+        for seq in caution.due():
+            batch = self.outbox.next_batch(1, above=seq - 1)
+            if not batch or batch[0].seq != seq:
+                caution.left(seq)
+                continue
+            try:
+                self._push(batch, report)
+            except SyncFault as fault:
+                if not fault.may_be_content:
+                    raise
+                caution.broke_again(seq)
+                self._stick("item", batch[0].id, str(fault), report)
+                return
+            caution.left(seq)
+            self._tell_receipts(report)
+
+    def _tell_receipts(self, report: Report) -> None:
+        waiting, _ = self.outbox.count_waiting()
+        self.on_event(ItemsReceipted(report.pushed, waiting))
 
     def _push(self, batch: Sequence[PushedItem], report: Report) -> None:
         body = {
@@ -176,6 +217,13 @@ class SyncClient:
         sent = self.monotonic_ms()
         answer = self.office.send("GET", "/api/v1/sync/status")
         if answer.status_code == 200:
+            self.office.expect(answer, 200, lambda told: self._take_anchor(told.value.get("anchor"), sent))
+
+    def _find_office(self) -> None:
+        """Ask something small. Raises SyncFault where nobody or somebody else answers: send nothing large."""
+        sent = self.monotonic_ms()
+        answer = self.office.send("GET", "/api/v1/sync/status")
+        if not (answer.status_code in (403, 404) and answer.is_problem):
             self.office.expect(answer, 200, lambda told: self._take_anchor(told.value.get("anchor"), sent))
 
     def _take_anchor(self, anchor: Any, sent: int) -> None:
@@ -362,17 +410,29 @@ class SyncClient:
     # Media.
 
     def send_media(self, report: Report) -> None:
-        """Send the files that are waiting, turn by turn; one that cannot go does not hold up the others."""
+        """Send the files that are waiting, turn by turn; one that cannot go does not hold up the others.
+
+        A file that stands aside is tried once another has gone, or when no other is left; after one that
+        broke again no other of them is tried in this session.
+        """
         sender = FileSender(self.outbox.files, self.office, self.monotonic_ms, self.on_event, self.pace)
-        refused: set[UUID] = set()
-        while turn := self.outbox.files.next_turn(skipping=refused):
+        passed: set[UUID] = set()
+        aside: Aside = "last"
+        while turn := self.outbox.files.next_turn(skipping=passed, aside=aside):
             name = turn.file.evidence_id
             try:
                 has_arrived = sender.send(turn)
             except FileRefused as fault:
-                refused.add(name)
+                passed.add(name)
                 self._stick("file", name, str(fault), report)
                 continue
+            except SyncFault as fault:
+                if not (turn.file.is_aside and fault.may_be_content):
+                    raise
+                aside = "never"
+                self._stick("file", name, str(fault), report)
+                continue
+            aside = "first" if aside == "last" else aside
             if has_arrived:
                 report.uploaded += 1
                 self.on_event(FileArrived(name, report.uploaded))

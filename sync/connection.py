@@ -54,6 +54,11 @@ class SyncFault(Exception):
         self.retry_after = retry_after
         self.reason = reason
 
+    @property
+    def may_be_content(self) -> bool:
+        """Whether somebody on the way may mind what was sent: nobody asked to wait or to sign in."""
+        return self.is_transient and self.retry_after is None and self.reason is not Reason.SIGN_IN
+
 
 class AnswerTooLong(SyncFault):
     """The answer has more bytes than a phone takes in one."""

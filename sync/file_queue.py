@@ -3,13 +3,15 @@
 What is small (256 KiB or less: photos of a form, signatures) or urgent goes first, within that in the order
 it was captured, so that the office sees a visit even where a recording will take hours. After three of those
 in a row a large file gets a turn of 8 MiB, so that no stream of photos holds a recording back for ever. A
-file's bytes are deleted only after they arrived whole and the office calls the promise durable.
+file whose turn broke before any byte of it arrived goes behind the others of its kind, and after two in a row
+it stands aside: somebody on the way may block it. A file's bytes are deleted only after they arrived whole
+and the office calls the promise durable.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sync.store import Store
@@ -17,13 +19,17 @@ from sync.store import Store
 SMALL_BYTES: Final = 256 * 1024
 SMALL_IN_A_ROW: Final = 3
 TURN_BYTES: Final = 8 * 1024**2
-ROW: Final = "evidence_id, path, sha256, size_bytes, mime, upload_url, urgent"
+ASIDE_AFTER: Final = 2
+ROW: Final = "evidence_id, path, sha256, size_bytes, mime, upload_url, urgent, breaks"
 GOES_FIRST: Final = f"(urgent OR size_bytes <= {SMALL_BYTES})"
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedFile:
-    """A file that a promise item named and that still has to reach the office."""
+    """A file that a promise item named and that still has to reach the office.
+
+    `breaks`: how many turns in a row broke before a byte of it arrived.
+    """
 
     evidence_id: UUID
     path: Path
@@ -32,6 +38,11 @@ class QueuedFile:
     mime: str
     upload_url: str | None
     is_urgent: bool = False
+    breaks: int = 0
+
+    @property
+    def is_aside(self) -> bool:
+        return self.breaks >= ASIDE_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,10 @@ class Turn:
 
     file: QueuedFile
     most_bytes: int
+
+
+Aside = Literal["first", "last", "never"]
+"""When do files have their turn that stand aside?"""
 
 
 class FileQueue:
@@ -70,8 +85,10 @@ class FileQueue:
         return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
 
     def _file(self, row: tuple[Any, ...]) -> QueuedFile:
-        evidence_id, path, sha256, size, mime, url, urgent = row
-        return QueuedFile(UUID(evidence_id), self._folder / path, sha256, size, mime, url, bool(urgent))
+        evidence_id, path, sha256, size, mime, url, urgent, breaks = row
+        return QueuedFile(
+            UUID(evidence_id), self._folder / path, sha256, size, mime, url, bool(urgent), breaks
+        )
 
     def waiting(self) -> Sequence[QueuedFile]:
         """Return all files that still have to go: those that go first, each in the order of capture."""
@@ -87,27 +104,43 @@ class FileQueue:
         )
         return [self._file(row) for row in rows]
 
-    def next_turn(self, *, skipping: Collection[UUID] = ()) -> Turn | None:
+    def next_turn(self, *, skipping: Collection[UUID] = (), aside: Aside = "last") -> Turn | None:
         """Choose who sends next, and note that it had its turn."""
-        first = self._oldest(GOES_FIRST, skipping)
-        large = self._oldest(f"NOT {GOES_FIRST}", skipping)
+        beside = None if aside == "never" else self._oldest(f"breaks >= {ASIDE_AFTER}", skipping)
+        if beside is not None and aside == "first":
+            return Turn(beside, most_bytes=TURN_BYTES)
+        first = self._oldest(f"breaks < {ASIDE_AFTER} AND {GOES_FIRST}", skipping)
+        large = self._oldest(f"breaks < {ASIDE_AFTER} AND NOT {GOES_FIRST}", skipping)
         in_a_row = self._store.fact("small_in_a_row") or 0
         if first is not None and (large is None or in_a_row < SMALL_IN_A_ROW):
             chosen, in_a_row = first, in_a_row + 1
         elif large is not None:
             chosen, in_a_row = large, 0
         else:
-            return None
+            return None if beside is None else Turn(beside, most_bytes=TURN_BYTES)
         with self._store.atomically():
             self._store.note({"small_in_a_row": in_a_row})
         return Turn(chosen, most_bytes=TURN_BYTES)
 
     def _oldest(self, which: str, skipping: Collection[UUID]) -> QueuedFile | None:
+        """Return the oldest of those that broke least often."""
         rows = self._db.execute(
-            f"SELECT {ROW} FROM media WHERE state = 'waiting' AND {which} ORDER BY queued"
+            f"SELECT {ROW} FROM media WHERE state = 'waiting' AND {which} ORDER BY breaks, queued"
         )
         files = (self._file(row) for row in rows)
         return next((file for file in files if file.evidence_id not in skipping), None)
+
+    def note_break(self, evidence_id: UUID) -> None:
+        """Remember that a turn broke before a byte of this file arrived."""
+        with self._store.atomically():
+            self._db.execute(
+                "UPDATE media SET breaks = breaks + 1 WHERE evidence_id = ?", (str(evidence_id),)
+            )
+
+    def note_move(self, evidence_id: UUID) -> None:
+        """Remember that bytes of this file arrive again."""
+        with self._store.atomically():
+            self._db.execute("UPDATE media SET breaks = 0 WHERE evidence_id = ?", (str(evidence_id),))
 
     def note_upload(self, evidence_id: UUID, url: str | None) -> None:
         """Remember where a file's upload goes on."""
@@ -118,7 +151,7 @@ class FileQueue:
         """Take a file off the queue: it arrived, or (problem) it will not without a person's help."""
         with self._store.atomically():
             self._db.execute(
-                "UPDATE media SET state = ?, problem = ? WHERE evidence_id = ?",
+                "UPDATE media SET state = ?, problem = ?, breaks = 0 WHERE evidence_id = ?",
                 ("stuck" if problem else "stored", problem, str(evidence_id)),
             )
 

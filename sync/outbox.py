@@ -7,7 +7,7 @@ while, so that an office restored from a backup can ask again.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -121,13 +121,18 @@ class Outbox:
         return sealed
 
     def next_batch(
-        self, limit: int, *, most_bytes: int = MOST_BATCH_BYTES, above: int = 0
+        self,
+        limit: int,
+        *,
+        most_bytes: int = MOST_BATCH_BYTES,
+        above: int = 0,
+        skipping: Collection[int] = (),
     ) -> list[PushedItem]:
         """Return the oldest items without a receipt: at least one, then as many as fit into the bytes."""
         rows = self._db.execute(
             "SELECT id, seq, prev, envelope FROM items WHERE state = 'waiting' AND seq > ?"
-            " ORDER BY seq LIMIT ?",
-            (above, limit),
+            " AND seq NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?",
+            (above, json.dumps(list(skipping)), limit),
         )
         batch: list[PushedItem] = []
         for row in rows:

@@ -2,7 +2,8 @@
 
 tus 1.0.0: create an upload, with all of the file where one request carries it; ask where it stands, send the
 rest piece by piece. The office's offset is the only truth about what arrived. A file that the office keeps
-refusing is set aside with the reason; it stays on the phone and never holds up the others.
+refusing is set aside with the reason; it stays on the phone and never holds up the others. One that somebody
+on the way blocks is told by its turns that break before a byte arrived; it is sent in smaller pieces.
 """
 
 import base64
@@ -30,7 +31,7 @@ class FileRefused(Exception):
     """This file cannot go without a person's help; the outbox knows why, where that is final."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileSender:
     """Sends the outbox's files."""
 
@@ -39,6 +40,7 @@ class FileSender:
     monotonic_ms: Callable[[], int]
     on_event: Listener = ignore
     pace: Pace = field(default_factory=Pace)
+    has_moved: bool = field(default=False, init=False)
 
     def send(self, turn: Turn) -> bool:
         """Send a file for one turn; say whether all of it is at the office.
@@ -47,13 +49,22 @@ class FileSender:
         """
         if not self._is_whole(turn.file):
             raise self._refused(turn.file, "the file on this phone is gone or was cut")
+        self.has_moved = False
         try:
             return self._send(turn)
         except SyncFault as fault:
-            if fault.is_transient:
-                self.pace.broke()
-                raise
-            raise FileRefused(str(fault)) from fault
+            if not fault.is_transient:
+                raise FileRefused(str(fault)) from fault
+            self.pace.broke()
+            if fault.may_be_content and not self.has_moved:
+                self.files.note_break(turn.file.evidence_id)
+            raise
+
+    def _tell(self, file: QueuedFile, arrived: int, *, is_more: bool = True) -> None:
+        if is_more and file.breaks and not self.has_moved:
+            self.files.note_move(file.evidence_id)
+        self.has_moved |= is_more
+        self.on_event(FileMoved(file.evidence_id, arrived=arrived, size_bytes=file.size_bytes))
 
     @staticmethod
     def _is_whole(file: QueuedFile) -> bool:
@@ -84,7 +95,7 @@ class FileSender:
         created without, and it says to the bytes themselves what is wrong with them.
         """
         file, carried = turn.file, None
-        if 0 < file.size_bytes <= min(self.pace.piece_bytes, turn.most_bytes):
+        if 0 < file.size_bytes <= min(self.pace.after(file.breaks), turn.most_bytes):
             carried = file.path.read_bytes()
         began = self.monotonic_ms()
         answer = self._announce(file, carried)
@@ -97,7 +108,7 @@ class FileSender:
         there = _offset(answer, file) if "Upload-Offset" in answer.headers else self._where(file, url)
         if carried is not None and there == len(carried):
             self.pace.saw(len(carried), took_ms=self.monotonic_ms() - began)
-            self.on_event(FileMoved(file.evidence_id, arrived=len(carried), size_bytes=file.size_bytes))
+            self._tell(file, len(carried))
         return url, there
 
     def _announce(self, file: QueuedFile, carried: bytes | None) -> Answer:
@@ -124,13 +135,13 @@ class FileSender:
         with file.path.open("rb") as content:
             while offset is not None and offset < min(file.size_bytes, (begun or 0) + turn.most_bytes):
                 content.seek(offset)
-                reached = self._patch(file, url, offset, content.read(self.pace.piece_bytes))
+                reached = self._patch(file, url, offset, content.read(self.pace.after(file.breaks)))
                 standstills = 0 if reached is None or reached > offset else standstills + 1
                 if standstills == MAX_STANDSTILLS:
                     raise SyncFault("the upload does not get on", is_transient=True)
+                if reached is not None:
+                    self._tell(file, reached, is_more=reached > offset)
                 offset = reached
-                if offset is not None:
-                    self.on_event(FileMoved(file.evidence_id, arrived=offset, size_bytes=file.size_bytes))
         return offset
 
     def _where(self, file: QueuedFile, url: str) -> int | None:

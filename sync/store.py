@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 PATIENCE_SECONDS: Final = 30
 FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -32,7 +32,7 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
-ADDED: Final = (("media", "urgent"), ("entities", "generation"))
+ADDED: Final = (("media", "urgent"), ("entities", "generation"), ("media", "breaks"))
 
 
 class PhoneFull(Exception):

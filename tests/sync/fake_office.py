@@ -87,6 +87,17 @@ def taking_at_most(size: int, refused: list[int]) -> Fault:
     return fault
 
 
+def cutting_above(size: int) -> Fault:
+    """Somebody on the way resets whatever body is larger, and says nothing."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        if len(request.read()) > size:
+            raise httpx.WriteError("broken pipe", request=request)
+        return handle(request)
+
+    return fault
+
+
 def cut_upload(at: int) -> Fault:
     """The connection breaks after so many bytes of the body."""
 

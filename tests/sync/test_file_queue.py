@@ -84,6 +84,35 @@ def test_a_file_set_aside_for_now_is_passed_over(outbox: Outbox) -> None:
     assert outbox.files.next_turn(skipping={first, second}) is None
 
 
+def test_a_file_that_broke_goes_behind_its_kind_and_after_two_in_a_row_behind_all(outbox: Outbox) -> None:
+    photo, other = queue(outbox, 1), queue(outbox, 1)
+    video = queue(outbox, 900_000_000)
+
+    order = []
+    for _ in range(3):
+        order.append(turns(outbox, 1))
+        outbox.files.note_break(photo)
+    outbox.files.finish(other)
+    order.append(turns(outbox, 1))
+    outbox.files.finish(video)
+
+    assert order == [[photo], [other], [other], [video]]
+    assert turns(outbox, 1) == [photo]
+    assert outbox.files.next_turn(aside="never") is None
+
+
+def test_a_file_that_stands_aside_has_its_turn_at_once_where_others_have_gone(outbox: Outbox) -> None:
+    photo, video = queue(outbox, 1), queue(outbox, 900_000_000)
+    for _ in range(2):
+        outbox.files.note_break(photo)
+
+    found = [outbox.files.next_turn(aside=when) for when in ("last", "first", "never")]
+
+    assert [turn.file.evidence_id for turn in found if turn] == [video, photo, video]
+    outbox.files.note_move(photo)
+    assert turns(outbox, 1) == [photo]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_nobody_starves_and_each_kind_keeps_its_order(outbox: Outbox, seed: int) -> None:
     print("seed", seed)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.pace import LEAST_BYTES, MOST_BYTES, Pace
+from sync.pace import FEWEST_BYTES, LEAST_BYTES, MOST_BYTES, Pace
 
 KIB, MIB = 1024, 1024**2
 
@@ -48,6 +48,15 @@ def test_a_break_begins_small_again() -> None:
     assert pace.piece_bytes == LEAST_BYTES
 
 
+def test_a_file_that_broke_again_and_again_goes_in_smaller_pieces() -> None:
+    pace = Pace()
+    pace.saw(LEAST_BYTES, took_ms=10)
+
+    pieces = [pace.after(breaks) for breaks in (0, 1, 2, 3, 4, 5, 1000)]
+
+    assert pieces == [MOST_BYTES, *(kib * KIB for kib in (128, 64, 32, 16, 16, 16))]
+
+
 def test_a_small_file_says_nothing_bad_of_a_line() -> None:
     pace = Pace()
     pace.saw(LEAST_BYTES, took_ms=10)
@@ -78,4 +87,6 @@ def test_whatever_a_line_does_pieces_stay_within_bounds(seen: list[tuple[int, in
         else:
             pace.saw(sent, took_ms=took)
 
-        assert LEAST_BYTES <= pace.piece_bytes <= MOST_BYTES
+        least = FEWEST_BYTES if any(one[2] for one in seen) else LEAST_BYTES
+        assert least <= pace.piece_bytes <= MOST_BYTES
+        assert FEWEST_BYTES <= pace.after(3) <= pace.piece_bytes
