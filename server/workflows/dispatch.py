@@ -153,8 +153,12 @@ def _require_sound(wanted: WantedVisit, *, now: datetime) -> None:
         faults.append(Fault("/window/end", "Must be after the window's start."))
     elif wanted.window_end <= now:
         faults.append(Fault("/window/end", "Lies in the past."))
+    elif wanted.window_end - wanted.window_start > LATEST:
+        faults.append(Fault("/window/end", f"Lies more than {LATEST.days} days after the window's start."))
     if wanted.window_start > now + LATEST:
         faults.append(Fault("/window/start", f"Lies more than {LATEST.days} days ahead."))
+    elif wanted.window_start < now - LATEST:
+        faults.append(Fault("/window/start", f"Lies more than {LATEST.days} days back."))
     if len(set(wanted.team)) < len(wanted.team):
         faults.append(Fault("/team", "Names somebody twice."))
     visitors = sa.select(Staff.id).where(

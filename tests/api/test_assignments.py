@@ -286,6 +286,16 @@ def test_a_stranger_learns_nothing(office: Office, app: Flask):
             "/window/end",
             id="before the beginning of time",
         ),
+        pytest.param(
+            {"window": {"start": "0001-01-01T00:00:00+08:00", "end": "2026-11-24T10:00:00+08:00"}},
+            "/window/start",
+            id="since the beginning of time",
+        ),
+        pytest.param(
+            {"window": {"start": "2026-11-24T10:00:00+08:00", "end": "9999-12-31T23:59:59-10:00"}},
+            "/window/end",
+            id="until the end of time",
+        ),
         pytest.param({"window": None}, "/window", id="no window"),
         pytest.param({"surprise": 1}, "/surprise", id="unknown field"),
     ],
