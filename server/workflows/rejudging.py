@@ -21,6 +21,7 @@ from server.database import db, transaction
 from server.jobs import enqueue, task
 from server.models.assignments import end_early
 from server.models.dispatch import Assignment, AssignmentMember
+from server.rules.conditions import latest_start
 from server.rules.verdict import Verdict
 from server.workflows.dispatch import (
     REPLACEABLE,
@@ -31,6 +32,7 @@ from server.workflows.dispatch import (
     wanted_again,
 )
 from server.workflows.reservation import renew
+from server.workflows.standing_packs import pack_of_case
 
 PER_JOB: Final = 200
 NOBODY: Final = Actor(staff_id=None, roles=frozenset())
@@ -57,14 +59,19 @@ def rejudge_all(*, now: datetime, assignment_ids: list[str]) -> None:
 
 
 def rejudge(assignment_id: UUID, *, now: datetime) -> bool:
-    """Judge one assignment again; False when it was cancelled. One that began or ended is left alone."""
+    """Judge one assignment again; False when it was cancelled.
+
+    One that began or ended is left alone, and one that nobody may begin any more (T2): whoever did may still
+    have to report it.
+    """
     with transaction() as session:
         assignment = session.get_one(Assignment, assignment_id)
         members = sa.select(AssignmentMember.staff_id).where(AssignmentMember.assignment_id == assignment_id)
         wanted = wanted_again(assignment, team=tuple(session.scalars(members)), lead=assignment.lead_id)
         lock_visit(wanted)
         session.refresh(assignment, with_for_update=True)
-        if assignment.state not in REPLACEABLE or assignment.window_end <= now:
+        pack = pack_of_case(wanted.case_id, max(wanted.window_start, now))
+        if assignment.state not in REPLACEABLE or latest_start(wanted, pack) <= now:
             return True
         approval = Approval(before=approval_of(assignment))
         judged = judge_and_record(wanted, approval, actor=NOBODY, now=now, excluding=assignment_id)

@@ -26,7 +26,7 @@ from tests.builders import a_case, a_handset, a_visitor, an_address
 from tests.dispatch.reading import in_feed, slots_of
 from tests.dispatch.test_assign import permit_of
 from tests.dispatch.test_concurrency import at_once
-from tests.office import NOW, Door, Office, a_door, a_team, a_wish
+from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
 from tests.phones import Watch, a_phone
 from tests.phones import office as connection
 
@@ -162,6 +162,19 @@ def test_a_visit_that_began_is_not_taken_back(
     do(app, office, deed, door, team[0])
 
     assert ending(granted) == ("started", "")
+
+
+@pytest.mark.parametrize(("at", "stands"), [("19:59", False), ("20:00", True)])
+def test_a_visit_that_nobody_may_begin_any_more_is_not_taken_back(
+    office: Office, at: str, stands: bool
+) -> None:
+    """Its team may have begun in time, and have no network to say so."""
+    door, team = a_door(), a_team()
+    wanted = a_wish(door, *team, start="2026-11-23 19:00", hours=2)
+    granted = assign(wanted, actor=office.actor(), now=NOW)
+    address_is("invalid")(office, door, team[0])
+
+    assert rejudge(granted.id, now=china(f"2026-11-23 {at}")) is stands
 
 
 def test_hardship_takes_back_the_visit_of_the_week_that_was_granted_last(app: Flask, office: Office) -> None:

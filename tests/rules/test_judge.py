@@ -72,6 +72,20 @@ def test_hours_and_days(start: str, end: str, rules: list[str]):
 
 
 @pytest.mark.parametrize(
+    ("judged_at", "rules"),
+    [
+        pytest.param("2026-11-24 20:00:00", [], id="T2 they may still begin"),
+        pytest.param("2026-11-24 20:00:01", ["T2"], id="T2 nobody may begin any more"),
+    ],
+)
+def test_a_window_that_is_open_already_is_begun_now_at_the_earliest(judged_at: str, rules: list[str]):
+    verdict = judge(a_visit("2026-11-24 08:00", hours=13), some_facts(judged_at=china(judged_at)), HOUSE)
+
+    assert sorted(verdict.rules) == rules
+    assert [reason.allowed_from for reason in verdict.reasons] == [china("2026-11-25 00:00") for _ in rules]
+
+
+@pytest.mark.parametrize(
     ("start", "allowed_from"),
     [
         pytest.param("2026-11-24 06:00", "2026-11-24 08:00", id="T1 waits for the morning"),

@@ -63,9 +63,13 @@ def next_planned_start(
 
 
 def planned_early_enough(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
-    """T2: nothing is planned to start so late that it would run into the quiet hours."""
-    allowed_from = next_planned_start(wanted.window_start, wanted, facts, pack)
-    if allowed_from != wanted.window_start:
+    """T2: nothing is planned to start so late that it would run into the quiet hours.
+
+    In a window that is open already nobody begins before the judgement.
+    """
+    start = max(wanted.window_start, min(facts.judged_at, wanted.window_end))
+    allowed_from = next_planned_start(start, wanted, facts, pack)
+    if allowed_from != start:
         yield a_reason(
             "T2",
             "latest-start",
