@@ -6,8 +6,8 @@ it is cancelled, which takes it off the phones, and the decision says why. Where
 renewed if it would say something else now, such as the notice of hardship (A8). What a supervisor approved
 stays approved, and of several that only together are too many the last one granted goes.
 
-What the desk enters holds a row that dispatch locks too, the debtor's or the person's, from before the entry
-until the commit: a visit granted meanwhile either saw the entry or is among those chosen.
+Who enters it holds a row that dispatch locks too, the debtor's or the person's, from before the entry until
+the commit: a visit granted meanwhile either saw the entry or is among those chosen.
 """
 
 from datetime import datetime

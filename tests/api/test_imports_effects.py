@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,7 @@ from server.models.cases import Address, Case, Client, Contact, Debtor
 from server.models.dispatch import Assignment, BudgetSlot
 from server.models.feed import FeedRow
 from tests.api.files import lines, news, send
+from tests.api.test_push_locks import wait_until_somebody_waits
 from tests.builders import a_contact, an_address
 from tests.office import Door, Office, a_body, a_door, a_team
 
@@ -237,3 +239,27 @@ def test_a_closed_case_is_not_opened_by_a_file(app: Flask, office: Office):
     imported(app, office, row(Case, door.case, state="open", balance_as_of="2026-11-22"))
 
     assert db.session.get_one(Case, door.case.id, populate_existing=True).state == "closed"
+
+
+@pytest.mark.parametrize("kind", [Contact, Address])
+def test_an_import_waits_for_the_debtor_before_it_touches_what_a_visit_may_rest_on(
+    app: Flask, office: Office, kind: Any
+):
+    """Else a visit granted meanwhile would not see the import, and the import would not see the visit."""
+    door = a_door()
+    thing: Any = a_contact(door.case, liable=True) if kind is Contact else door.address
+    said = of_contact(liable="false") if kind is Contact else of_address(status="invalid")
+    content = json.dumps(said(door, thing), ensure_ascii=False).encode()
+    person = office.person(Role.DISPATCHER)
+    debtor = sa.select(Debtor.id).where(Debtor.id == door.case.debtor_id).with_for_update()
+    untouched = sa.select(kind.id).where(kind.id == thing.id).with_for_update(nowait=True)
+    db.session.rollback()
+    with db.engine.connect() as dispatcher, db.engine.connect() as watcher, ThreadPoolExecutor(1) as pool:
+        dispatcher.execute(debtor)
+        answer = pool.submit(send, person, content)
+        wait_until_somebody_waits(watcher)
+
+        dispatcher.execute(untouched)
+        dispatcher.rollback()
+
+        assert answer.result().get_json()["rejected"] == 0

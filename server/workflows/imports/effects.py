@@ -44,11 +44,20 @@ class Change(NamedTuple):
     after: Values
 
 
-def lock_debtors(session: Session, rows: Sequence[Values]) -> None:
-    """Lock the debtors of cases before the cases, as everybody does who stops a case."""
-    ids = {row["debtor_id"] for row in rows}
-    chosen = sa.select(Debtor.id).where(Debtor.id.in_(ids)).order_by(Debtor.id)
-    session.execute(chosen.with_for_update())
+def lock_debtors(session: Session, kind: str, rows: Sequence[Values]) -> None:
+    """Lock the debtors before what is theirs, as everybody does who grants a visit or stops a case.
+
+    A ledger entry shares its debtor's row when it is written, and dispatch waits for that as well.
+    """
+    match kind:
+        case "cases":
+            concerned = Debtor.id.in_({row["debtor_id"] for row in rows})
+        case "contacts" | "addresses":
+            cases = {row["case_id"] for row in rows}
+            concerned = Debtor.id.in_(sa.select(Case.debtor_id).where(Case.id.in_(cases)))
+        case _:
+            return
+    session.execute(sa.select(Debtor.id).where(concerned).order_by(Debtor.id).with_for_update())
 
 
 def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:

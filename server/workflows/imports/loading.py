@@ -69,7 +69,7 @@ def _load_kind(
     resolved = list(_resolve(session, kind, target, rows, outcome=outcome))
     if kind == "cases":
         resolved = list(_with_known_status(session, resolved, outcome=outcome))
-        lock_debtors(session, [said for _, said in resolved])
+    lock_debtors(session, kind, [said for _, said in resolved])
     stored = _stored(session, target, [_key(said) for _, said in resolved])
     current: dict[Key, Values] = {}
     for row, said in resolved:
