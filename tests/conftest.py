@@ -21,6 +21,7 @@ from sync.phone import Phone
 from tests import cluster
 from tests.builders import Cast, a_case, a_visitor, an_address, an_assignment
 from tests.cluster import pytest_configure, pytest_unconfigure
+from tests.documented import DocumentedClient
 from tests.office import Office, an_office
 from tests.phones import a_phone
 
@@ -57,8 +58,10 @@ def config(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Confi
 
 @pytest.fixture(scope="session")
 def product(config: Config) -> Flask:
-    """The app, built once per worker."""
-    return create_app(config)
+    """The app, built once per worker. Its clients hold every answer against the document."""
+    app = create_app(config)
+    app.test_client_class = DocumentedClient
+    return app
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class DeviceSchema(ma.Schema):
     algorithm = ma.fields.String()
     keyid = ma.fields.String()
     enrolled_at = ma.fields.AwareDateTime()
-    revoked_at = ma.fields.AwareDateTime()
+    revoked_at = ma.fields.AwareDateTime(allow_none=True)
 
 
 @blueprint.post("/enrolment-codes")

@@ -23,6 +23,7 @@ blueprint = Blueprint(
     "evidence", __name__, url_prefix="/evidence", description="Look at photos and recordings"
 )
 
+BYTES = {"type": "string", "format": "binary"}
 _INLINE = ("image/jpeg", "image/png", "image/webp", "audio/", "video/")
 _SUFFIXES = {
     "image/jpeg": "jpg",
@@ -87,6 +88,9 @@ def link(evidence_id: UUID) -> dict[str, Any]:
 
 @blueprint.get("/<uuid:evidence_id>/content")
 @blueprint.arguments(OpenSchema, location="query")
+@blueprint.response(200, BYTES, content_type="*/*", description="All of it, in its own type.")
+@blueprint.alt_response(206, schema=BYTES, content_type="*/*", description="The range that was asked for.")
+@blueprint.alt_response(416, description="The range lies beyond the end.")
 def content(opened: dict[str, str], evidence_id: UUID) -> Response:
     """Stream the original bytes, whole or one range of them."""
     return _stream(_open(evidence_id, "content", opened))
@@ -94,6 +98,9 @@ def content(opened: dict[str, str], evidence_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:evidence_id>/thumbnail")
 @blueprint.arguments(OpenSchema, location="query")
+@blueprint.response(200, BYTES, content_type="*/*", description="All of it, in its own type.")
+@blueprint.alt_response(206, schema=BYTES, content_type="*/*", description="The range that was asked for.")
+@blueprint.alt_response(416, description="The range lies beyond the end.")
 def thumbnail(opened: dict[str, str], evidence_id: UUID) -> Response:
     """Stream the small JPEG of a photo."""
     return _stream(_open(evidence_id, "thumbnail", opened))
@@ -101,6 +108,9 @@ def thumbnail(opened: dict[str, str], evidence_id: UUID) -> Response:
 
 @blueprint.get("/<uuid:evidence_id>/rendition")
 @blueprint.arguments(OpenSchema, location="query")
+@blueprint.response(200, BYTES, content_type="*/*", description="All of it, in its own type.")
+@blueprint.alt_response(206, schema=BYTES, content_type="*/*", description="The range that was asked for.")
+@blueprint.alt_response(416, description="The range lies beyond the end.")
 def rendition(opened: dict[str, str], evidence_id: UUID) -> Response:
     """Stream the copy that every browser shows or plays: an upright JPEG, an MP3."""
     return _stream(_open(evidence_id, "rendition", opened))

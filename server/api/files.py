@@ -82,6 +82,7 @@ def be_patient_with_the_store(error: Unavailable) -> Response:
 
 @blueprint.route("", methods=["OPTIONS"], provide_automatic_options=False)
 @blueprint.route("/<uuid:upload_id>", methods=["OPTIONS"], provide_automatic_options=False)
+@blueprint.response(204, description="What this server speaks, in the headers.")
 def describe(upload_id: UUID | None = None) -> Response:
     """Say what this server can do; also answers a browser's preflight."""
     response = Response(status=204)
@@ -97,6 +98,7 @@ def describe(upload_id: UUID | None = None) -> Response:
 
 @blueprint.post("")
 @requires_submitter
+@blueprint.response(201, description="`Location` is where the rest goes.")
 def create() -> Response:
     """Create an upload, or find the one whose 201 was lost; bytes may come along (creation-with-upload)."""
     if "Upload-Concat" in request.headers:
@@ -113,6 +115,7 @@ def create() -> Response:
 
 @blueprint.route("/<uuid:upload_id>", methods=["HEAD"], provide_automatic_options=False)
 @requires_submitter
+@blueprint.response(200, description="How far it is, in the headers.")
 def ask(upload_id: UUID) -> Response:
     """Say how many bytes arrived; a PATCH that may still be alive can write no more."""
     grant = _finished(creating.resume(upload_id, actor=current_actor(), now=current_time()))
@@ -128,6 +131,7 @@ def ask(upload_id: UUID) -> Response:
 
 @blueprint.route("/<uuid:upload_id>", methods=["PATCH", "DELETE", "POST"], provide_automatic_options=False)
 @requires_submitter
+@blueprint.response(204, description="Stored; how far it is, in the headers. Or ended.")
 def append(upload_id: UUID) -> Response:
     """Append bytes (PATCH) or give up (DELETE); POST names the method in X-HTTP-Method-Override."""
     method = request.method

@@ -32,10 +32,12 @@ class FindingSchema(ma.Schema):
     citation = ma.fields.Dict()
     found_at = ma.fields.AwareDateTime()
     state = ma.fields.String()
-    decided_by = ma.fields.UUID()
-    decided_at = ma.fields.AwareDateTime()
+    decided_by = ma.fields.UUID(allow_none=True)
+    decided_at = ma.fields.AwareDateTime(allow_none=True)
     reason = ma.fields.String()
-    raised_by = ma.fields.UUID(metadata={"description": "the auditor who saw it; null: a check found it"})
+    raised_by = ma.fields.UUID(
+        allow_none=True, metadata={"description": "the auditor who saw it; null: a check found it"}
+    )
     stands = ma.fields.Boolean(
         allow_none=True, metadata={"description": "what counts after a second look; null while undecided"}
     )

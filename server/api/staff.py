@@ -38,7 +38,7 @@ class StaffSchema(ma.Schema):
     roles = ma.fields.List(ma.fields.String())
     branch = ma.fields.String()
     joined_on = ma.fields.Date()
-    left_at = ma.fields.AwareDateTime()
+    left_at = ma.fields.AwareDateTime(allow_none=True)
 
 
 class PageQuerySchema(ma.Schema):

@@ -25,17 +25,17 @@ class VisitSchema(ma.Schema):
     """A visit as its phone's clock readings let us say."""
 
     id = ma.fields.UUID()
-    assignment_id = ma.fields.UUID()
+    assignment_id = ma.fields.UUID(allow_none=True)
     staff_id = ma.fields.UUID()
     team = ma.fields.List(ma.fields.UUID())
     state = ma.fields.String()
     arrived_earliest = ma.fields.AwareDateTime()
     arrived_latest = ma.fields.AwareDateTime()
     arrived_method = ma.fields.String()
-    left_earliest = ma.fields.AwareDateTime()
-    left_latest = ma.fields.AwareDateTime()
+    left_earliest = ma.fields.AwareDateTime(allow_none=True)
+    left_latest = ma.fields.AwareDateTime(allow_none=True)
     evidence_due_at = ma.fields.AwareDateTime()
-    reconciled_at = ma.fields.AwareDateTime()
+    reconciled_at = ma.fields.AwareDateTime(allow_none=True)
     flags = ma.fields.List(ma.fields.String())
     claim_marks = ma.fields.List(ma.fields.Dict())
 
@@ -84,7 +84,7 @@ class AccountSchema(ma.Schema):
     """One revision of the written account."""
 
     id = ma.fields.UUID()
-    parent_id = ma.fields.UUID()
+    parent_id = ma.fields.UUID(allow_none=True)
     author_id = ma.fields.UUID()
     claims = ma.fields.Dict()
     narrative = ma.fields.String()
@@ -97,18 +97,18 @@ class VisitEvidenceSchema(ma.Schema):
     """One promised file and what its inspection found. The bytes are behind /evidence/{id}/link."""
 
     id = ma.fields.UUID()
-    kind = ma.fields.String()
-    purpose = ma.fields.String()
+    kind = ma.fields.String(allow_none=True)
+    purpose = ma.fields.String(allow_none=True)
     state = ma.fields.String()
-    size_bytes = ma.fields.Integer()
-    mime = ma.fields.String()
+    size_bytes = ma.fields.Integer(allow_none=True)
+    mime = ma.fields.String(allow_none=True)
     sha256 = ma.fields.Function(lambda one: one.sha256.hex() if one.sha256 else None)
-    captured_from_earliest = ma.fields.AwareDateTime()
-    captured_until_latest = ma.fields.AwareDateTime()
-    position = ma.fields.Dict()
-    stored_at = ma.fields.AwareDateTime()
-    inspected_at = ma.fields.AwareDateTime()
-    inspection = ma.fields.Dict()
+    captured_from_earliest = ma.fields.AwareDateTime(allow_none=True)
+    captured_until_latest = ma.fields.AwareDateTime(allow_none=True)
+    position = ma.fields.Dict(allow_none=True)
+    stored_at = ma.fields.AwareDateTime(allow_none=True)
+    inspected_at = ma.fields.AwareDateTime(allow_none=True)
+    inspection = ma.fields.Dict(allow_none=True)
 
 
 class CorrectionSchema(ma.Schema):

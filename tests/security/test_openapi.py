@@ -3,6 +3,7 @@
 `OPENAPI_EXAMPLES` says how many requests are generated an operation; `make nightly` sends a hundred.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import pytest
 import schemathesis
-from flask import Flask
+from flask import Flask, Response
 from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema import Draft202012Validator
 from openapi_schema_validator import OAS31Validator
@@ -19,6 +20,7 @@ from openapi_schema_validator import OAS31Validator
 from server.api.problems import MEDIA_TYPE
 from server.authority import Role
 from tests.builders import a_handset, a_person, a_token, a_visitor
+from tests.documented import Document
 
 NOBODY = UUID(int=0)
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "6"))
@@ -56,6 +58,35 @@ def test_the_document_is_openapi_3_1_and_errors_are_problems(app: Flask) -> None
     assert shared
     for response in errors + shared:
         assert set(response["content"]) == {MEDIA_TYPE}
+
+
+def test_every_operation_says_how_it_succeeds(app: Flask) -> None:
+    document = app.test_client().get("/api/v1/openapi.json").get_json()
+
+    silent = [
+        f"{method} {path}"
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if isinstance(operation, dict) and not any(one.startswith("2") for one in operation["responses"])
+    ]
+
+    assert silent == []
+
+
+def test_an_answer_that_the_document_does_not_describe_fails_whoever_asked(app: Flask) -> None:
+    document, path = Document(app), "/api/v1/staff"
+    person: dict[str, Any] = {"id": str(NOBODY), "name": "王", "left_at": None}
+
+    def told(status: int = 200, **changed: Any) -> list[str]:
+        answer = Response(json.dumps({"staff": [person | changed], "next": None}), status)
+        answer.mimetype = "application/json"
+        return document.faults(path, "GET", answer)
+
+    assert told() == []
+    assert told(name=None) == ['GET /api/v1/staff: 200 /staff/0/name: null is not of type "string"']
+    assert len(told(salary=1)) == 1
+    assert told(202) == ["GET /api/v1/staff: 202 is not documented"]
+    assert told(403, name=None) == []
 
 
 def test_the_docs_page_loads_nothing_from_elsewhere(app: Flask) -> None:
