@@ -25,7 +25,7 @@ class NewStaffSchema(ma.Schema):
         ma.fields.String(validate=validate.OneOf(ROLES)), required=True, validate=validate.Length(1, 5)
     )
     branch = ma.fields.String(load_default="", validate=validate.Length(max=200))
-    joined_on = Day()
+    joined_on = Day(load_default=None, metadata={"description": "left out: today"})
     password = ma.fields.String(validate=validate.Length(max=256), load_only=True)
 
 
@@ -95,7 +95,7 @@ def add(body: dict[str, Any]) -> Staff:
         roles=[Role(role) for role in body["roles"]],
         branch=body["branch"],
         password=body.get("password"),
-        joined_on=body.get("joined_on") or current_time().date(),
+        joined_on=body["joined_on"],
         now=current_time(),
     )
 

@@ -22,7 +22,9 @@ from server.models.dispatch import Assignment, AssignmentMember
 from server.models.people import Absence, Device, Qualification, SignInCounter, Staff, Token
 from server.models.tokens import FreshToken, new_token
 from server.passwords import MIN_LENGTH, hash_password, is_right
+from server.rules.local_time import local_day
 from server.workflows.rejudging import rejudge_later
+from server.workflows.standing_packs import local_zone
 
 OFFICE_TOKEN_LASTS: Final = timedelta(hours=12)
 TRIES_PER_WINDOW: Final = 5
@@ -105,17 +107,20 @@ def add_staff(
     name: str,
     roles: Sequence[Role],
     password: str | None,
-    joined_on: date,
+    joined_on: date | None = None,
     branch: str = "",
     now: datetime,
 ) -> Staff:
-    """Open a person's one permanent account (G14). Without a password they can only use a phone."""
+    """Open a person's one permanent account (G14). Without a password they can only use a phone.
+
+    Without a day they joined today, as the house counts its days.
+    """
     staff = Staff(
         employee_number=employee_number,
         name=name,
         roles=sorted({role.value for role in roles}),
         password_hash=None if password is None else _hashed(password),
-        joined_on=joined_on,
+        joined_on=joined_on or local_day(now, local_zone()),
         branch=branch,
         created_at=now,
     )
@@ -148,7 +153,7 @@ def create_first_admin(*, employee_number: str, name: str, password: str, now: d
         name=name,
         roles=[Role.ADMIN.value],
         password_hash=_hashed(password),
-        joined_on=now.date(),
+        joined_on=local_day(now, local_zone()),
         created_at=now,
     )
     with _one_number_one_person(), transaction() as session:

@@ -19,6 +19,7 @@ from server.models.feed import FeedRow, staff_scope
 from server.models.people import Staff
 from server.workflows.people import create_first_admin
 from tests.builders import Cast, Person, a_case, a_handset, a_person, a_visitor, an_address, an_assignment
+from tests.office import Office, Stopped, china
 
 NEW = {"employee_number": "E900", "name": "新员工", "roles": ["dispatcher"], "password": "long enough one"}
 
@@ -35,6 +36,15 @@ def test_a_person_added_with_a_password_can_sign_in(admin: Person, stranger: Fla
     assert "password" not in added.get_json()
     body = {"employee_number": "E900", "password": NEW["password"]}
     assert stranger.post("/api/v1/tokens", json=body).status_code == 201
+
+
+@pytest.mark.parametrize("shown", ["2026-11-23 00:00", "2026-11-23 07:59", "2026-11-23 23:59"])
+def test_who_is_added_without_a_day_joined_today_in_china(office: Office, shown: str) -> None:
+    office.app.extensions["clock"] = Stopped(at=china(shown))
+
+    added = office.ask("/staff", NEW, by=Role.ADMIN)
+
+    assert (added.status_code, added.get_json()["joined_on"]) == (201, "2026-11-23")
 
 
 def test_an_employee_number_is_given_once(admin: Person) -> None:
