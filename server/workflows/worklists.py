@@ -7,7 +7,7 @@ is due and nothing overdue: the lists pause, and say until when (A12, AMB2).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -125,7 +125,9 @@ def _filters(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
 
 
 def _write_cursor(clock: CaseClock) -> str:
-    return f"{clock.due_at.isoformat()}~{clock.case_id}~{clock.rule}"
+    """Write it without a plus sign, which a query that is not quoted turns into a space."""
+    due_at = clock.due_at.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{due_at}Z~{clock.case_id}~{clock.rule}"
 
 
 def _read_cursor(text: str) -> tuple[datetime, UUID, str]:

@@ -1,5 +1,6 @@
 """Work lists: due, overdue, blocked and why (F1-F20)."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -137,11 +138,23 @@ def test_pages_meet_without_a_gap(office: Office):
         page = listed(office, **query)
         found += [(task["case_id"], task["rule"]) for task in page["tasks"]]
         after = page["next"]
+        assert after is None or re.fullmatch(r"[A-Za-z0-9:._~-]+", after)  # needs no quoting in a query
         if after is None:
             break
 
     assert len(whole) == 20
     assert found == whole
+
+
+def test_a_cursor_of_an_earlier_release_is_still_read(office: Office):
+    a_bare_case()
+    at(office, china("2026-11-27 22:00"))
+    new = listed(office, list="overdue", limit=2)["next"]
+
+    old = new.replace("Z~", "+00:00~")
+
+    assert listed(office, list="overdue", after=old) == listed(office, list="overdue", after=new)
+    assert old != new
 
 
 @pytest.mark.parametrize("after", ["x", "2026-11-23~x~F1", "2026-11-23T10:00:00Z", "~~"])
