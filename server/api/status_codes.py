@@ -82,7 +82,7 @@ def enter(body: dict[str, Any], client_id: UUID) -> dict[str, Any]:
     return {"codes": status_codes.enter(client_id, [Code(**one) for one in body["codes"]])}
 
 
-@blueprint.delete("/clients/<uuid:client_id>/status-codes/<code>")
+@blueprint.delete("/clients/<uuid:client_id>/status-codes/<path:code>")
 @requires(Role.ADMIN)
 @blueprint.response(204)
 @blueprint.alt_response(409, description="Cases still carry the code.")

@@ -14,6 +14,7 @@ from server.intake.faults import CellFault
 
 Reader = Callable[[str], Any]
 CHINA: Final = timezone(timedelta(hours=8))
+NO_ADDRESS: Final = "Cannot be named in an address: between slashes something else than dots must stand."
 MOST_FEN: Final = 10**15
 _SPACES = " \t\r\n\v\f\u00a0\u3000\u200b\u200c\u200d\ufeff"
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
@@ -73,6 +74,24 @@ def code_of(longest: int) -> Reader:
             )
         if len(code) > longest:
             raise CellFault(f"Is longer than {longest} characters. Shorten it.")
+        return code
+
+    return read
+
+
+def stands_in_address(code: str) -> bool:
+    """Whether a code can be named in a path: no part of it between slashes is empty or a dot or two."""
+    return not {"", ".", ".."} & set(code.split("/"))
+
+
+def code_in_address(longest: int) -> Reader:
+    """Read a code that is named in the address of what it stands for."""
+    read_code = code_of(longest)
+
+    def read(text: str) -> str:
+        code = read_code(text)
+        if not stands_in_address(code):
+            raise CellFault(NO_ADDRESS)
         return code
 
     return read

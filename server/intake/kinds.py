@@ -81,7 +81,8 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "status_codes": (
         _CLIENT,
         _column(
-            "code", cells.code_of(64), "状态码", "案件状态码", "行动代码", target="reference", required=True
+            "code", cells.code_in_address(64), "状态码", "案件状态码", "行动代码", target="reference",
+            required=True,
         ),
         _column("title", _SHORT, "名称", "说明", "含义说明"),
         _column("meaning", cells.one_of(MEANINGS), "类别", "含义"),

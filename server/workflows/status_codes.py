@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
+from server.intake.cells import NO_ADDRESS, stands_in_address
 from server.models.cases import Case, Client, StatusCode
 from server.workflows.recounting import recount_client_later, recount_later
 
@@ -72,6 +73,11 @@ def enter(client_id: UUID, codes: Sequence[Code]) -> list[Code]:
         Fault(f"/codes/{place}/code", "Is a code of the house rules; it needs no entry.")
         for place, one in enumerate(codes)
         if one.code in BUILT_IN
+    ]
+    faults += [
+        Fault(f"/codes/{place}/code", NO_ADDRESS)
+        for place, one in enumerate(codes)
+        if not stands_in_address(one.code)
     ]
     names = [one.code for one in codes]
     faults += [

@@ -1,6 +1,7 @@
 """A case's status is exact or refused, and calls are counted against their caps."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -98,6 +99,28 @@ def test_a_code_leaves_the_table_when_no_case_carries_it(office: Office):
     assert (carried.status_code, free.status_code, gone.status_code) == (409, 204, 404)
 
 
+@pytest.mark.parametrize("code", ["N/A", "诉讼/一审", "a b?#%2F", "...", "C:\\x"])
+def test_whatever_code_was_entered_can_be_taken_out(office: Office, code: str):
+    case, admin = a_case(), office.person(Role.ADMIN)
+    table = f"/api/v1/clients/{case.client_id}/status-codes"
+    entered = enter(office, case, {"code": code})
+
+    removed = admin.delete(f"{table}/{quote(code, safe='')}")
+
+    assert (entered.status_code, removed.status_code) == (200, 204)
+    assert code not in [one["code"] for one in admin.get(table).get_json()["codes"]]
+
+
+def test_a_code_of_a_file_that_no_address_can_name_is_refused(office: Office):
+    bank = db.session.get_one(Client, a_case().client_id).reference
+    rows = [{"kind": "status_codes", "client_reference": bank, "code": code} for code in ("N/A", "A//B")]
+
+    answer = send(office.person(Role.DISPATCHER), lines(*rows))
+
+    assert counts(answer) == (1, 0, 0, 1)
+    assert [(one["line"], one["column"]) for one in answer.get_json()["errors"]] == [(2, "code")]
+
+
 @pytest.mark.parametrize(
     ("rows", "pointer"),
     [
@@ -105,6 +128,7 @@ def test_a_code_leaves_the_table_when_no_case_carries_it(office: Office):
         ([{"code": "A"}, {"code": "A"}], "/codes/1/code"),
         ([{"code": "A", "meaning": "mood"}], "/codes/0/meaning"),
         ([{"code": ""}], "/codes/0/code"),
+        *(([{"code": code}], "/codes/0/code") for code in (".", "..", "/", "/A", "A/", "A//B", "A/../B")),
     ],
 )
 def test_a_table_with_faults_is_refused(office: Office, rows: list[dict[str, Any]], pointer: str):
