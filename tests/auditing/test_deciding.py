@@ -14,12 +14,15 @@ from server.database import db, transaction
 from server.models.access import AccessEntry
 from server.models.auditing import Audit, QueuedVisit
 from server.models.dispatch import Assignment, Decision
+from server.models.evidence import Evidence
 from server.models.findings import Finding, SecondLook
 from server.models.people import Staff
+from server.models.visits import Visit
 from server.workflows.auditing.scoring import weigh_repeats
 from server.workflows.reconciliation import reconcile_visit
+from sync.protocol import uuid7
 from tests.auditing.builders import a_judged_visit, decide, look_again, slug_of, the_finding
-from tests.builders import Cast, Person, a_case, a_person, a_visitor, an_address, an_assignment, now
+from tests.builders import Cast, Person, a_case, a_person, a_visitor, add, an_address, an_assignment, now
 
 SERIOUS = ("evidence-missing", "serious", 1.0)
 
@@ -194,6 +197,26 @@ def test_a_visit_leaves_the_queue_when_it_was_concluded_and_comes_back_with_a_ne
     assert [(one["visit_id"], one["score"], one["checks"]) for one in back] == [
         (str(visit_id), 100, ["auditor-C7"])
     ]
+
+
+def test_a_finding_cites_evidence_of_its_own_visit_only(auditor: Person, finding: UUID) -> None:
+    visit_id = db.session.get_one(Finding, finding).visit_id
+    own, foreign = (
+        add(Evidence(id=uuid7(), visit_id=visit.id, device_id=visit.device_id, state="expected")).id
+        for visit in (db.session.get_one(Visit, one) for one in (visit_id, a_judged_visit(a_visitor())))
+    )
+    path = f"/api/v1/audit/visits/{visit_id}/findings"
+    seen = {"rule": "C7", "severity": "severe", "words": "took money"}
+
+    cited, *refused = (
+        auditor.post(path, json={**seen, "citation": {"evidence_id": str(one)}})
+        for one in (own, foreign, uuid7())
+    )
+
+    assert (cited.status_code, cited.get_json()["citation"]) == (201, {"evidence_id": str(own)})
+    assert [
+        (answer.status_code, slug_of(answer), answer.get_json()["errors"][0]["pointer"]) for answer in refused
+    ] == [(422, "evidence-unknown", "/citation/evidence_id")] * 2
 
 
 def test_what_an_auditor_raised_survives_reconciliation(auditor: Person, finding: UUID) -> None:

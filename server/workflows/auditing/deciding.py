@@ -17,6 +17,7 @@ from server.database import db, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from server.models.auditing import Audit
 from server.models.breaches import BreachFinding
+from server.models.evidence import Evidence
 from server.models.findings import Finding, FindingComment, SecondLook
 from server.models.visits import Visit
 from server.reconcile.finding import RANK
@@ -129,6 +130,7 @@ def raise_finding(
     with transaction() as session:
         _lock_visit(session, visit_id)
         require_no_part(session, [visit_id], actor)
+        _require_own_evidence(session, visit_id, citation.get("evidence_id"))
         finding_id = uuid7()
         finding = Finding(
             id=finding_id, visit_id=visit_id, key=f"{RAISED}:{finding_id}", check=f"{RAISED}-{rule}",
@@ -139,6 +141,14 @@ def raise_finding(
         session.add(finding)
         put_in_queue(session, [visit_id])
     return finding
+
+
+def _require_own_evidence(session: Session, visit_id: UUID, evidence_id: str | None) -> None:
+    """Refuse to cite what nobody can look at, or what shows another visit."""
+    mine = sa.select(Evidence.id).where(Evidence.id == evidence_id, Evidence.visit_id == visit_id)
+    if evidence_id is not None and session.scalar(mine) is None:
+        fault = Fault("/citation/evidence_id", "Is no evidence of this visit.")
+        raise Invalid("evidence-unknown", "Cite evidence of this visit, or none.", faults=[fault])
 
 
 def conclude(visit_id: UUID, *, note: str, actor: Actor, now: datetime) -> Audit:
