@@ -156,6 +156,12 @@ def test_the_database_refuses_it_too(app: Flask, auditor: Person, part: str) -> 
         with pytest.raises(IntegrityError, match="no part in what is decided"), transaction() as session:
             look = {"finding_id": finding, "reviewer_id": reviewer, "outcome": "upheld", "reason": "x"}
             session.add(SecondLook(**look, looked_at=now()))
+    uninvolved = a_person(Role.SUPERVISOR).id
+    with transaction() as session:
+        look = {"finding_id": finding, "reviewer_id": uninvolved, "outcome": "upheld", "reason": "x"}
+        session.add(SecondLook(**look, looked_at=now()))
+    with pytest.raises(IntegrityError, match="no part in what is decided"), transaction() as session:
+        session.execute(sa.update(SecondLook).values(reviewer_id=staff.id))
 
 
 def test_comments_stay_in_their_order_and_opening_a_finding_is_logged(

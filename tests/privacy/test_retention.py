@@ -29,7 +29,7 @@ from server.storage import current_store
 from server.workflows.auditing import deciding
 from server.workflows.rekeying import encrypted_tables
 from server.workflows.retention.belongings import OF_STAFF, OWNED
-from server.workflows.retention.erasing import erase_due
+from server.workflows.retention.erasing import ErasureFailed, erase_due
 from server.workflows.retention.objects import remove_objects
 from server.workflows.stopping import close_cases
 from server.workflows.transparency.checking import alterations
@@ -47,7 +47,10 @@ from tests.builders import (
     now,
 )
 from tests.bundles import bundle_of
+from tests.desk import correct, desk
+from tests.desk import told as said
 from tests.phones import a_phone, office
+from tests.pushing import account_body, push
 
 PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
 NAME, PHONE, ID_NUMBER, STREET = "李小明", "13812345678", "11010519491231002X", "朝阳区幸福路八号"
@@ -232,6 +235,52 @@ def test_an_erasure_cannot_be_stretched_to_hide_something(
         "erasures": "the row is not what was logged",
     }
     assert expected[attack] in found
+
+
+def test_somebody_who_took_a_part_later_stops_no_erasure(app: Flask, cast: Cast, tmp_path: Path) -> None:
+    one = Told(app, tmp_path / "phone")
+    supervisor = cast.person(Role.SUPERVISOR)
+    finding = db.session.scalars(sa.select(Finding.id).where(Finding.visit_id == one.visit_id)).one()
+    look = {"outcome": "upheld", "reason": "I heard it too"}
+    said(supervisor.post(f"/api/v1/findings/{finding}/second-look", json=look))
+    one.phone.record("visit.account", account_body(one.phone, one.visit_id, narrative=7))
+    push(app, one.phone)
+    (entry,) = desk(supervisor)
+    said(correct(supervisor, entry, "visit.account", account_body(one.phone, one.visit_id)))
+    one.close()
+
+    erase_due(now=later())
+
+    assert one.debtor().erased_at is not None
+    assert "I heard it too" not in everything()
+
+
+def test_whoever_cannot_be_erased_stops_nobody_else_and_the_job_says_so(
+    app: Flask, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, other = (
+        Told(app, tmp_path / name, photo=PHOTO + name.encode(), whose=whose)
+        for name, whose in (("first", WHOSE), ("other", ANOTHER))
+    )
+    first.close()
+    other.close()
+    forbid = (
+        f"ALTER TABLE accounts ADD CONSTRAINT stays CHECK (visit_id <> '{first.visit_id}' OR narrative <> '')"
+    )
+    with transaction() as session:
+        session.execute(sa.text(forbid))
+
+    try:
+        with pytest.raises(ErasureFailed, match="1 debtors could not be erased"):
+            erase_due(now=later())
+    finally:
+        with transaction() as session:
+            session.execute(sa.text("ALTER TABLE accounts DROP CONSTRAINT stays"))
+
+    assert first.debtor().erased_at is None and first.debtor().name == NAME
+    assert other.debtor().erased_at is not None
+    assert str(first.debtor_id) in caplog.text and "stays" in caplog.text
+    assert [words for words in (NAME, NARRATIVE, STREET) if words in caplog.text] == []
 
 
 def test_a_day_too_early_nothing_is_erased(told: Told, cast: Cast) -> None:

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
+from psycopg import Error as DatabaseError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from server.database import db, transaction
@@ -31,19 +33,49 @@ PAGE: Final = 100
 log = structlog.get_logger()
 
 
-@task("retention.erase_due", every="41 18 * * *")
+class ErasureFailed(Exception):
+    """Somebody could not be erased; everybody else was. The log names them."""
+
+
+# Tried again by itself, a night would erase more than MOST_A_NIGHT: whoever failed is due the next one too.
+@task("retention.erase_due", every="41 18 * * *", attempts=1)
 def erase_due(*, now: datetime) -> None:
-    """Erase whose time is over and whom nothing holds; in China it is the small hours then."""
-    left, after = MOST_A_NIGHT, None
+    """Erase whose time is over and whom nothing holds; in China it is the small hours then.
+
+    One debtor's fault stops nobody else. Raises ErasureFailed at the end, so that the job stands as failed.
+    """
+    left, after, failed = MOST_A_NIGHT, None, 0
     while left:
         with transaction() as session:
             page = due(session, now=now, after=after, limit=PAGE)
         if not page:
             break
         after = page[-1].debtor_id
-        ready = [one for one in page if not one.held_by][:left]
-        left -= sum(erase(one.debtor_id, now=now) for one in ready)
-    log.info("retention.erased", debtors=MOST_A_NIGHT - left)
+        for one in page:
+            if one.held_by or not left:
+                continue
+            try:
+                left -= erase(one.debtor_id, now=now)
+            except DBAPIError as error:
+                failed += 1
+                _say_what_failed(one.debtor_id, error)
+    log.info("retention.erased", debtors=MOST_A_NIGHT - left, failed=failed)
+    if failed:
+        raise ErasureFailed(f"{failed} debtors could not be erased")
+
+
+def _say_what_failed(debtor_id: UUID, error: DBAPIError) -> None:
+    """Log it without PostgreSQL's own words, which quote the row; raise it when the database went away."""
+    if error.connection_invalidated or not isinstance(error.orig, DatabaseError):
+        raise error
+    refused = error.orig.diag
+    log.error(
+        "retention.erasure_failed",
+        debtor=str(debtor_id),
+        error=type(error.orig).__name__,
+        table=refused.table_name,
+        constraint=refused.constraint_name,
+    )
 
 
 def erase(debtor_id: UUID, *, now: datetime) -> bool:
