@@ -12,6 +12,7 @@ from server import blind, pii
 from server.config import KEYSETS, Config
 from server.keysets import KeysetFile
 from tests.conftest import SECRETS
+from tests.privacy.told import Told
 
 
 @pytest.fixture
@@ -43,3 +44,11 @@ def filed(environ: dict[str, str], keysets: KeysetFile) -> dict[str, str]:
     """The same with the keysets in the file."""
     kept = {name: value for name, value in environ.items() if name not in KEYSETS}
     return {**kept, "KEYSETS_FILE": str(keysets.path)}
+
+
+@pytest.fixture
+def told(app: Flask, tmp_path: Path) -> Told:
+    """One closed case."""
+    one = Told(app, tmp_path / "phone")
+    one.close()
+    return one
