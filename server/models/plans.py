@@ -72,6 +72,7 @@ class PlanStop(Model):
     __table_args__ = (
         sa.UniqueConstraint("plan_id", "place"),
         sa.UniqueConstraint("plan_id", "case_id"),
+        sa.Index("ix_plan_stops_case_id", "case_id"),
         one_of("due", *STOP_DUES),
         sa.CheckConstraint("arrives_at < leaves_at", name="not_empty"),
         sa.CheckConstraint(
@@ -109,6 +110,7 @@ class PlanLeftOut(Model):
     __table_args__ = (
         one_of("why", *LEFT_OUT_WHYS),
         sa.Index("ix_plan_left_out_why", "plan_id", "why", "case_id"),
+        sa.Index("ix_plan_left_out_case_id", "case_id"),
     )
 
     plan_id: Mapped[UUID] = mapped_column(sa.ForeignKey("plans.id"), primary_key=True)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Model, one_of
+from server.models.visits import index_of_named
 from server.pii import Encrypted
 from sync.protocol import uuid7
 
@@ -29,6 +30,7 @@ class Correction(Model):
     __table_args__ = (
         one_of("corrects_kind", *KINDS),
         sa.UniqueConstraint("corrects_kind", "device_id", "item_id", "corrects_sha256"),
+        index_of_named("corrections"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -37,6 +39,7 @@ class Correction(Model):
     item_id: Mapped[UUID]
     corrects_sha256: Mapped[bytes]
     visit_id: Mapped[UUID | None] = mapped_column(index=True)
+    named: Mapped[list[UUID] | None]
     type: Mapped[str]
     author_id: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     written_at: Mapped[datetime]

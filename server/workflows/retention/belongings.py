@@ -35,7 +35,7 @@ OWNED: Final[Mapping[str, str]] = {
     "deliveries": "letter_id IN (SELECT id FROM letters WHERE debtor_id = :debtor)",
     "promise_events": "promise_id IN (SELECT id FROM promises WHERE debtor_id = :debtor)",
     "payments": "case_id = ANY(:cases)",
-    "desk_decisions": "item_id = ANY(:items)",
+    "desk_decisions": "item_id = ANY(:entries)",
     "transcript_segments": "evidence_id = ANY(:evidence)",
 }
 """Table with encrypted columns -> its rows that are about the debtor."""
@@ -43,6 +43,10 @@ OF_STAFF: Final = ("proven_frauds", "month_replies")
 """Tables whose encrypted words are about the agency's own people; they have times of their own."""
 GONE: Final = ("debtors", "cases", "contacts", "addresses")
 """Here nothing is left of a field; elsewhere an empty text: those tables promise that there were words."""
+UNSETTLED: Final = "('received', 'held', 'quarantined')"
+"""Outcomes of items that somebody would still read: of an empty one there is nothing to be read."""
+NAMED: Final = "named && CAST(:named AS uuid[])"
+OF_ITEMS: Final = "device_id = ANY(:devices) AND item_id = ANY(:items)"
 BLANKS: Final[Mapping[str, tuple[str, str]]] = {
     "debtors": ("hardship = '{}', id_number_index = NULL, phone_index = NULL", OWNED["debtors"]),
     "cases": ("special_note = '', special_flags = '{}'", OWNED["cases"]),
@@ -54,16 +58,35 @@ BLANKS: Final[Mapping[str, tuple[str, str]]] = {
     "ledger_entries": ("counterpart = '', result = ''", "debtor_id = :debtor"),
     "letters": ("sha256 = sha256('')", OWNED["letters"]),
     "deliveries": ("relation = ''", OWNED["deliveries"]),
-    "assignments": ("permit = '{}'", "debtor_id = :debtor"),
+    "decisions": (
+        "facts = '{}', verdict = verdict || '{\"reasons\": []}', approval_reason = ''",
+        "id = ANY(:decisions)",
+    ),
+    "plan_stops": (
+        "approval_rule = '', refusal = CASE WHEN refusal IS NOT NULL THEN CAST('{}' AS jsonb) END",
+        "case_id = ANY(:cases)",
+    ),
+    "plan_left_out": ("rule = '', slug = ''", "case_id = ANY(:cases)"),
+    "assignments": ("permit = '{}', ended_reason = ''", "debtor_id = :debtor"),
     "visits": (
-        "arrived_at_position = NULL, left_at_position = NULL, checklist = '{}', claim_marks = '[]'",
+        "debtor_id = :debtor, arrived_at_position = NULL, left_at_position = NULL, checklist = '{}',"
+        " claim_marks = '[]'",
         "id = ANY(:visits)",
     ),
     "accounts": ("claims = '{}', narrative = ''", "visit_id = ANY(:visits)"),
     "field_reports": ("body = '{}'", "item_id = ANY(:items)"),
-    "items": ("payload = '', signatures = '[]', problem = NULL", "item_id = ANY(:items)"),
-    "conflicting_items": ("payload = '', signatures = '[]'", "item_id = ANY(:items)"),
-    "corrections": ("payload = '', signatures = '[]'", "item_id = ANY(:items)"),
+    "items": (
+        "payload = '', signatures = '[]', problem = NULL,"
+        f" outcome = CASE WHEN outcome IN {UNSETTLED} THEN 'set_aside' ELSE outcome END",
+        OF_ITEMS,
+    ),
+    "conflicting_items": (
+        "payload = '', signatures = '[]', settled = coalesce(settled, 'set_aside')",
+        f"{NAMED} OR {OF_ITEMS}"
+        " OR sha256 IN (SELECT corrects_sha256 FROM corrections WHERE id = ANY(:corrections))",
+    ),
+    "raw_submissions": ("content = '', settled = coalesce(settled, 'set_aside')", "id = ANY(:items)"),
+    "corrections": ("payload = '', signatures = '[]'", "id = ANY(:corrections)"),
     "desk_decisions": ("problem = NULL, reason_commitment = NULL", OWNED["desk_decisions"]),
     "evidence": (
         "state = 'erased', position = NULL, inspection = NULL, storage_key = NULL, thumbnail_key = NULL,"
@@ -85,7 +108,9 @@ DELETED: Final = ("transcripts", "picture_prints", "sound_prints")
 """Tables made from evidence alone: a row each, gone with it."""
 LEAVES: Final[Mapping[str, str]] = {
     "item": "items",
-    "conflict": "items",
+    "conflict": "entries",
+    "raw": "items",
+    "decision": "decisions",
     "evidence": "evidence",
     "finding": "findings",
     "raised": "findings",
@@ -116,32 +141,45 @@ _IDS: Final[Mapping[str, str]] = {
     "contacts": "SELECT id FROM contacts WHERE case_id = ANY(:cases)",
     "complaints": "SELECT id FROM complaints WHERE debtor_id = :debtor",
     "incidents": "SELECT id FROM incidents WHERE debtor_id = :debtor OR case_id = ANY(:cases)",
-    "visits": """
-        SELECT id FROM visits WHERE debtor_id = :debtor
-         UNION SELECT visits.id FROM visits JOIN assignments ON assignments.id = assignment_id
-                WHERE assignments.debtor_id = :debtor
-    """,
+    "decisions": "SELECT id FROM decisions WHERE case_id = ANY(:cases)",
+    "assignments": "SELECT id FROM assignments WHERE debtor_id = :debtor",
+    "named": "SELECT unnest(ids_about(:debtor))",
+    "visits": "SELECT id FROM visits WHERE id = ANY(:named)",
     "evidence": "SELECT id FROM evidence WHERE visit_id = ANY(:visits)",
     "findings": "SELECT id FROM findings WHERE visit_id = ANY(:visits)",
-    "items": """
-        SELECT item_id FROM items WHERE visit_id = ANY(:visits)
-         UNION SELECT item_id FROM corrections WHERE visit_id = ANY(:visits)
-         UNION SELECT item_id FROM field_reports WHERE visit_id = ANY(:visits) OR case_id = ANY(:cases)
-         UNION SELECT item_id FROM finding_replies WHERE finding_id = ANY(:findings)
-         UNION SELECT raised_by_item FROM complaints WHERE id = ANY(:complaints)
-         UNION SELECT raised_by_item FROM incidents WHERE id = ANY(:incidents)
-         UNION SELECT raised_by_item FROM holds WHERE debtor_id = :debtor
-         UNION SELECT raised_by_item FROM learned_contacts WHERE case_id = ANY(:cases)
+    "told": f"""
+        SELECT item_id FROM items WHERE visit_id = ANY(:named)
+         UNION SELECT item_id FROM items WHERE {NAMED}
+         UNION SELECT id FROM raw_submissions WHERE {NAMED}
+         UNION SELECT id FROM corrections WHERE {NAMED}
     """,
-    "desk_decisions": "SELECT id FROM desk_decisions WHERE item_id = ANY(:items)",
-    "corrections": "SELECT id FROM corrections WHERE item_id = ANY(:items)",
+    "items": """
+        SELECT unnest(CAST(:told AS uuid[]))
+         UNION SELECT item_id FROM corrections WHERE id = ANY(:told) AND corrects_kind <> 'conflict'
+         UNION SELECT id FROM corrections WHERE item_id = ANY(:told)
+    """,
+    "devices": f"""
+        SELECT device_id FROM items WHERE visit_id = ANY(:named)
+         UNION SELECT device_id FROM items WHERE {NAMED}
+         UNION SELECT device_id FROM corrections WHERE id = ANY(:items)
+    """,
+    "entries": f"""
+        SELECT unnest(CAST(:items AS uuid[])) UNION SELECT item_id FROM conflicting_items WHERE {NAMED}
+         UNION SELECT item_id FROM corrections WHERE id = ANY(:items)
+    """,
+    "desk_decisions": "SELECT id FROM desk_decisions WHERE item_id = ANY(:entries)",
+    "corrections": "SELECT id FROM corrections WHERE id = ANY(:items)",
     "comments": "SELECT id FROM finding_comments WHERE finding_id = ANY(:findings)",
     "replies": "SELECT id FROM finding_replies WHERE finding_id = ANY(:findings)",
     "second_looks": "SELECT id FROM second_looks WHERE finding_id = ANY(:findings)",
     "audits": "SELECT id FROM audits WHERE visit_id = ANY(:visits)",
-    "assignments": "SELECT id FROM assignments WHERE debtor_id = :debtor",
 }
-"""Each may use those before it."""
+"""Each may use those before it.
+
+`named` are the ids by which phones and office speak of a debtor, `told` is what names one of them. `items`
+are that, what the office corrected in it and wrote instead: raw bytes and corrections have their ids
+among those of items. `entries` are what the desk may have decided about, other bytes under an id included.
+"""
 
 
 def gather(session: Session, debtor_id: UUID) -> Belongings:

@@ -114,10 +114,13 @@ def _erase(session: Session, one: Due, *, now: datetime) -> None:
 
 
 def _objects(session: Session, about: Belongings) -> list[str]:
-    """Return the keys of the store that the debtor's evidence names."""
+    """Return the keys of the store that the debtor's evidence names, and of what came in its place."""
     query = """
-        SELECT DISTINCT key FROM evidence, unnest(ARRAY[storage_key, thumbnail_key, rendition_key]) AS key
-         WHERE id = ANY(:evidence) AND key IS NOT NULL ORDER BY key
+        SELECT key FROM evidence, unnest(ARRAY[storage_key, thumbnail_key, rendition_key]) AS key
+         WHERE id = ANY(:evidence) AND key IS NOT NULL
+         UNION SELECT concat('quarantine/', uploads.id) FROM uploads
+                WHERE evidence_id = ANY(:evidence) AND state = 'mismatched'
+         ORDER BY key
     """
     return list(session.scalars(sa.text(query), {"evidence": about.ids["evidence"]}))
 

@@ -52,7 +52,9 @@ _UNNAMED: Final = {
     """,
     "quarantine": """
         SELECT key FROM unnest(CAST(:keys AS text[])) AS key
-         WHERE NOT EXISTS (SELECT FROM uploads WHERE id = CAST(split_part(key, '/', 2) AS uuid))
+         WHERE NOT EXISTS (SELECT FROM uploads JOIN evidence ON evidence.id = evidence_id
+                            WHERE uploads.id = CAST(split_part(key, '/', 2) AS uuid)
+                              AND evidence.state <> 'erased')
     """,
 }
 

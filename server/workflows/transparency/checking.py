@@ -24,6 +24,7 @@ from sync.checkpoint import CheckpointFault, open_checkpoint
 from sync.merkle import leaf_hash
 
 BATCH: Final = 10_000
+_IS_KEPT: Final = "NOT EXISTS (SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = {subject})"
 
 
 def alterations() -> Iterator[Alteration]:
@@ -162,7 +163,7 @@ def _bytes(session: Session, kind: str, table: str, key: str, signer: str) -> It
     """Hold each record's bytes against its digest, over DSSE's pre-authentication encoding."""
     query = f"""
         SELECT {key} AS id FROM {table}
-         WHERE NOT EXISTS (SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = {table}.{key})
+         WHERE {_IS_KEPT.format(kind=kind, subject=f"{table}.{key}")}
            AND sha256 <> sha256(convert_to(concat('DSSEv1 ', octet_length(payload_type), ' ', payload_type,
                                                   ' ', octet_length(payload), ' '), 'UTF8') || payload)
     """
@@ -189,7 +190,8 @@ def _erasures(session: Session) -> Iterator[Alteration]:
 
 
 def _raw_bytes(session: Session) -> Iterator[Alteration]:
-    for row in session.execute(sa.text("SELECT id FROM raw_submissions WHERE sha256 <> sha256(content)")):
+    query = f"SELECT id FROM raw_submissions WHERE sha256 <> sha256(content) AND {_IS_KEPT}"
+    for row in session.execute(sa.text(query.format(kind="raw", subject="raw_submissions.id"))):
         yield Alteration("the bytes are not those that came", f"raw {row.id}")
 
 
