@@ -4,7 +4,7 @@ A broken connection, or an answer that is not the office's, says nothing of the 
 same ones while the office can be reached: somebody on the way then cuts what is too large for them, or blocks
 words they do not like, and as every session begins with the oldest items, all others wait behind those. So a
 phone remembers that a batch broke. Its next session asks the office something small first, offers half, and
-halves on after each break, for as long as the office still answers in between; an item that broke alone
+halves on after each break, for as long as the office still answers in between; an item that broke alone twice
 stands aside. It is offered again, alone and last, once a session, and never dropped.
 
 A session loses one whole batch to breaks, as every session did that broke, and besides it no more items than
@@ -29,24 +29,26 @@ CAUTION: Final = "push_caution"
 class Caution:
     """What one push knows of breaks. `is_warned`: an earlier session broke.
 
-    Of the oldest `suspects` items, those of the last batch that broke, one may be bad; items with a number in
-    `aside` are bad. `size` is how many to offer next.
+    Of the oldest `suspects` items, those of the last batch that broke, one may be bad; the one with the
+    number `alone` was such a batch by itself; those in `aside` are bad. `size` is how many to offer next,
+    `patience` how many may still break; the way `is_open` unless none went since one was set aside.
     """
 
     outbox: Outbox
     suspects: int
+    alone: int | None
     aside: list[int]
     is_warned: bool
     size: int = BATCH
     patience: int = BATCH
-    may_set_aside: bool = True
+    is_open: bool = True
     set_aside: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, outbox: Outbox) -> "Caution":
         """Return what the phone remembers."""
         kept: dict[str, Any] = outbox.fact(CAUTION) or {}
-        caution = cls(outbox, 0, list(kept.get("aside", [])), is_warned=bool(kept))
+        caution = cls(outbox, 0, kept.get("alone"), list(kept.get("aside", [])), is_warned=bool(kept))
         caution._suspect(kept.get("suspects", 0))
         return caution
 
@@ -57,35 +59,33 @@ class Caution:
             self.size = max(items // 2, 1)
 
     def went(self, batch: Sequence[PushedItem]) -> None:
-        """Look among the rest, or offer more again. What breaks now breaks where others go."""
+        """Look among the rest, or offer more again."""
         self.size = min(self.size * 2, BATCH)
         self._suspect(max(self.suspects - len(batch), 0))
         self.patience = min(self.patience + len(batch), BATCH)
-        self.may_set_aside = True
+        self.is_open = True
 
     def broke(self, batch: Sequence[PushedItem], fault: SyncFault) -> bool:
         """Remember that a batch broke; say whether the session may go on if the office still answers."""
         if not fault.may_be_content:
             return False
         self.patience -= len(batch)
-        may_go_on = self.is_warned and self.patience > 0
+        may_go_on = self.is_warned and self.is_open and self.patience > 0
         self._suspect(len(batch))
-        if len(batch) == 1 and self.is_warned:
-            may_go_on &= self._set_aside(batch[0].seq)
-        self._note(suspects=self.suspects, aside=self.aside)
+        was_alone, self.alone = self.alone, batch[0].seq if len(batch) == 1 else None
+        if self.alone is not None and self.alone == was_alone:
+            self._set_aside(self.alone)
+        self._note(suspects=self.suspects, alone=self.alone, aside=self.aside)
         return may_go_on
 
-    def _set_aside(self, seq: int) -> bool:
-        """Let an item stand aside. Two in a row may not: then it is the way that is closed, not they."""
-        may_set_aside, self.may_set_aside = self.may_set_aside and len(self.aside) < MOST_ASIDE, False
-        if may_set_aside:
-            self.suspects = 0
+    def _set_aside(self, seq: int) -> None:
+        if len(self.aside) < MOST_ASIDE:
+            self.suspects, self.alone, self.is_open = 0, None, False
             self.aside.append(seq)
             self.set_aside.append(seq)
-        return may_set_aside
 
     def due(self) -> list[int]:
-        """Return who stood aside before this session: they are tried, until one breaks again."""
+        """Return those who stood aside before this session: they are tried, until one breaks again."""
         return [seq for seq in self.aside if seq not in self.set_aside]
 
     def left(self, seq: int) -> None:
@@ -100,6 +100,11 @@ class Caution:
     def end(self) -> None:
         """Forget what is over: all that could go went."""
         self._note(**({"aside": self.aside} if self.aside else {}))
+
+    @staticmethod
+    def keeps_aside(outbox: Outbox) -> bool:
+        """Whether items stand aside. The office may have them, if only its answers were cut."""
+        return bool((outbox.fact(CAUTION) or {}).get("aside"))
 
     def _note(self, **kept: Any) -> None:
         if kept != (self.outbox.fact(CAUTION) or {}):

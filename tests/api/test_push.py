@@ -262,9 +262,11 @@ def test_over_a_breaking_network_everything_arrives_exactly_once(
             try:
                 client.push(Report())
                 client.pull(Report())
-                break
             except SyncFault as fault:
                 assert fault.is_transient
+            else:
+                if phone.outbox.count_waiting() == (0, 0):  # an item with bad luck may stand aside
+                    break
 
     assert phone.outbox.count_waiting() == (0, 0)
     assert stored(Account) == len(accounts)

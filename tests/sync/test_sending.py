@@ -25,6 +25,7 @@ from tests.sync.fake_office import (
     client,
     cut_upload,
     cutting_above,
+    lose_answer,
     lose_request,
     portal,
     saying,
@@ -430,6 +431,21 @@ def test_an_item_whose_connection_is_always_cut_does_not_hold_up_the_others(
     assert outbox.count_waiting() == (0, 0)
     session(outbox, office)
     assert [path for _, path in office.requests] == ["/api/v1/sync/pull"]
+
+
+def test_an_office_that_has_an_item_whose_answer_is_always_cut_is_not_taken_for_a_restored_one(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    for _ in range(6):
+        append(outbox, KEY)
+    way = blocking(b'"seq": 6', lose_answer)
+
+    found = [session(outbox, office, ever=way) for _ in range(4)]
+
+    assert (len(office.items), outbox.count_waiting()) == (6, (1, 0))
+    assert [one.pushed for one in found if isinstance(one, Report)] == [5, 0, 0]
+    asked = ["/api/v1/sync/status", "/api/v1/sync/push", "/api/v1/sync/pull"]
+    assert [path for _, path in office.requests] == asked
 
 
 def test_two_items_that_somebody_blocks_are_found_and_told_apart_from_the_others(
