@@ -47,7 +47,7 @@ class Document:
         if key not in self._validators:
             self._validators[key] = self._validator(described["responses"][status])
         validator = self._validators[key]
-        if validator is None or not answer.is_json or method == "HEAD":
+        if validator is None or not answer.is_json or method == "HEAD" or answer.content_encoding:
             return []
         found = validator.iter_errors(answer.get_json())
         return [f"{method} {where}: {status} {_place(one)}: {one.message}" for one in found]

@@ -74,7 +74,7 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("PUT", "/cases/<uuid:case_id>/status-code"): DESK,
     ("GET", "/clients/<uuid:client_id>/status-codes"): OFFICE,
     ("POST", "/clients/<uuid:client_id>/status-codes"): ADMIN,
-    ("DELETE", "/clients/<uuid:client_id>/status-codes/<code>"): ADMIN,
+    ("DELETE", "/clients/<uuid:client_id>/status-codes/<path:code>"): ADMIN,
     ("GET", "/promises"): DESK | AUDITOR,
     ("POST", "/promises"): DESK,
     ("GET", "/promises/table"): DESK | AUDITOR,
