@@ -3,7 +3,8 @@
 tus 1.0.0: create an upload, with all of the file where one request carries it; ask where it stands, send the
 rest piece by piece. The office's offset is the only truth about what arrived. A file that the office keeps
 refusing is set aside with the reason; it stays on the phone and never holds up the others. One that somebody
-on the way blocks is told by its turns that break before a byte arrived; it is sent in smaller pieces.
+on the way blocks is told by its turns that break before a byte arrived; it is sent in smaller pieces. One whose
+evidence the office has erased (`evidence-erased`) is offered no more, and goes as if it had arrived.
 """
 
 import base64
@@ -17,14 +18,20 @@ from sync.connection import Answer, Connection, SyncFault, fault_of
 from sync.events import FileMoved, Listener, ignore
 from sync.file_queue import FileQueue, QueuedFile, Turn
 from sync.pace import Pace
+from sync.wire import Reader, WireFault, parse
 
 MAX_RECREATIONS: Final = 2
 MAX_STANDSTILLS: Final = 5
 TUS: Final = {"Tus-Resumable": "1.0.0"}
 BYTES: Final = "application/offset+octet-stream"
 GONE: Final = (404, 410)
+ERASED: Final = "/evidence-erased"
 TOO_LARGE: Final = 413
 ABOUT_BYTES: Final = (409, 410, TOO_LARGE, 415, 422, 460)
+
+
+class _Erased(Exception):
+    """The office has erased what this file would be evidence of."""
 
 
 class FileRefused(Exception):
@@ -43,7 +50,7 @@ class FileSender:
     has_moved: bool = field(default=False, init=False)
 
     def send(self, turn: Turn) -> bool:
-        """Send a file for one turn; say whether all of it is at the office.
+        """Send a file for one turn; say whether all of it is at the office now.
 
         Raises FileRefused, or SyncFault when the connection is the trouble.
         """
@@ -52,6 +59,9 @@ class FileSender:
         self.has_moved = False
         try:
             return self._send(turn)
+        except _Erased:
+            self.files.finish(turn.file.evidence_id)
+            return False
         except SyncFault as fault:
             if not fault.is_transient:
                 raise FileRefused(str(fault)) from fault
@@ -101,6 +111,8 @@ class FileSender:
         answer = self._announce(file, carried)
         if carried is not None and (self._is_too_large(answer, carried) or _is_about_bytes(answer)):
             carried, answer = None, self._announce(file, None)
+        if answer.status_code in GONE and _is_erased(answer):
+            raise _Erased
         if answer.status_code != 201:
             raise fault_of(answer)
         url = str(self.office.place_of(answer))
@@ -184,6 +196,14 @@ class FileSender:
 def _is_about_bytes(answer: Answer) -> bool:
     """Whether the office has something against the bytes, and not against the upload."""
     return answer.is_problem and answer.status_code in ABOUT_BYTES
+
+
+def _is_erased(answer: Answer) -> bool:
+    """Whether the office says so itself: on anything less no file is let go."""
+    try:
+        return answer.is_problem and Reader(parse(answer.content)).text("type").endswith(ERASED)
+    except WireFault:
+        return False
 
 
 def _offset(answer: Answer, file: QueuedFile) -> int:

@@ -45,15 +45,16 @@ class RetentionHold(Model):
 
 
 class Erasure(Model):
-    """One debtor's data, erased: when, by which rule, and how much of what. In the log; never changed.
+    """One debtor's data, erased: when, by which rule, and how many rows of what. In the log; never changed.
 
+    What comes of them afterwards is erased too, and is an erasure of its own: it goes over all rows again.
     `things_sha256` is over the kinds and ids of the log's entries that lost their record, in their order.
     """
 
     __tablename__ = "erasures"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"), unique=True)
+    debtor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("debtors.id"), index=True)
     erased_at: Mapped[datetime]
     ended_at: Mapped[datetime]
     kept_days: Mapped[int]

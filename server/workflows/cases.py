@@ -25,6 +25,7 @@ from server.rules.local_time import local_day
 from server.workflows.recounting import recount_later
 from server.workflows.rejudging import rejudge_later
 from server.workflows.standing_packs import local_zone
+from server.workflows.still_kept import of_case, require_kept
 from sync.protocol import uuid7
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -165,12 +166,6 @@ def _lock_case(session: Session, case_id: UUID) -> Case:
     return case
 
 
-def _lock_debtor_of(session: Session, case_id: UUID | None) -> None:
-    """Lock the debtor before anything of the case, as dispatch does: a visit granted now sees the entry."""
-    of_case = sa.select(Case.debtor_id).where(Case.id == case_id).scalar_subquery()
-    session.execute(sa.select(Debtor.id).where(Debtor.id == of_case).with_for_update())
-
-
 def list_ledger(case_id: UUID, *, before: UUID | None, limit: int) -> Sequence[LedgerEntry]:
     """Return one page of a case's contact ledger, newest first; `before` is the last id seen."""
     if db.session.get(Case, case_id) is None:
@@ -191,7 +186,7 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
     _check_entry(entry, now=now)
     facts = {name: getattr(entry, name) for name in NewEntry.__dataclass_fields__ if name != "reference"}
     with transaction() as session:
-        _lock_debtor_of(session, case_id)
+        require_kept(session, of_case(case_id))
         case = _lock_case(session, case_id)
         reference = entry.reference or f"office:{uuid7()}"
         standing = session.scalar(
@@ -258,8 +253,7 @@ def judge_address(address_id: UUID, *, status: str, source: str, actor: Actor, n
         fault = Fault("/source", "Say who or what it was verified with.")
         raise Invalid("source-missing", "Verification needs its source.", faults=[fault])
     with transaction() as session:
-        case_id = session.scalar(sa.select(Address.case_id).where(Address.id == address_id))
-        _lock_debtor_of(session, case_id)
+        require_kept(session, sa.select(Case.debtor_id).join(Address).where(Address.id == address_id))
         query = sa.select(Address).where(Address.id == address_id).with_for_update(key_share=True)
         address = session.scalar(query.execution_options(populate_existing=True))
         if address is None:
@@ -296,7 +290,8 @@ def acknowledge_note(case_id: UUID, *, actor: Actor, now: datetime) -> Case:
 def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
     """Replace what hardship a debtor is known to be in; their visits are judged again (A8, A9, A10)."""
     with transaction() as session:
-        debtor = session.get(Debtor, debtor_id, with_for_update=True, populate_existing=True)
+        require_kept(session, sa.select(Debtor.id).where(Debtor.id == debtor_id))
+        debtor = session.get(Debtor, debtor_id, populate_existing=True)
         if debtor is None:
             raise NotFound("debtor-unknown", "There is no debtor with this id.")
         wanted = sorted(set(hardship))

@@ -22,6 +22,7 @@ from server.rules.local_time import at_local, local_day
 from server.workflows.casework_history import Origin, history_of, log_read, note
 from server.workflows.notice_wording import CHINA
 from server.workflows.notices import LAST_SECOND, draft_notice
+from server.workflows.still_kept import of_case, require_kept
 from server.workflows.stopping import raise_hold
 
 WAITING: Final = ("open", "taken_over", "escalated")
@@ -127,6 +128,7 @@ def raise_on_case(case_id: UUID, grievance: Grievance, *, actor: Actor, now: dat
     """Record a complaint that reached the office (D25). Raising the same one twice is one complaint."""
     _require_sound(grievance)
     with transaction() as session:
+        require_kept(session, of_case(case_id))
         case = session.get(Case, case_id)
         if case is None:
             raise NotFound("case-unknown", "There is no case with this id.")

@@ -16,13 +16,14 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid, NotFound
-from server.models.cases import Case, Debtor, Hold
+from server.models.cases import Case, Hold
 from server.models.casework import ClientNotice, Complaint, Incident, Instruction
 from server.rules.local_time import local_day
 from server.workflows.casework_history import Origin
 from server.workflows.complaints import stop_for_complaint
 from server.workflows.notice_wording import CHINA
 from server.workflows.recounting import recount_later
+from server.workflows.still_kept import of_case, require_kept
 from server.workflows.stopping import raise_hold
 
 GIVERS_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -85,6 +86,7 @@ def raise_on_case(case_id: UUID, *, reason: str, note: str, actor: Actor, now: d
     The same reason standing already on the case is returned as it is.
     """
     with transaction() as session:
+        require_kept(session, of_case(case_id))
         case = session.get(Case, case_id)
         if case is None:
             raise NotFound("case-unknown", "There is no case with this id.")
@@ -164,10 +166,9 @@ def release(hold_id: UUID, word: Word, *, actor: Actor, now: datetime) -> Hold:
 
 def _locked(session: Session, hold_id: UUID) -> Hold:
     """Lock the debtor, so that no complaint is raised meanwhile, and return the hold as it is now."""
-    debtor_id = session.scalar(sa.select(Hold.debtor_id).where(Hold.id == hold_id))
-    if debtor_id is None:
+    if session.get(Hold, hold_id) is None:
         raise NotFound("hold-unknown", "There is no hold with this id.")
-    session.execute(sa.select(Debtor.id).where(Debtor.id == debtor_id).with_for_update())
+    require_kept(session, sa.select(Hold.debtor_id).where(Hold.id == hold_id))
     return session.get_one(Hold, hold_id, populate_existing=True)
 
 

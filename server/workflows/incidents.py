@@ -22,6 +22,7 @@ from server.models.dispatch import Assignment
 from server.models.visits import Visit
 from server.workflows.casework_history import Lessons, Origin, history_of, log_read, note, require_lessons
 from server.workflows.notices import AT_ONCE, draft_notice
+from server.workflows.still_kept import of_case, require_kept
 from server.workflows.stopping import raise_hold
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -100,6 +101,7 @@ def raise_from_office(case_id: UUID | None, happening: Happening, *, actor: Acto
     if faults:
         raise Invalid("incident-faulty", "Correct the fields listed in `errors`.", faults=faults)
     with transaction() as session:
+        require_kept(session, of_case(case_id))
         case = None if case_id is None else session.get(Case, case_id)
         if case_id is not None and case is None:
             fault = Fault("/case_id", "There is no case with this id.")

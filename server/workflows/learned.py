@@ -16,6 +16,7 @@ from server.database import db, transaction
 from server.errors import Conflict, NotFound
 from server.models.cases import Address, Case, Contact
 from server.models.casework import LearnedContact
+from server.workflows.still_kept import require_kept
 
 
 def list_learned(
@@ -37,6 +38,8 @@ def accept(learned_id: UUID, *, actor: Actor, now: datetime) -> LearnedContact:
     Repeating changes nothing; Conflict when it was rejected.
     """
     with transaction() as session:
+        heard = sa.select(Case.debtor_id).join(LearnedContact, LearnedContact.case_id == Case.id)
+        require_kept(session, heard.where(LearnedContact.id == learned_id))
         learned = _locked(session, learned_id)
         if learned.state == "accepted":
             return learned

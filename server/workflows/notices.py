@@ -21,6 +21,7 @@ from server.models.casework import ClientNotice
 from server.rules.local_time import at_local, local_day
 from server.workflows.case_facts import load_calendar
 from server.workflows.notice_wording import CHINA, write
+from server.workflows.still_kept import require_kept
 
 AT_ONCE: Final = timedelta(hours=2)
 """What "at once" means on the clock: the rules say 立即 and name no hour."""
@@ -132,6 +133,8 @@ def find_notice(notice_id: UUID) -> ClientNotice:
 def edit(notice_id: UUID, *, subject: str, body: str) -> ClientNotice:
     """Rewrite a draft. Invalid when it names a card or identity number, Conflict once it was sent."""
     with transaction() as session:
+        told = sa.select(Case.debtor_id).join(ClientNotice, ClientNotice.case_id == Case.id)
+        require_kept(session, told.where(ClientNotice.id == notice_id))
         notice = _locked(session, notice_id)
         _require_draft(notice)
         reference = session.scalar(sa.select(Case.reference).where(Case.id == notice.case_id)) or ""

@@ -22,6 +22,8 @@ from server.models.deadlines import Payment
 from server.rules.local_time import local_day
 from server.workflows.settling import lapses_before, settle
 from server.workflows.standing_packs import local_zone
+from server.workflows.still_kept import of_case as debtor_of
+from server.workflows.still_kept import require_kept
 from sync.protocol import uuid7
 
 EARLIEST: Final = date(2000, 1, 1)
@@ -95,6 +97,7 @@ def void(payment_id: UUID, *, reason: str, actor: Actor, now: datetime) -> Payme
         case_id = session.scalar(sa.select(Payment.case_id).where(Payment.id == payment_id))
         if case_id is None:
             raise NotFound("payment-unknown", "There is no payment with this id.")
+        require_kept(session, debtor_of(case_id))
         session.execute(sa.select(Case.id).where(Case.id == case_id).with_for_update(key_share=True))
         payment = session.get_one(Payment, payment_id, populate_existing=True)
         if payment.source != "office":

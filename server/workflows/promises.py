@@ -27,6 +27,8 @@ from server.rules.local_time import ONE_DAY, local_day
 from server.workflows.case_facts import load_calendar
 from server.workflows.settling import settle
 from server.workflows.standing_packs import local_zone
+from server.workflows.still_kept import of_case as debtor_of
+from server.workflows.still_kept import require_kept
 from sync.protocol import uuid7
 
 ROWS_AT_ONCE: Final = 1000
@@ -166,6 +168,7 @@ def _locked(session: Session, promise_id: UUID) -> Promise:
     case_id = session.scalar(sa.select(Promise.case_id).where(Promise.id == promise_id))
     if case_id is None:
         raise NotFound("promise-unknown", "There is no promise with this id.")
+    require_kept(session, debtor_of(case_id))
     lock_case(session, case_id)
     return session.get_one(Promise, promise_id, populate_existing=True)
 

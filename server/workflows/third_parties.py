@@ -17,6 +17,7 @@ from server.models.assignments import end_early
 from server.models.cases import Address, Case, Contact, Debtor, LedgerEntry
 from server.models.dispatch import Assignment
 from server.workflows.casework_history import Origin, note
+from server.workflows.still_kept import of_contact, require_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Refusal:
 def refuse_contact(contact_id: UUID, refusal: Refusal, *, actor: Actor, now: datetime) -> Contact:
     """Record in the office that a third party wants no contact. The first refusal stands."""
     with transaction() as session:
+        require_kept(session, of_contact(contact_id))
         contact = session.get(Contact, contact_id)
         if contact is None:
             raise NotFound("contact-unknown", "There is no contact with this id.")

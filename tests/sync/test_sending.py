@@ -69,6 +69,34 @@ def test_an_office_that_tells_the_offset_with_the_address_is_not_asked_for_it(
     assert arrived(office, file) == b"jpeg"
 
 
+def test_a_file_whose_evidence_was_erased_is_offered_no_more_and_holds_up_nobody(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    a_file(outbox, tmp_path, b"of somebody who was erased")
+    office.faults = [answering(410, "evidence-erased")] * 2
+
+    report = send_files(outbox, office)
+    asked = len(office.requests)
+    send_files(outbox, office)
+
+    assert (report.uploaded, report.stuck, outbox.files.stuck()) == (0, [], {})
+    assert outbox.files.count_waiting() == 0 and len(office.requests) == asked
+    assert outbox.files.bytes_held() > 0  # until the promise is durable, as everything that arrived
+
+
+@pytest.mark.parametrize("fault", [answering(410, "upload-lost"), answering(410), saying(410, b"gone")])
+def test_whoever_else_says_gone_has_no_file_let_go(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, fault: Fault
+) -> None:
+    a_file(outbox, tmp_path, b"still wanted")
+    office.faults = [fault] * 2
+
+    with suppress(SyncFault):
+        send_files(outbox, office)
+
+    assert outbox.files.count_waiting() == 1
+
+
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["create", "ask", "send"])
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
 def test_whatever_breaks_while_uploading_the_file_arrives_whole_and_once(

@@ -54,6 +54,21 @@ FUNCTIONS = (
     """,
 )
 
+STAYS_ERASED = (
+    """
+    CREATE FUNCTION refuse_return() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'what was erased does not come back'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'erased_stays_erased';
+    END $$
+    """,
+    """
+    CREATE TRIGGER erased_stays_erased BEFORE UPDATE OF state, storage_key ON evidence FOR EACH ROW
+    WHEN (OLD.state = 'erased' AND (NEW.state <> 'erased' OR NEW.storage_key IS NOT NULL))
+    EXECUTE FUNCTION refuse_return()
+    """,
+)
+
 
 def upgrade() -> None:
     for table, columns in DECIDING.items():
@@ -64,11 +79,20 @@ def upgrade() -> None:
         op.execute(statement)
     for table in SAID_IN:
         _name(table)
+    for statement in STAYS_ERASED:
+        op.execute(statement)
+    # What comes after an erasure is an erasure of its own.
+    op.drop_constraint(op.f("uq_erasures_debtor_id"), "erasures")
+    op.create_index(op.f("ix_erasures_debtor_id"), "erasures", ["debtor_id"])
     op.create_index("ix_plan_stops_case_id", "plan_stops", ["case_id"])
     op.create_index("ix_plan_left_out_case_id", "plan_left_out", ["case_id"])
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_erasures_debtor_id"), table_name="erasures")
+    op.create_unique_constraint(op.f("uq_erasures_debtor_id"), "erasures", ["debtor_id"])
+    op.execute("DROP TRIGGER erased_stays_erased ON evidence")
+    op.execute("DROP FUNCTION refuse_return()")
     op.drop_index("ix_plan_left_out_case_id", table_name="plan_left_out")
     op.drop_index("ix_plan_stops_case_id", table_name="plan_stops")
     op.execute("DROP FUNCTION ids_about(uuid)")

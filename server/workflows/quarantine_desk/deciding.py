@@ -167,6 +167,8 @@ def require_uninvolved(session: Session, found: Stored, actor: Actor) -> None:
 
 
 def _require_open(ref: Ref, found: Stored) -> None:
+    if not (found.content if isinstance(found, RawSubmission) else found.payload):
+        raise Conflict("entry-erased", "It was erased: there is nothing left to decide about.")
     if ref.kind in SEEN:
         is_open = isinstance(found, Item) and SEEN[ref.kind] not in found.flags
     else:

@@ -1,7 +1,8 @@
 """Whose data have been kept for long enough?
 
 The time is `recording_retention_days` of the client's pack. It begins when the last case of a debtor is
-closed, or with their last visit where that was later. A pack that says nothing erases nothing.
+closed, or with their last visit where that was later. A pack that says nothing erases nothing. Of whom
+something comes afterwards, that is due at once: by the rule by which they were erased.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from server.database import db
 from server.models.cases import Case, Debtor
+from server.models.retention import Erasure
 from server.models.visits import Visit
 from server.rules.pack import RulePack
 from server.workflows.retention.holds import held_by
@@ -69,6 +71,49 @@ def due(
 def list_due(*, within_days: int, after: UUID | None, limit: int, now: datetime) -> Sequence[Due]:
     """The same for whoever wants to see what will be erased, and what holds the rest."""
     return due(db.session(), now=now, within=timedelta(days=within_days), after=after, limit=limit)
+
+
+def told_again(
+    session: Session, *, after: UUID | None = None, limit: int, locked: UUID | None = None
+) -> list[Due]:
+    """Return erased debtors of whom there are words again, in the order of ids: phones may come late.
+
+    `locked`: only this one, whose row the caller has locked.
+    """
+    asked = {"after": after, "locked": locked, "most": limit}
+    ids = list(session.scalars(_TOLD_AGAIN, asked))
+    by_rule = (
+        sa.select(Erasure.debtor_id, Debtor.reference, Erasure.ended_at, Erasure.kept_days, Erasure.source)
+        .join(Debtor, Debtor.id == Erasure.debtor_id)
+        .where(Erasure.debtor_id.in_(ids))
+        .order_by(Erasure.id)
+    )
+    rules = {row.debtor_id: row for row in session.execute(by_rule)}
+    holding = held_by(session, ids)
+    return [Due(*rules[one], held_by=holding.get(one, [])) for one in ids]
+
+
+# What an erasure leaves empty and is not, by index. The office writes nothing encrypted about them any more
+# (`still_kept`); what auditors write to end their work goes the night after.
+_TOLD_AGAIN: Final = sa.text(
+    """
+    SELECT debtors.id FROM debtors CROSS JOIN LATERAL (SELECT ids_about(debtors.id) AS ids OFFSET 0) AS about
+     WHERE erased_at IS NOT NULL
+       AND (CAST(:after AS uuid) IS NULL OR debtors.id > :after)
+       AND (CAST(:locked AS uuid) IS NULL OR debtors.id = :locked)
+       AND (EXISTS (SELECT FROM items WHERE visit_id = ANY(ids) AND payload <> '')
+            OR EXISTS (SELECT FROM items WHERE named && ids AND payload <> '')
+            OR EXISTS (SELECT FROM conflicting_items WHERE named && ids AND payload <> '')
+            OR EXISTS (SELECT FROM raw_submissions WHERE named && ids AND content <> '')
+            OR EXISTS (SELECT FROM corrections WHERE named && ids AND payload <> '')
+            OR EXISTS (SELECT FROM findings
+                        WHERE visit_id = ANY(ids) AND (reason <> '' OR claim <> '' OR observation <> '{}'))
+            OR EXISTS (SELECT FROM audits WHERE visit_id = ANY(ids) AND note <> '(erased)')
+            OR EXISTS (SELECT FROM finding_comments WHERE finding_id = ANY(ids) AND text <> '(erased)')
+            OR EXISTS (SELECT FROM second_looks WHERE finding_id = ANY(ids) AND reason <> '(erased)'))
+     ORDER BY debtors.id LIMIT :most
+    """
+)
 
 
 def _ended() -> sa.Select[UUID, UUID, str, datetime]:

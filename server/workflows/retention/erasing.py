@@ -7,8 +7,9 @@ the commit (`objects`), and phones let go of what they still hold.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,12 +20,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from server.database import db, transaction
-from server.jobs import enqueue, task
+from server.jobs import enqueue, enqueue_each, task
 from server.models.cases import Debtor
 from server.models.feed import FeedRow, publish
 from server.models.retention import ErasedObject, ErasedThing, Erasure
 from server.workflows.retention.belongings import LEAVES, Belongings, blank, gather
-from server.workflows.retention.due import Due, due
+from server.workflows.retention.due import Due, due, told_again
 
 MOST_A_NIGHT: Final = 500
 """So that a wrong parameter is noticed before much is gone."""
@@ -40,28 +41,37 @@ class ErasureFailed(Exception):
 # Tried again by itself, a night would erase more than MOST_A_NIGHT: whoever failed is due the next one too.
 @task("retention.erase_due", every="41 18 * * *", attempts=1)
 def erase_due(*, now: datetime) -> None:
-    """Erase whose time is over and whom nothing holds; in China it is the small hours then.
+    """Erase whose time is over and whom nothing holds, and what came of those who were erased before.
 
-    One debtor's fault stops nobody else. Raises ErasureFailed at the end, so that the job stands as failed.
+    In China it is the small hours then. One debtor's fault stops nobody else; raises ErasureFailed at the
+    end, so that the job stands as failed.
     """
-    left, after, failed = MOST_A_NIGHT, None, 0
-    while left:
+    erased, failed = _erase_each(partial(due, now=now), most=MOST_A_NIGHT, now=now)
+    again, failed_again = _erase_each(told_again, most=None, now=now)
+    failed += failed_again
+    log.info("retention.erased", debtors=erased, again=again, failed=failed)
+    if failed:
+        raise ErasureFailed(f"{failed} debtors could not be erased")
+
+
+def _erase_each(find: Callable[..., list[Due]], *, most: int | None, now: datetime) -> tuple[int, int]:
+    """Erase whom `find` finds, page by page; return how many were erased, and how many could not be."""
+    erased, failed, after = 0, 0, None
+    while erased != most:
         with transaction() as session:
-            page = due(session, now=now, after=after, limit=PAGE)
+            page = find(session, after=after, limit=PAGE)
         if not page:
             break
         after = page[-1].debtor_id
         for one in page:
-            if one.held_by or not left:
+            if one.held_by or erased == most:
                 continue
             try:
-                left -= erase(one.debtor_id, now=now)
+                erased += erase(one.debtor_id, now=now)
             except DBAPIError as error:
                 failed += 1
                 _say_what_failed(one.debtor_id, error)
-    log.info("retention.erased", debtors=MOST_A_NIGHT - left, failed=failed)
-    if failed:
-        raise ErasureFailed(f"{failed} debtors could not be erased")
+    return erased, failed
 
 
 def _say_what_failed(debtor_id: UUID, error: DBAPIError) -> None:
@@ -83,6 +93,7 @@ def erase(debtor_id: UUID, *, now: datetime) -> bool:
     with transaction() as session:
         session.execute(sa.select(Debtor.id).where(Debtor.id == debtor_id).with_for_update())
         standing = due(session, now=now, limit=1, locked=debtor_id)
+        standing = standing or told_again(session, limit=1, locked=debtor_id)
         if not standing or standing[0].held_by:
             return False
         _erase(session, standing[0], now=now)
@@ -93,6 +104,7 @@ def _erase(session: Session, one: Due, *, now: datetime) -> None:
     about = gather(session, one.debtor_id)
     keys = _objects(session, about)
     counts = blank(session, about)
+    _end_uploads(session, about)
     things = _forget_leaves(session, about)
     erasure = Erasure(
         debtor_id=one.debtor_id,
@@ -118,11 +130,29 @@ def _objects(session: Session, about: Belongings) -> list[str]:
     query = """
         SELECT key FROM evidence, unnest(ARRAY[storage_key, thumbnail_key, rendition_key]) AS key
          WHERE id = ANY(:evidence) AND key IS NOT NULL
-         UNION SELECT concat('quarantine/', uploads.id) FROM uploads
-                WHERE evidence_id = ANY(:evidence) AND state = 'mismatched'
+         UNION SELECT concat('quarantine/', uploads.id)
+                 FROM uploads JOIN evidence ON evidence.id = evidence_id AND evidence.state <> 'erased'
+                WHERE evidence_id = ANY(:evidence) AND uploads.state = 'mismatched'
          ORDER BY key
     """
     return list(session.scalars(sa.text(query), {"evidence": about.ids["evidence"]}))
+
+
+def _end_uploads(session: Session, about: Belongings) -> None:
+    """Give up what is still on its way; whoever creates it again hears that it was erased.
+
+    After the evidence, as everybody locks who finishes an upload.
+    """
+    ended = session.scalars(_END_UPLOADS, {"evidence": about.ids["evidence"]}).all()
+    enqueue_each("discard_segments", {f"discard-{one}": {"upload_id": str(one)} for one in ended})
+
+
+_END_UPLOADS: Final = sa.text(
+    """
+    UPDATE uploads SET state = 'terminated'
+     WHERE evidence_id = ANY(:evidence) AND state IN ('open', 'checking') RETURNING id
+    """
+)
 
 
 def _forget_leaves(session: Session, about: Belongings) -> list[tuple[str, UUID]]:
@@ -136,7 +166,8 @@ def _forget_leaves(session: Session, about: Belongings) -> list[tuple[str, UUID]
 
 _FORGET: Final = sa.text(
     """
-    UPDATE log_leaves SET salt = NULL, record = NULL WHERE kind = :kind AND subject_id = ANY(:ids)
+    UPDATE log_leaves SET salt = NULL, record = NULL 
+     WHERE kind = :kind AND subject_id = ANY(:ids) AND record IS NOT NULL
     RETURNING kind, subject_id
     """
 )

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import db, transaction
 from server.driver import run, run_alone
-from server.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+from server.errors import Conflict, Forbidden, Gone, Invalid, NotFound, TooLarge, Unavailable
 from server.jobs import enqueue, task
 from server.models.evidence import Evidence, Upload
 from server.models.people import Device
@@ -33,7 +33,7 @@ def create(wanted: WantedUpload, *, brings_bytes: bool, actor: Actor, now: datet
 
     One whose request brings bytes becomes durable with them: nobody hears of it before.
     Raises TooLarge; Invalid when it contradicts the promise or has failed twice; Forbidden for evidence that
-    another person's phone promised.
+    another person's phone promised; Gone for evidence that was erased.
     """
     if wanted.length is not None and wanted.length > MAX_BYTES:
         raise TooLarge("upload-too-large", f"One file may have {MAX_BYTES} bytes.", limit_bytes=MAX_BYTES)
@@ -101,13 +101,15 @@ def expire_uploads(*, now: datetime) -> None:
 def _clear_the_way(wanted: WantedUpload, told: Mapping[str, Any], *, actor: Actor, now: datetime) -> None:
     """Say why `_START_OR_FIND` started nothing, or give up the stale upload in its way."""
     with transaction() as session:
-        ((owner, promised),) = session.execute(
-            sa.select(Device.staff_id, Evidence.sha256)
+        ((owner, promised, state),) = session.execute(
+            sa.select(Device.staff_id, Evidence.sha256, Evidence.state)
             .join_from(Evidence, Device, Evidence.device_id == Device.id)
             .where(Evidence.id == wanted.evidence_id)
         )
         if owner != actor.staff_id:
             raise Forbidden("evidence-of-another", "This evidence was promised by somebody else's phone.")
+        if state == "erased":
+            raise Gone("evidence-erased", "Its time is over: nobody wants these bytes any more. Delete them.")
         if promised is not None and wanted.sha256 not in (None, promised):
             raise Invalid("digest-not-promised", "The promise names another SHA-256 for it; send that file.")
         earlier = run(session, _IN_THE_WAY, told)
@@ -172,7 +174,7 @@ _START_OR_FIND: Final = f"""
             WHEN kept.state IN ('expected', 'missing', 'mismatched') THEN 'uploading' ELSE kept.state END
         WHERE (kept.device_id = %(device_id)s
                OR kept.device_id IN (SELECT id FROM devices WHERE staff_id = %(staff_id)s))
-          AND coalesce(kept.sha256 = %(sha256)s, true)
+          AND coalesce(kept.sha256 = %(sha256)s, true) AND kept.state <> 'erased'
           AND NOT EXISTS (SELECT FROM uploads
                           WHERE {_SAME_PROMISE} AND {_OVER})
           AND (SELECT count(*) FROM uploads WHERE {_SAME_PROMISE} AND state = 'mismatched')
