@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -83,6 +84,7 @@ class _Verifier:
         self.archive = archive
         self.report = Report()
         self.logged: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        self.rows: dict[str, list[Reader]] = {}
 
     def verify(self, known_key: str | None) -> Report:
         manifest, envelope = self._manifest()
@@ -92,6 +94,7 @@ class _Verifier:
         self._log(manifest, key)
         devices = self._devices()
         promised = self._items(devices, key)
+        self._missing()
         self._evidence(promised)
         self._permit(key)
         for part, kind in TEXTS.items():
@@ -156,6 +159,11 @@ class _Verifier:
 
     def _rows(self, name: str) -> list[Reader]:
         """Return the rows of a JSON part; none, and a fault, where it cannot be read."""
+        if name not in self.rows:
+            self.rows[name] = self._read_rows(name)
+        return self.rows[name]
+
+    def _read_rows(self, name: str) -> list[Reader]:
         try:
             value = parse(self._read(name))
         except (KeyError, zipfile.BadZipFile, EOFError):
@@ -244,6 +252,8 @@ class _Verifier:
                 device_id = row.text("device_id")
                 self._item(part, row, envelope, told=told, device=devices.get(device_id), server=key)
                 item = Reader(parse(envelope.payload))
+                if not self._is_of_the_visit(item.within("body")):
+                    self.report.says(part, "is of another visit")
                 seen[device_id].append((item.integer("seq"), told, item.optional_digest("prev")))
                 if item.text("type") == "visit.evidence":
                     body = item.within("body")
@@ -284,8 +294,29 @@ class _Verifier:
             if seq == before + 1 and prev != told:
                 self.report.says(f"item number {seq}", "does not continue the one before: a broken chain")
 
+    def _is_of_the_visit(self, body: Reader) -> bool:
+        try:
+            return UUID(str(body.value.get("visit_id"))) == UUID(self.report.visit_id)
+        except ValueError:
+            return False
+
+    def _missing(self) -> None:
+        """Name items that a judgement of the visit was told of and that are not here, if none were erased."""
+        if self._rows("erasures.json"):
+            return
+        here = {str(row.value.get("item_id")) for row in self._rows("items.json")}
+        for row in self._rows("runs.json"):
+            try:
+                since = Reader(parse(row.text("text").encode())).within("since").value
+                told = {str(one["item_id"]) for one in since.get("items", ())}
+            except (WireFault, KeyError, TypeError):
+                continue  # no text that was ever logged: named with the other records
+            for item_id in sorted(told - here):
+                self.report.says(f"item {item_id}", "was there when the visit was judged and is not here")
+
     def _evidence(self, promised: Mapping[str, str]) -> None:
         listed: set[str] = set()
+        known = self._promised_by_office()
         for row in self._rows("evidence.json"):
             evidence_id, sha256 = str(row.value.get("evidence_id")), row.value.get("sha256")
             part = f"evidence {evidence_id}"
@@ -293,8 +324,14 @@ class _Verifier:
             self.report.checked["evidence"] += 1
             if evidence_id in promised and promised[evidence_id] != sha256:
                 self.report.says(part, "is not the file whose digest the phone signed")
+            is_known = evidence_id in promised or known is None or evidence_id in known
+            if not is_known and row.value.get("state") != "erased":
+                self.report.says(part, "is promised by nobody: what promised it was removed")
             if row.value.get("file") is None:
-                continue  # it never arrived, and `state` says so
+                # It never arrived, and `state` says so: then nothing was logged of it.
+                if self._is_logged("evidence", str(row.value.get("device_id")), evidence_id):
+                    self.report.says(part, "was logged when it had come, and its file is not here")
+                continue
             if self._media(str(row.value["file"])) != promised.get(evidence_id, sha256):
                 self.report.says(part, "the bytes are not those the phone captured")
             if row.value.get("state") == "verified" and not self._is_logged(
@@ -303,6 +340,19 @@ class _Verifier:
                 self.report.says(part, "is not in the log as it stands here")
         for evidence_id in sorted(set(promised) - listed):
             self.report.says(f"evidence {evidence_id}", "was promised by the phone and is not listed")
+
+    def _promised_by_office(self) -> set[str] | None:
+        """Return which evidence corrections promise; None in a bundle from before it held them."""
+        if "corrections.json" not in self.archive.namelist():
+            return None
+        promised: set[str] = set()
+        for row in self._rows("corrections.json"):
+            try:
+                written = Reader(parse(read_envelope(row.within("envelope")).payload))
+                promised.add(str(written.within("body").value.get("evidence_id")))
+            except WireFault:
+                continue  # named with the other records
+        return promised
 
     def _media(self, name: str) -> str:
         try:

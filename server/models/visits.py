@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.database import Model, one_of
+from sync import protocol
 from sync.protocol import uuid7
 
 # Word for word the predicates of indexes: whatever asks for these items must say it so.
@@ -31,6 +32,15 @@ def index_of_named(table: str) -> sa.Index:
         postgresql_with={"fastupdate": "off"},
         postgresql_where=sa.text("named IS NOT NULL"),
     )
+
+
+def visit_named_by(record: protocol.Item | None) -> UUID | None:
+    """Return the visit an item names, whatever its type: `items.visit_id`."""
+    value = record.body.get("visit_id") if record else None
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 class Item(Model):

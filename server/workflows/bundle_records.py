@@ -42,11 +42,24 @@ def records_of(
         "hearings.json": _texts(session, "hearings", "finding_id", found),
         "tellings.json": _texts(session, "hearing_tellings", "finding_id", found),
         "replies.json": _texts(session, "finding_replies", "finding_id", found),
-        "erasures.json": _texts(session, "erasures", "debtor_id", [one for one in [visit.debtor_id] if one]),
+        "erasures.json": _texts(session, "erasures", "id", _erasures(session, visit.id)),
         **_at_the_desk(session, visit.id),
         **_breaches(session, found),
         **_months(session, visit.id, found),
     }
+
+
+def _erasures(session: Session, visit_id: UUID) -> Sequence[UUID]:
+    """Return the erasures that took anything of a visit: its debtor's, and whose items were told there."""
+    of_debtor = """
+        SELECT erasures.id FROM visits LEFT JOIN assignments ON assignments.id = visits.assignment_id
+          JOIN erasures ON erasures.debtor_id IN (visits.debtor_id, assignments.debtor_id)
+         WHERE visits.id = :visit
+    """
+    of_items = """
+        SELECT erasure_id FROM items JOIN erased_things ON subject_id = item_id WHERE visit_id = :visit
+    """
+    return session.scalars(sa.text(f"{of_debtor} UNION {of_items}"), {"visit": visit_id}).all()
 
 
 def erased_by(subject: sa.ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> sa.ColumnElement[bool]:

@@ -28,11 +28,11 @@ from server.models.access import AccessEntry
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.people import Device
-from server.models.visits import Item, Visit
+from server.models.visits import Account, FieldReport, Item, Visit
 from server.rules.json_form import stamp
 from server.signing import current_signer
 from server.workflows.bundle_records import Parts, erased_by, records_of
-from server.workflows.transparency.proofs import prove_subjects, to_json
+from server.workflows.transparency.proofs import leaves_about, prove_subjects, to_json
 from server.workflows.transparency.shelf import origin_of
 
 
@@ -43,7 +43,8 @@ def write_bundle(
     _log_look(visit_id, actor=actor, now=now)
     with snapshot() as session:
         parts, subjects, media = _gather(session, visit_id)
-    parts["proofs.json"] = to_json(prove_subjects(subjects, now=now))
+        leaves = leaves_about(session, subjects)
+    parts["proofs.json"] = to_json(prove_subjects(subjects, only=leaves, now=now))
     release_connection()
     digests: dict[str, str] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
@@ -98,7 +99,7 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
     visit = session.get_one(Visit, visit_id)
     items = session.scalars(
         sa.select(Item)
-        .where(Item.visit_id == visit_id, sa.not_(erased_by(Item.item_id)))
+        .where(sa.tuple_(Item.device_id, Item.item_id).in_(_told(visit)), sa.not_(erased_by(Item.item_id)))
         .order_by(Item.device_id, Item.seq)
     ).all()
     evidence = session.scalars(
@@ -118,6 +119,21 @@ def _gather(session: Session, visit_id: UUID) -> tuple[Parts, list[UUID], dict[s
     subjects = [*(item.item_id for item in items), *(one.id for one in evidence), *map(UUID, named)]
     media = {_file(one): one.storage_key for one in evidence if one.storage_key is not None}
     return parts, subjects, media
+
+
+def _told(visit: Visit) -> sa.CompoundSelect[tuple[UUID, UUID]]:
+    """Say which items tell of a visit: those that name it, and those that anything of it was made from."""
+    sources = (
+        sa.select(Item.device_id, Item.item_id).where(Item.visit_id == visit.id),
+        sa.select(Account.device_id, Account.item_id).where(Account.visit_id == visit.id),
+        sa.select(FieldReport.device_id, FieldReport.item_id).where(FieldReport.visit_id == visit.id),
+        sa.select(Evidence.device_id, Evidence.promised_item).where(Evidence.visit_id == visit.id),
+        *(
+            sa.select(Visit.device_id, made_of).where(Visit.id == visit.id)
+            for made_of in (Visit.started_item, Visit.ended_item)
+        ),
+    )
+    return sa.union(*sources)
 
 
 def _item(item: Item) -> dict[str, Any]:

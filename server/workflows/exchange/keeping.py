@@ -14,14 +14,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from server.driver import blobs, documents, longs, run, texts, uuids
-from server.models.visits import ConflictingItem
+from server.models.visits import ConflictingItem, visit_named_by
 from server.signing import Signer, current_signer
 from server.workflows.exchange.anchors import write_anchor
 from server.workflows.exchange.answers import Progress
 from server.workflows.exchange.arrived import Result, Sender
 from server.workflows.exchange.forks import UNREADABLE
 from server.workflows.exchange.receipts import make_receipt
-from sync import protocol
 from sync.admission import Candidate
 from sync.chain import Link, judge_links, record_digest
 from sync.clock import Anchor
@@ -90,15 +89,6 @@ def row_of(
 
 def _signatures(envelope: Envelope) -> list[dict[str, str]]:
     return [{"keyid": each.keyid, "sig": base64.b64encode(each.sig).decode()} for each in envelope.signatures]
-
-
-def visit_named_by(record: protocol.Item | None) -> UUID | None:
-    """Return the visit an item names, whatever its type."""
-    value = record.body.get("visit_id") if record else None
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def keep(

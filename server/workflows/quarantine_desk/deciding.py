@@ -20,9 +20,8 @@ from server.errors import Conflict, Fault, Forbidden, Invalid
 from server.ledger.commitment import SALT_BYTES, commit
 from server.models.people import Device
 from server.models.quarantine import DeskDecision
-from server.models.visits import Item, RawSubmission, Visit
+from server.models.visits import Item, RawSubmission, Visit, visit_named_by
 from server.workflows.exchange import inbox
-from server.workflows.exchange.keeping import visit_named_by
 from server.workflows.exchange.parents import ACCEPTED
 from server.workflows.exchange.senders import lock_sender
 from server.workflows.exchange.waiting import project, project_waiting

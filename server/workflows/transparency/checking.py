@@ -18,13 +18,14 @@ from server.models.transparency import LogCheckpoint
 from server.models.visits import FieldReport
 from server.signing import current_signer
 from server.workflows.transparency.acts import acts
-from server.workflows.transparency.logged import DIGESTED, LOGGED, Alteration, Logged
+from server.workflows.transparency.logged import Alteration
+from server.workflows.transparency.projected import projected
+from server.workflows.transparency.rows import rows
 from server.workflows.transparency.shelf import Shelf, origin_of
 from sync.checkpoint import CheckpointFault, open_checkpoint
 from sync.merkle import leaf_hash
 
 BATCH: Final = 10_000
-_IS_KEPT: Final = "NOT EXISTS (SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = {subject})"
 
 
 def alterations() -> Iterator[Alteration]:
@@ -33,13 +34,9 @@ def alterations() -> Iterator[Alteration]:
         yield from _heads(session)
         yield from _tree(session)
         yield from _leaves(session)
-        for logged in LOGGED:
-            yield from _rows(session, logged)
-        yield from _twice(session)
-        for digested in DIGESTED:
-            yield from _bytes(session, *digested)
-        yield from _raw_bytes(session)
+        yield from rows(session)
         yield from _erasures(session)
+        yield from projected(session)
         yield from acts(session)
         yield from _witnessed(session)
 
@@ -119,58 +116,6 @@ def _leaves(session: Session) -> Iterator[Alteration]:
         yield Alteration("the leaf's record was altered", f"{row.kind} {row.subject_id}")
 
 
-def _rows(session: Session, logged: Logged) -> Iterator[Alteration]:
-    """Hold each logged row against its leaf; find rows without a leaf, and leaves without a row."""
-    kind, table, key = logged.kind, logged.table, logged.key
-    altered = f"""
-        SELECT one.{key} AS id, bool_or(leaf.id IS NOT NULL) AS has_leaf
-          FROM {table} AS one
-          LEFT JOIN log_leaves AS leaf ON leaf.subject_id = one.{key} AND leaf.kind = '{kind}'
-         WHERE {logged.rows}
-         GROUP BY one.{key}, {logged.record}
-        HAVING NOT coalesce(bool_or(leaf.id IS NOT NULL
-                                    AND coalesce(leaf.record = {logged.record}, true)), false)
-    """
-    for row in session.execute(sa.text(altered)):
-        what = "the row is not what was logged" if row.has_leaf else "the row was slipped in: no leaf"
-        yield Alteration(what, f"{kind} {row.id}")
-    deleted = f"""
-        SELECT leaf.subject_id AS id, EXISTS (
-                   SELECT FROM {table} AS one WHERE one.{key} = leaf.subject_id) AS is_there
-          FROM log_leaves AS leaf
-         WHERE leaf.kind = '{kind}' AND leaf.record IS NOT NULL
-           AND NOT EXISTS (SELECT FROM {table} AS one
-                            WHERE one.{key} = leaf.subject_id AND {logged.rows if logged.once else "true"})
-         ORDER BY leaf.id
-    """
-    for row in session.execute(sa.text(deleted)):
-        what = "the row was put back to before" if row.is_there else "the row was deleted"
-        yield Alteration(what, f"{kind} {row.id}")
-
-
-def _twice(session: Session) -> Iterator[Alteration]:
-    """Name what was logged again although it happens once: decided, written or closed past the product."""
-    query = """
-        SELECT kind, subject_id FROM log_leaves WHERE kind = ANY(:kinds)
-         GROUP BY kind, subject_id HAVING count(*) > 1 ORDER BY min(id)
-    """
-    kinds = [logged.kind for logged in LOGGED if logged.once]
-    for row in session.execute(sa.text(query), {"kinds": kinds}):
-        yield Alteration("it was logged again", f"{row.kind} {row.subject_id}")
-
-
-def _bytes(session: Session, kind: str, table: str, key: str, signer: str) -> Iterator[Alteration]:
-    """Hold each record's bytes against its digest, over DSSE's pre-authentication encoding."""
-    query = f"""
-        SELECT {key} AS id FROM {table}
-         WHERE {_IS_KEPT.format(kind=kind, subject=f"{table}.{key}")}
-           AND sha256 <> sha256(convert_to(concat('DSSEv1 ', octet_length(payload_type), ' ', payload_type,
-                                                  ' ', octet_length(payload), ' '), 'UTF8') || payload)
-    """
-    for row in session.execute(sa.text(query)):
-        yield Alteration(f"the bytes are not those {signer} signed", f"{kind} {row.id}")
-
-
 def _erasures(session: Session) -> Iterator[Alteration]:
     """Hold every record that is missing against an erasure that names it, and its list against the log."""
     missing = """
@@ -187,12 +132,6 @@ def _erasures(session: Session) -> Iterator[Alteration]:
     """
     for row in session.execute(sa.text(added)):
         yield Alteration("what it erased is not what was logged", f"erasure {row.id}")
-
-
-def _raw_bytes(session: Session) -> Iterator[Alteration]:
-    query = f"SELECT id FROM raw_submissions WHERE sha256 <> sha256(content) AND {_IS_KEPT}"
-    for row in session.execute(sa.text(query.format(kind="raw", subject="raw_submissions.id"))):
-        yield Alteration("the bytes are not those that came", f"raw {row.id}")
 
 
 def _witnessed(session: Session) -> Iterator[Alteration]:

@@ -1,7 +1,7 @@
 """What has leaves in the log: which rows of which tables, and what is logged of each?"""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,9 @@ class Alteration:
 class Logged:
     """What has leaves of a kind: a table, which of its rows, and what is logged of one (`record` in SQL).
 
-    `once`: such a thing happens once; a second leaf about it is somebody's who did it again past the product.
+    `once`: how often such a leaf is honestly written. "subject": once about a thing; "row": once for a row,
+    of which several may have one id (other phones, other bytes); "never": it may be written again. What is
+    written oftener is somebody's who did it again past the product.
     """
 
     kind: str
@@ -24,15 +26,15 @@ class Logged:
     key: str = "id"
     rows: str = "true"
     record: str = "log_record(one)"
-    once: bool = True
+    once: Literal["subject", "row", "never"] = "subject"
 
 
 _DECIDED: Final = "one.state IN ('confirmed', 'dismissed')"
 LOGGED: Final = (
-    Logged("item", "items", key="item_id", once=False),
-    Logged("conflict", "conflicting_items", key="item_id", once=False),
-    Logged("raw", "raw_submissions", once=False),
-    Logged("evidence", "evidence", rows="one.state = 'verified'", once=False),
+    Logged("item", "items", key="item_id", once="row"),
+    Logged("conflict", "conflicting_items", key="item_id", once="row"),
+    Logged("raw", "raw_submissions", once="row"),
+    Logged("evidence", "evidence", rows="one.state = 'verified'", once="never"),
     Logged("decision", "decisions"),
     Logged("finding", "findings", rows=_DECIDED),
     Logged("weight", "findings", rows=_DECIDED, record="log_weight(one)"),

@@ -55,8 +55,18 @@ def newest() -> LogCheckpoint:
         return _head(session)
 
 
-def prove_subjects(subject_ids: Sequence[UUID], *, kind: str | None = None, now: datetime) -> Proofs:
-    """Prove every leaf about these things, in the order of the log; whatever waits is sequenced first."""
+def leaves_about(session: Session, subject_ids: Sequence[UUID]) -> Sequence[int]:
+    """Return the ids of the leaves about these things that there are in the caller's snapshot."""
+    return session.scalars(sa.select(LogLeaf.id).where(LogLeaf.subject_id.in_(subject_ids))).all()
+
+
+def prove_subjects(
+    subject_ids: Sequence[UUID], *, kind: str | None = None, only: Sequence[int] | None = None, now: datetime
+) -> Proofs:
+    """Prove every leaf about these things, in the order of the log; whatever waits is sequenced first.
+
+    `only`: none but these leaves, so that what is proven is not younger than what it is held against.
+    """
     while sequence(now=now):
         pass
     with snapshot() as session:
@@ -64,6 +74,8 @@ def prove_subjects(subject_ids: Sequence[UUID], *, kind: str | None = None, now:
         query = sa.select(LogLeaf).where(LogLeaf.subject_id.in_(subject_ids), LogLeaf.leaf_index < head.size)
         if kind is not None:
             query = query.where(LogLeaf.kind == kind)
+        if only is not None:
+            query = query.where(LogLeaf.id.in_(only))
         leaves = session.scalars(query.order_by(LogLeaf.leaf_index)).all()
         places = [leaf.leaf_index for leaf in leaves if leaf.leaf_index is not None]
         tiles = Shelf(session).with_ways(head.size, *places)
