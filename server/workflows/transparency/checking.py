@@ -18,6 +18,7 @@ from server.models.transparency import LogCheckpoint
 from server.models.visits import FieldReport
 from server.signing import current_signer
 from server.workflows.transparency.acts import acts
+from server.workflows.transparency.erased import erasures
 from server.workflows.transparency.logged import Alteration
 from server.workflows.transparency.projected import projected
 from server.workflows.transparency.rows import rows
@@ -35,7 +36,7 @@ def alterations() -> Iterator[Alteration]:
         yield from _tree(session)
         yield from _leaves(session)
         yield from rows(session)
-        yield from _erasures(session)
+        yield from erasures(session)
         yield from projected(session)
         yield from acts(session)
         yield from _witnessed(session)
@@ -114,24 +115,6 @@ def _leaves(session: Session) -> Iterator[Alteration]:
     """
     for row in session.execute(sa.text(query)):
         yield Alteration("the leaf's record was altered", f"{row.kind} {row.subject_id}")
-
-
-def _erasures(session: Session) -> Iterator[Alteration]:
-    """Hold every record that is missing against an erasure that names it, and its list against the log."""
-    missing = """
-        SELECT kind, subject_id FROM log_leaves AS leaf WHERE record IS NULL AND NOT EXISTS (
-            SELECT FROM erased_things AS thing
-             WHERE thing.kind = leaf.kind AND thing.subject_id = leaf.subject_id) ORDER BY id
-    """
-    for row in session.execute(sa.text(missing)):
-        yield Alteration("the leaf's record is gone, and no erasure took it", f"{row.kind} {row.subject_id}")
-    added = """
-        SELECT id FROM erasures AS one WHERE things_sha256 <> sha256(convert_to(coalesce((
-            SELECT string_agg(concat(kind, ' ', subject_id, E'\\n'), '' ORDER BY kind COLLATE "C", subject_id)
-              FROM erased_things WHERE erasure_id = one.id), ''), 'UTF8')) ORDER BY id
-    """
-    for row in session.execute(sa.text(added)):
-        yield Alteration("what it erased is not what was logged", f"erasure {row.id}")
 
 
 def _witnessed(session: Session) -> Iterator[Alteration]:

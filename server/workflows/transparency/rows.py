@@ -1,7 +1,7 @@
 """Is every logged row what its leaf says, has every leaf its row, and do the bytes still have their digests?
 
 Rows and leaves are laid side by side record by record, a kind at a time: a leaf that fits excuses no other
-leaf about the same thing.
+leaf about the same thing. What an erasure took must be blank instead (`erased`).
 """
 
 from collections.abc import Iterator
@@ -75,14 +75,21 @@ def _bytes(session: Session, kind: str, table: str, key: str, signer: str) -> It
         SELECT {key} AS id FROM {table} AS one
          WHERE sha256 <> sha256(convert_to(concat('DSSEv1 ', octet_length(payload_type), ' ', payload_type,
                                                   ' ', octet_length(payload), ' '), 'UTF8') || payload)
-           AND NOT EXISTS (SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = one.{key})
+           AND NOT (payload = '' AND EXISTS (
+               SELECT FROM erased_things WHERE kind = '{kind}' AND subject_id = one.{key}))
     """
     for row in session.execute(sa.text(query)):
         yield Alteration(f"the bytes are not those {signer} signed", f"{kind} {row.id}")
 
 
 def _raw_bytes(session: Session) -> Iterator[Alteration]:
-    for row in session.execute(sa.text("SELECT id FROM raw_submissions WHERE sha256 <> sha256(content)")):
+    query = """
+        SELECT id FROM raw_submissions AS one
+         WHERE sha256 <> sha256(content)
+           AND NOT (content = '' AND EXISTS (
+               SELECT FROM erased_things WHERE kind = 'raw' AND subject_id = one.id))
+    """
+    for row in session.execute(sa.text(query)):
         yield Alteration("the bytes are not those that came", f"raw {row.id}")
 
 
