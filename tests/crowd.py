@@ -67,6 +67,7 @@ def _write(session: Session, crowd: Crowd, numbers: range) -> list[UUID]:
     holds = [_hold(crowd, case) for case in cases if crowd.is_one_in(12)]
     plans = [row for case in cases if crowd.is_one_in(5) for row in _plans(crowd, case, addresses)]
     visits = [row for case in cases if crowd.is_one_in(10) for row in _visits(crowd, case)]
+    visits += _serve_wishes(crowd, entries, [assignment for _, assignment in plans])
     for model, rows in (
         (Debtor, debtors), (Case, cases), (Contact, contacts), (Address, addresses), (LedgerEntry, entries),
         (Hold, holds), (Decision, [decision for decision, _ in plans]),
@@ -172,15 +173,35 @@ def _plans(
             "window_start": start, "window_end": start + timedelta(hours=1), "lead_id": crowd.visitor.id,
             "state": crowd.dice.choice(["issued", "issued", "acknowledged", "cancelled"]),
             "decision_id": decision["id"], "permit_id": uuid7(), "permit": {}, "ground": "unpaid",
-            "issued_by": crowd.visitor.id, "issued_at": crowd.now,
+            "issued_by": crowd.visitor.id, "issued_at": crowd.now, "evidence_entry_id": None,
         }  # fmt: skip
+
+
+def _serve_wishes(
+    crowd: Crowd, entries: Sequence[dict[str, Any]], plans: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Have a plan rest on each wish of its debtor, and a cancelled one; some were made all the same."""
+    made: list[dict[str, Any]] = []
+    for entry in (entry for entry in entries if entry["asks_for_visit"]):
+        theirs = [
+            plan
+            for plan in plans
+            if plan["debtor_id"] == entry["debtor_id"] and plan["evidence_entry_id"] is None
+        ]
+        standing = [plan for plan in theirs if plan["state"] != "cancelled"]
+        cancelled = [plan for plan in theirs if plan["state"] == "cancelled"]
+        for plan in standing[:1] + cancelled[:1]:
+            plan["evidence_entry_id"] = entry["id"]
+            if crowd.is_one_in(2):
+                made += [{**visit, "assignment_id": plan["id"]} for visit in _visits(crowd, plan)]
+    return made
 
 
 def _visits(crowd: Crowd, case: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Visits that nobody assigned, whose accounts are missing."""
     at = crowd.days_ago(9)
     yield {
-        "id": uuid7(), "debtor_id": case["debtor_id"], "device_id": crowd.device.id,
+        "id": uuid7(), "debtor_id": case["debtor_id"], "assignment_id": None, "device_id": crowd.device.id,
         "staff_id": crowd.visitor.id, "team": [crowd.visitor.id], "seen_seq": 0, "arrived_earliest": at,
         "arrived_latest": at + timedelta(minutes=crowd.dice.randrange(30)), "arrived_method": "anchored",
         "started_item": uuid7(), "first_received_at": at, "evidence_due_at": at,

@@ -38,7 +38,11 @@ class Decision(Model):
 
 
 class Assignment(Model):
-    """Permission to make one visit. `permit` is the exact DSSE envelope the phone carries."""
+    """Permission to make one visit. `permit` is the exact DSSE envelope the phone carries.
+
+    `evidence_entry_id` is the debtor's wish without which the visit would not be granted. It stays when the
+    visit is taken back: its team may go all the same, and then it has served the wish.
+    """
 
     __tablename__ = "assignments"
     __table_args__ = (
@@ -48,6 +52,14 @@ class Assignment(Model):
         sa.CheckConstraint("window_start < window_end", name="window_not_empty"),
         sa.Index("ix_assignments_debtor_start", "debtor_id", "window_start"),
         sa.Index("ix_assignments_case_id_id", "case_id", "id"),
+        sa.Index(
+            "uq_assignments_one_visit_a_wish",
+            "evidence_entry_id",
+            unique=True,
+            postgresql_where=sa.text(
+                "evidence_entry_id IS NOT NULL AND state NOT IN ('cancelled', 'declined', 'expired')"
+            ),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -68,6 +80,7 @@ class Assignment(Model):
     ended_by: Mapped[UUID | None]
     ended_reason: Mapped[str] = mapped_column(default="", server_default="")
     replaces_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("assignments.id"))
+    evidence_entry_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("ledger_entries.id"))
 
 
 class AssignmentMember(Model):
@@ -99,7 +112,10 @@ class AssignmentMember(Model):
 
 
 class BudgetSlot(Model):
-    """One reserved arrival of a debtor's day (China time). Deleted when the assignment ends early."""
+    """One reserved arrival of a debtor's day (China time). Deleted when the assignment ends early.
+
+    Its evidence is that of the assignment, which keeps it.
+    """
 
     __tablename__ = "budget_slots"
     __table_args__ = (

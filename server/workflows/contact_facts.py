@@ -9,10 +9,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from server.database import db
 from server.models.cases import LedgerEntry
-from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
+from server.models.dispatch import ENDED_EARLY, Assignment
 from server.models.visits import Account, Visit
 from server.rules.facts import Arrival, Elsewhere, Interval, Reservation, VisitRequest
 
@@ -88,16 +89,17 @@ def _left(visit: Visit) -> Interval | None:
 def load_requests(
     debtor_id: UUID, *, since: datetime, now: datetime, excluding: UUID | None
 ) -> tuple[VisitRequest, ...]:
-    """Return the entries in which the debtor asked for a visit or agreed a return, and what each served."""
+    """Return the entries in which the debtor asked for a visit or agreed a return, and what each serves."""
+    serving = _serving(debtor_id, excluding=excluding)
     rows = db.session.execute(
         sa.select(
             LedgerEntry.id,
             LedgerEntry.channel,
             LedgerEntry.at,
             LedgerEntry.visit_on,
-            BudgetSlot.assignment_id,
+            serving.c.assignment_id,
         )
-        .outerjoin(BudgetSlot, BudgetSlot.evidence_entry_id == LedgerEntry.id)
+        .outerjoin(serving, serving.c.entry_id == LedgerEntry.id)
         .where(
             LedgerEntry.debtor_id == debtor_id,
             LedgerEntry.asks_for_visit,
@@ -106,14 +108,31 @@ def load_requests(
         )
         .order_by(LedgerEntry.at, LedgerEntry.id)
     )
-    return tuple(
-        VisitRequest(row.id, row.channel, row.at, row.visit_on, _unless(row.assignment_id, excluding))
-        for row in rows
+    return tuple(VisitRequest(*row) for row in rows)
+
+
+def _serving(debtor_id: UUID, *, excluding: UUID | None) -> sa.Subquery:
+    """Select which assignment each wish serves: of those that rest on it the first whose visit took place.
+
+    One that was taken back serves it all the same when its team went, having heard too late or never.
+    """
+    arrived = (
+        sa.select(sa.func.min(Visit.arrived_earliest))
+        .where(Visit.assignment_id == Assignment.id)
+        .scalar_subquery()
     )
-
-
-def _unless(assignment_id: UUID | None, excluding: UUID | None) -> UUID | None:
-    return None if assignment_id == excluding else assignment_id
+    return (
+        sa.select(Assignment.evidence_entry_id.label("entry_id"), Assignment.id.label("assignment_id"))
+        .where(
+            Assignment.debtor_id == debtor_id,
+            Assignment.evidence_entry_id.is_not(None),
+            Assignment.id.is_distinct_from(excluding),
+            sa.or_(Assignment.state.not_in(ENDED_EARLY), arrived.is_not(None)),
+        )
+        .ext(distinct_on(Assignment.evidence_entry_id))
+        .order_by(Assignment.evidence_entry_id, arrived.nulls_last(), Assignment.id)
+        .subquery("serving")
+    )
 
 
 # Jumps from one day with a call to the next, so that a million calls cost as much as ten.

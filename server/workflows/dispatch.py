@@ -20,7 +20,7 @@ from server.database import db, transaction
 from server.errors import Conflict, Fault, Invalid
 from server.models.assignments import end_early
 from server.models.cases import Address, Case, Debtor
-from server.models.dispatch import Assignment, BudgetSlot, Decision
+from server.models.dispatch import Assignment, Decision
 from server.models.people import Staff
 from server.rules.approval import covers
 from server.rules.engine import judge
@@ -132,8 +132,8 @@ def reassign(
 
 
 def wanted_again(old: Assignment, *, team: tuple[UUID, ...], lead: UUID | None) -> WantedVisit:
-    """Ask for the visit of an assignment once more, by this team."""
-    entry = sa.select(BudgetSlot.evidence_entry_id).where(BudgetSlot.assignment_id == old.id)
+    """Ask for the visit of an assignment once more, by this team, with the wish that was named for it."""
+    named = db.session.get_one(Decision, old.decision_id).wanted.get("evidence_entry_id")
     return WantedVisit(
         case_id=old.case_id,
         address_id=old.address_id,
@@ -142,7 +142,7 @@ def wanted_again(old: Assignment, *, team: tuple[UUID, ...], lead: UUID | None) 
         team=team,
         lead=lead,
         ground=old.ground,
-        evidence_entry_id=db.session.scalar(entry),
+        evidence_entry_id=named and UUID(named),
     )
 
 

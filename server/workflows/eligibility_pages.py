@@ -257,10 +257,19 @@ def _had(whose: str) -> str:
     """Return the statement of what these debtors had of late; who had nothing is left out.
 
     An arrival is a visit reported by a phone, or an imported one. A plan counts until it has begun, which may
-    have been before it was due: so arrivals are looked for farther back than visits count.
+    have been before it was due: so arrivals are looked for farther back than visits count. Which assignment a
+    wish serves is said as `contact_facts` says it of one debtor.
     """
     return f"""
-    WITH arrived AS (
+    WITH resting AS (
+        SELECT one.evidence_entry_id AS entry_id, one.id AS assignment_id, one.state,
+               (SELECT min(arrived_earliest) FROM visits WHERE visits.assignment_id = one.id) AS arrived
+          FROM assignments one WHERE one.evidence_entry_id IS NOT NULL AND one.debtor_id {whose}),
+    serving AS (
+        SELECT DISTINCT ON (entry_id) entry_id, assignment_id FROM resting
+         WHERE state <> ALL (%(ended_early)s) OR arrived IS NOT NULL
+         ORDER BY entry_id, arrived NULLS LAST, assignment_id),
+    arrived AS (
         SELECT debtor_id, arrived_earliest AS earliest, arrived_latest AS latest, assignment_id
           FROM visits WHERE arrived_latest >= %(since)s AND debtor_id {whose}
         UNION ALL
@@ -280,9 +289,9 @@ def _had(whose: str) -> str:
     wished AS (
         SELECT asked.debtor_id, array_agg(asked.id ORDER BY asked.at, asked.id) AS ids,
                json_agg(json_build_array(asked.channel, CAST(asked.at AT TIME ZONE %(zone)s AS date),
-                                         asked.visit_on, served.assignment_id IS NOT NULL)
+                                         asked.visit_on, serving.assignment_id IS NOT NULL)
                         ORDER BY asked.at, asked.id) AS wishes
-          FROM ledger_entries asked LEFT JOIN budget_slots served ON served.evidence_entry_id = asked.id
+          FROM ledger_entries asked LEFT JOIN serving ON serving.entry_id = asked.id
          WHERE asked.asks_for_visit AND asked.channel IN ('inbound', 'visit')
            AND asked.at BETWEEN %(since)s AND %(now)s AND asked.debtor_id {whose}
          GROUP BY asked.debtor_id),

@@ -31,7 +31,7 @@ from server.workflows.dispatch import (
     lock_visit,
     wanted_again,
 )
-from server.workflows.reservation import renew
+from server.workflows.reservation import renew, rest_on_wish
 from server.workflows.standing_packs import pack_of_case
 
 PER_JOB: Final = 200
@@ -76,6 +76,7 @@ def rejudge(assignment_id: UUID, *, now: datetime) -> bool:
         approval = Approval(before=approval_of(assignment))
         judged = judge_and_record(wanted, approval, actor=NOBODY, now=now, excluding=assignment_id)
         if judged.decision.allowed:
+            rest_on_wish(judged, assignment)
             renew(assignment, judged)
             return True
         reason = f"no longer allowed: {_named(judged.verdict)}"

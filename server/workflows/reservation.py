@@ -134,6 +134,15 @@ def _seat(wanted: WantedVisit, assignment: Assignment) -> None:
         db.session.flush()
 
 
+def rest_on_wish(judged: Judged, assignment: Assignment) -> None:
+    """Spend the named wish on a standing assignment that, judged again, has come to need it."""
+    if is_evidence_needed(judged.wanted, judged.facts, judged.pack):
+        entry = judged.wanted.evidence_entry_id
+        assignment.evidence_entry_id = entry
+        its_slot = BudgetSlot.assignment_id == assignment.id
+        db.session.execute(sa.update(BudgetSlot).where(its_slot).values(evidence_entry_id=entry))
+
+
 def _take_slot(wanted: WantedVisit, facts: CaseFacts, assignment: Assignment, *, pack: RulePack) -> None:
     """Take a slot of the debtor's day; the evidence is spent only where the visit would fall without it."""
     day = local_day(wanted.window_start, pack.zone)
@@ -146,6 +155,7 @@ def _take_slot(wanted: WantedVisit, facts: CaseFacts, assignment: Assignment, *,
     free = [number for number in range(1, most + 1) if number not in taken]
     if not free:
         raise Conflict("budget-taken", "All slots of the debtor's day are taken; ask for another day.")
+    assignment.evidence_entry_id = entry
     db.session.add(
         BudgetSlot(
             debtor_id=debtor_id,
@@ -170,6 +180,5 @@ def _give_back_stale_slots(debtor_id: UUID, day: date, *, zone: str) -> None:
     db.session.execute(
         sa.delete(BudgetSlot)
         .where(BudgetSlot.debtor_id == debtor_id, BudgetSlot.day == day, visited_elsewhere)
-        .where(BudgetSlot.evidence_entry_id.is_(None))
         .execution_options(synchronize_session=False)
     )

@@ -68,9 +68,14 @@ class Day:
         for which in order:
             with connection(self.app) as http:
                 self.phones[which].connect(http).push(Report())
-            while _is_work_due():
-                run_worker(self.app, until_idle=True)
+            catch_up(self.app)
             yield which
+
+
+def catch_up(app: Flask) -> None:
+    """Have the worker do all that is due."""
+    while _is_work_due():
+        run_worker(app, until_idle=True)
 
 
 def _is_work_due() -> bool:

@@ -280,7 +280,7 @@ class Agency(RuleBasedStateMachine):
     @invariant()
     def nobody_is_sent_beyond_what_took_place(self) -> None:
         for door in self.doors:
-            asked_for = {slot.assignment_id for slot in _slots(door) if slot.evidence_entry_id}
+            asked_for = _asked_for(door)
             planned = [one for one in _planned(door) if one.id not in asked_for]
             took_place = list(_arrivals(door, but=asked_for))
             for one in planned:
@@ -299,6 +299,27 @@ def _day(at: datetime) -> date:
 
 def _slots(door: Door) -> list[BudgetSlot]:
     return list(db.session.scalars(sa.select(BudgetSlot).where(BudgetSlot.debtor_id == door.case.debtor_id)))
+
+
+def _asked_for(door: Door) -> set[UUID]:
+    """The assignments that a wish serves: of those it was spent on the first made, else the open one.
+
+    Also of those taken back: their team may have gone all the same.
+    """
+    spent = sa.select(Assignment).where(
+        Assignment.debtor_id == door.case.debtor_id, Assignment.evidence_entry_id.is_not(None)
+    )
+    on: dict[UUID | None, list[Assignment]] = {}
+    for one in db.session.scalars(spent):
+        on.setdefault(one.evidence_entry_id, []).append(one)
+    visits = sa.select(Visit.assignment_id, sa.func.min(Visit.arrived_earliest)).group_by(Visit.assignment_id)
+    made = {assignment_id: at for assignment_id, at in db.session.execute(visits)}
+    served: set[UUID] = set()
+    for several in on.values():
+        went = sorted((made[one.id], one.id) for one in several if one.id in made)
+        standing = {one.id for one in several if one.state not in ENDED_EARLY}
+        served |= {went[0][1]} if went else standing
+    return served
 
 
 def _planned(door: Door) -> list[Assignment]:
