@@ -160,25 +160,35 @@ def _limits(permit: Reader, here: AtTheDoor, memory: Memory) -> Iterator[Obstacl
     """A2, A3, A9: arrivals of this phone that the office had not counted when it issued the permit.
 
     A limit says what is `left` beside this visit, and whose assignments it `counted`; it concerns arrivals of
-    [`from`, `until`), or of the `within_hours` before now.
+    [`from`, `until`), or of the `within_hours` before now. Those that served a wish of the debtor's, if it
+    `spares` that kind, use up only what is left `in_all`.
     """
     debtor = permit.value.get("debtor_id")
     for limit in map(Reader, permit.value.get("limits") or []):
         counted = {*limit.array("counted"), permit.value.get("assignment_id")}
         begin, end = _period(limit, here.now)
-        more = sum(
-            arrival["debtor_id"] == debtor
+        more = [
+            arrival
+            for arrival in memory["arrivals"]
+            if arrival["debtor_id"] == debtor
             and arrival["assignment_id"] not in counted
             and begin <= Reader(arrival).instant("at") < end
-            for arrival in memory["arrivals"]
-        )
-        if debtor is not None and more > limit.integer("left"):
+        ]
+        if debtor is not None and _is_beyond(limit, more):
             yield Obstacle(
                 limit.text("rule", most=20),
                 limit.text("slug", most=100),
                 "the debtor was visited more often than the office knew",
                 "Do not knock; sync, and ask the office for another day.",
             )
+
+
+def _is_beyond(limit: Reader, more: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether so many more arrivals are too many. A permit or memory from before says nothing of wishes."""
+    spared = limit.value.get("spares") or []
+    unasked = sum(arrival.get("wish") not in spared for arrival in more)
+    is_full = limit.value.get("in_all") is not None and len(more) > limit.integer("in_all")
+    return is_full or unasked > limit.integer("left")
 
 
 def _period(limit: Reader, now: datetime) -> tuple[datetime, datetime]:
@@ -241,6 +251,7 @@ def remember(
                 "assignment_id": body.get("assignment_id"),
                 "case_id": permit.get("case_id"),
                 "debtor_id": permit.get("debtor_id"),
+                "wish": permit.get("wish"),
                 "at": write_instant(at),
             }
         )

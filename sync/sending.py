@@ -3,8 +3,8 @@
 tus 1.0.0: create an upload, with all of the file where one request carries it; ask where it stands, send the
 rest piece by piece. The office's offset is the only truth about what arrived. A file that the office keeps
 refusing is set aside with the reason; it stays on the phone and never holds up the others. One that somebody
-on the way blocks is told by its turns that break before a byte arrived; it is sent in smaller pieces. What the
-office has erased (`evidence-erased`) is offered no more, and goes as if it had arrived.
+on the way blocks is told by its turns that break before a byte arrived; it is sent in smaller pieces. What
+the office has erased (`evidence-erased`) is offered no more, and goes as if it had arrived.
 """
 
 import base64

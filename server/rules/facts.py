@@ -141,19 +141,25 @@ class MemberFact:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An assigned visit of this debtor that has not (yet) been reported as begun."""
+    """An assigned visit of this debtor that has not (yet) been reported as begun.
+
+    `wish`: the channel of the debtor's own wish that it serves (`VisitRequest`). None: it serves none, or was
+    stored before this was told.
+    """
 
     assignment_id: UUID
     start: datetime
+    wish: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A visit of this debtor that took place, attempts included."""
+    """A visit of this debtor that took place, attempts included. `wish` as of a `Reservation`."""
 
     visit_id: UUID
     at: Interval
     assignment_id: UUID | None = None
+    wish: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ What took place counts on the day it began, what is assigned counts until it is 
 arrival is known only as an interval, after the fact, what is certain and what is possible are told apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -36,14 +36,24 @@ def the_month(day: date) -> tuple[date, date]:
     return day.replace(day=1), (day.replace(day=28) + timedelta(days=4)).replace(day=1) - ONE_DAY
 
 
-def visits_in(period: Period, day: date, facts: CaseFacts, pack: RulePack) -> int:
-    """Count what the debtor's period around a day already holds."""
+def visits_in(
+    period: Period, day: date, facts: CaseFacts, pack: RulePack, *, but: Collection[str] = ()
+) -> int:
+    """Count what the debtor's period around a day already holds.
+
+    `but` names the channels of wishes: visits that serve one of them are left out.
+    """
     zone = pack.zone
     first, last = period(day)
-    arrived = sum(first <= local_day(arrival.at.earliest, zone) <= last for arrival in facts.arrivals)
+    arrived = sum(
+        first <= local_day(arrival.at.earliest, zone) <= last and arrival.wish not in but
+        for arrival in facts.arrivals
+    )
     begun = {arrival.assignment_id for arrival in facts.arrivals}
     reserved = sum(
-        first <= local_day(plan.start, zone) <= last and plan.assignment_id not in begun
+        first <= local_day(plan.start, zone) <= last
+        and plan.assignment_id not in begun
+        and plan.wish not in but
         for plan in facts.reservations
     )
     return arrived + reserved
@@ -91,9 +101,14 @@ def next_day_that(
     return None
 
 
-def earlier_visits(period: Period, actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> tuple[int, int]:
-    """Count the visits of the same period that certainly, and possibly, began before this one did."""
-    others = [arrival.at for arrival in facts.arrivals if arrival.visit_id != actual.visit_id]
+def earlier_visits(
+    period: Period, actual: ActualVisit, facts: CaseFacts, pack: RulePack, *, but: Collection[str] = ()
+) -> tuple[int, int]:
+    """Count the visits of the same period that certainly, and possibly, began before this one did.
+
+    `but` as of `visits_in`.
+    """
+    others = other_arrivals(actual, facts, but=but)
     own = _days(actual.arrival, pack)
     certainly = sum(
         at.latest < actual.arrival.earliest and len({period(day) for day in (*own, *_days(at, pack))}) == 1
@@ -106,6 +121,15 @@ def earlier_visits(period: Period, actual: ActualVisit, facts: CaseFacts, pack: 
         for at in others
     )
     return certainly, possibly
+
+
+def other_arrivals(actual: ActualVisit, facts: CaseFacts, *, but: Collection[str] = ()) -> list[Interval]:
+    """Return when the debtor's other visits began; `but` as of `visits_in`."""
+    return [
+        arrival.at
+        for arrival in facts.arrivals
+        if arrival.visit_id != actual.visit_id and arrival.wish not in but
+    ]
 
 
 def _days(at: Interval, pack: RulePack) -> tuple[date, date]:

@@ -32,7 +32,7 @@ SOMEBODY: Final = UUID(int=3)
 LONG_AGO: Final = date(2000, 1, 1)
 MOST_CALL_DAYS: Final = 8
 """More than any pack asks for. On how many days a case was called is what counts (A15), not on which."""
-NO_VISITS: Final = "[[], []]"
+NO_VISITS: Final = "[[], [], []]"
 
 
 class Situation(NamedTuple):
@@ -43,8 +43,9 @@ class Situation(NamedTuple):
     liable, refuses contact, has a sensitive occupation, one lives at the same point; None without an address
     · tried: days with calls (at most MOST_CALL_DAYS), first letter received on · limits: hardship, own daily
     cap · by_day: days of the debtor's visits in order, an arrival on its first; wishes, each as channel,
-    asked on, for which day, is used · by_hour: the same with instants, an arrival at its latest; only looked
-    at in hardship · owes_account: a visit of the debtor's has no written account yet.
+    asked on, for which day, is used; visits that serve a wish, apart from the others, each as day and the
+    wish's channel · by_hour: the same with instants, an arrival at its latest; only looked at in hardship ·
+    owes_account: a visit of the debtor's has no written account yet.
     """
 
     money: str
@@ -129,10 +130,11 @@ def with_limits(facts: CaseFacts, limits: str) -> CaseFacts:
 
 def with_visits(facts: CaseFacts, had: str, zone: ZoneInfo) -> CaseFacts:
     """Put into the facts what the debtor had, by day or by hour. Wishes are numbered."""
-    visits, wishes = json.loads(had)
+    visits, wishes, asked_for = json.loads(had)
+    told = [*((at, None) for at in visits), *asked_for]
     return replace(
         facts,
-        reservations=tuple(Reservation(SOMEBODY, _instant(at, zone)) for at in visits),
+        reservations=tuple(Reservation(SOMEBODY, _instant(at, zone), wish) for at, wish in told),
         requests=tuple(_request(number, wish, zone) for number, wish in enumerate(wishes, start=1)),
     )
 

@@ -22,7 +22,6 @@ from server.rules.evidence import REQUEST_ONLY, REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts, WantedVisit
 from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
-from server.rules.periods import visits_on
 from server.rules.situation import (
     SOME_ADDRESS,
     SOME_CASE,
@@ -80,7 +79,7 @@ def on_day(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> DayAnswer:
     """
     day = local_day(wanted.window_start, pack.zone)
     wanted = replace(wanted, evidence_entry_id=_evidence(day, facts, pack))
-    budget_left = _budget_left(day, facts, pack)
+    budget_left = budget.left_on(day, facts, pack)
     return _answer(wanted, lambda one: judge_case(one, facts, pack), pack, budget_left=budget_left)
 
 
@@ -119,12 +118,6 @@ def _status(verdict: Verdict) -> Status:
     if verdict.blocking:
         return "blocked"
     return "approval" if verdict.needs_approval else "may"
-
-
-def _budget_left(day: date, facts: CaseFacts, pack: RulePack) -> int:
-    own = facts.case.daily_visit_cap
-    cap = pack.visits_per_day if own is None else min(own, pack.visits_per_day)
-    return max(0, cap - visits_on(day, facts, pack))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,7 +184,7 @@ class _Asker:
         return _Planned(
             budget=self.ask(budget.CHECKS, facts, wanted),
             week=self.ask(hardship.BY_DAY, facts, wanted),
-            left=_budget_left(self._day, facts, self._pack),
+            left=budget.left_on(self._day, facts, self._pack),
             wanted=wanted,
         )
 

@@ -19,6 +19,7 @@ from server.jobs import task
 from server.models.assignments import end_early
 from server.models.cases import Case
 from server.models.dispatch import Assignment, AssignmentMember, Decision
+from server.rules.checks.budget import left_on
 from server.rules.evidence import REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts
 from server.rules.local_time import ONE_DAY, at_local, local_day
@@ -52,9 +53,7 @@ class Budget:
     @property
     def left(self) -> int:
         """Visits that may still be assigned without evidence."""
-        cap = self.pack.visits_per_day
-        own = self.facts.case.daily_visit_cap
-        return max(0, (cap if own is None else min(cap, own)) - self.visits)
+        return left_on(self.day, self.facts, self.pack)
 
     @property
     def usable_evidence(self) -> tuple[UUID, ...]:

@@ -37,6 +37,7 @@ from server.workflows.contact_facts import (
     load_missing_accounts,
     load_requests,
     load_reservations,
+    wishes_served,
 )
 
 LOOK_BACK: Final = timedelta(days=45)
@@ -60,6 +61,8 @@ def load_case_facts(
     """
     case = _load_case(case_id)
     since = around - LOOK_BACK
+    requests = load_requests(case.debtor_id, since=since, now=now, excluding=excluding)
+    wishes = wishes_served(requests)
     return CaseFacts(
         judged_at=now,
         case=case,
@@ -67,9 +70,9 @@ def load_case_facts(
         calendar=load_calendar(around.year - 1, around.year + 1),
         holds=_load_holds(case),
         team=load_members(team, since=around - timedelta(days=1), excluding=excluding),
-        reservations=load_reservations(case.debtor_id, since=since, excluding=excluding),
-        arrivals=load_arrivals(case.debtor_id, since=since),
-        requests=load_requests(case.debtor_id, since=since, now=now, excluding=excluding),
+        reservations=load_reservations(case.debtor_id, since=since, excluding=excluding, wishes=wishes),
+        arrivals=load_arrivals(case.debtor_id, since=since, wishes=wishes),
+        requests=requests,
         call_days=load_call_days(case_id, now=now, zone=zone),
         letters_received_on=load_letters(case_id),
         accounts_missing=load_missing_accounts(case.debtor_id, since=since, before=now),

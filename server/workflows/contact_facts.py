@@ -3,7 +3,7 @@
 Each is bounded by an index, so that a ledger of a million rows costs what one of ten does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,8 +20,10 @@ from server.rules.facts import Arrival, Elsewhere, Interval, Reservation, VisitR
 A_DAY: Final = timedelta(days=1)
 
 
-def load_reservations(debtor_id: UUID, *, since: datetime, excluding: UUID | None) -> tuple[Reservation, ...]:
-    """Return the debtor's assigned visits that did not end early."""
+def load_reservations(
+    debtor_id: UUID, *, since: datetime, excluding: UUID | None, wishes: Mapping[UUID, str]
+) -> tuple[Reservation, ...]:
+    """Return the debtor's assigned visits that did not end early. `wishes`: see `wishes_served`."""
     rows = db.session.execute(
         sa.select(Assignment.id, Assignment.window_start)
         .where(
@@ -31,11 +33,16 @@ def load_reservations(debtor_id: UUID, *, since: datetime, excluding: UUID | Non
         )
         .order_by(Assignment.window_start, Assignment.id)
     )
-    return tuple(Reservation(*row) for row in rows if row.id != excluding)
+    return tuple(
+        Reservation(row.id, row.window_start, wishes.get(row.id)) for row in rows if row.id != excluding
+    )
 
 
-def load_arrivals(debtor_id: UUID, *, since: datetime) -> tuple[Arrival, ...]:
-    """Return the debtor's visits that took place: reported by phones, or imported into the ledger."""
+def load_arrivals(debtor_id: UUID, *, since: datetime, wishes: Mapping[UUID, str]) -> tuple[Arrival, ...]:
+    """Return the debtor's visits that took place: reported by phones, or imported into the ledger.
+
+    `wishes`: see `wishes_served`.
+    """
     reported = db.session.execute(
         sa.select(Visit.id, Visit.arrived_earliest, Visit.arrived_latest, Visit.assignment_id)
         .where(Visit.debtor_id == debtor_id, Visit.arrived_latest >= since)
@@ -52,9 +59,13 @@ def load_arrivals(debtor_id: UUID, *, since: datetime) -> tuple[Arrival, ...]:
         .order_by(LedgerEntry.at, LedgerEntry.id)
     )
     return tuple(
-        [Arrival(row[0], Interval(row[1], row[2]), row[3]) for row in reported]
+        [Arrival(row[0], Interval(row[1], row[2]), row[3], _wish(row[3], wishes)) for row in reported]
         + [Arrival(row.id, Interval(row.at, row.at)) for row in imported]
     )
+
+
+def _wish(assignment_id: UUID | None, wishes: Mapping[UUID, str]) -> str | None:
+    return None if assignment_id is None else wishes.get(assignment_id)
 
 
 def load_elsewhere(
@@ -109,6 +120,11 @@ def load_requests(
         .order_by(LedgerEntry.at, LedgerEntry.id)
     )
     return tuple(VisitRequest(*row) for row in rows)
+
+
+def wishes_served(requests: Sequence[VisitRequest]) -> dict[UUID, str]:
+    """Return the assignments that serve a wish of the debtor's, each with the wish's channel."""
+    return {one.used_by: one.channel for one in requests if one.used_by is not None}
 
 
 def _serving(debtor_id: UUID, *, excluding: UUID | None) -> sa.Subquery:

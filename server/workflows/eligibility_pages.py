@@ -266,7 +266,8 @@ def _had(whose: str) -> str:
                (SELECT min(arrived_earliest) FROM visits WHERE visits.assignment_id = one.id) AS arrived
           FROM assignments one WHERE one.evidence_entry_id IS NOT NULL AND one.debtor_id {whose}),
     serving AS (
-        SELECT DISTINCT ON (entry_id) entry_id, assignment_id FROM resting
+        SELECT DISTINCT ON (entry_id) entry_id, assignment_id, wish.channel
+          FROM resting JOIN ledger_entries wish ON wish.id = entry_id
          WHERE state <> ALL (%(ended_early)s) OR arrived IS NOT NULL
          ORDER BY entry_id, arrived NULLS LAST, assignment_id),
     arrived AS (
@@ -276,16 +277,23 @@ def _had(whose: str) -> str:
         SELECT debtor_id, at, at, NULL FROM ledger_entries
          WHERE channel = 'visit' AND visit_id IS NULL AND at >= %(since)s AND debtor_id {whose}),
     had AS (
-        SELECT debtor_id, earliest, latest FROM arrived
+        SELECT debtor_id, earliest, latest, channel AS wish
+          FROM arrived LEFT JOIN serving USING (assignment_id)
         UNION ALL
-        SELECT plan.debtor_id, plan.window_start, plan.window_start FROM assignments plan
+        SELECT plan.debtor_id, plan.window_start, plan.window_start, serving.channel
+          FROM assignments plan LEFT JOIN serving ON serving.assignment_id = plan.id
          WHERE plan.window_start >= %(since)s AND plan.state <> ALL (%(ended_early)s)
            AND plan.debtor_id {whose}
            AND NOT EXISTS (SELECT FROM arrived WHERE arrived.assignment_id = plan.id)),
     counted AS (
-        SELECT debtor_id, json_agg(CAST(earliest AT TIME ZONE %(zone)s AS date) ORDER BY earliest) AS days,
-               json_agg(latest ORDER BY latest) AS instants
-          FROM had WHERE latest >= %(counting_since)s GROUP BY debtor_id),
+        SELECT debtor_id, json_agg(day ORDER BY earliest) FILTER (WHERE wish IS NULL) AS days,
+               json_agg(latest ORDER BY latest) FILTER (WHERE wish IS NULL) AS instants,
+               json_agg(json_build_array(day, wish) ORDER BY earliest) FILTER (WHERE wish IS NOT NULL)
+                   AS asked_days,
+               json_agg(json_build_array(latest, wish) ORDER BY latest) FILTER (WHERE wish IS NOT NULL)
+                   AS asked_instants
+          FROM had CROSS JOIN LATERAL (SELECT CAST(earliest AT TIME ZONE %(zone)s AS date) AS day) AS of_it
+         WHERE latest >= %(counting_since)s GROUP BY debtor_id),
     wished AS (
         SELECT asked.debtor_id, array_agg(asked.id ORDER BY asked.at, asked.id) AS ids,
                json_agg(json_build_array(asked.channel, CAST(asked.at AT TIME ZONE %(zone)s AS date),
@@ -300,8 +308,10 @@ def _had(whose: str) -> str:
          WHERE arrived_latest BETWEEN %(since)s AND %(now)s AND debtor_id {whose}
            AND NOT EXISTS (SELECT FROM accounts WHERE accounts.visit_id = visits.id))
     SELECT debtor_id,
-           json_build_array(COALESCE(days, '[]'), COALESCE(wishes, '[]'))::text AS by_day,
-           json_build_array(COALESCE(instants, '[]'), COALESCE(wishes, '[]'))::text AS by_hour,
+           json_build_array(COALESCE(days, '[]'), COALESCE(wishes, '[]'), COALESCE(asked_days, '[]'))::text
+                AS by_day,
+           json_build_array(COALESCE(instants, '[]'), COALESCE(wishes, '[]'),
+                            COALESCE(asked_instants, '[]'))::text AS by_hour,
            wished.ids AS wish_ids, COALESCE(owing.owes_account, false) AS owes_account
       FROM counted FULL JOIN wished USING (debtor_id) FULL JOIN owing USING (debtor_id)
     """

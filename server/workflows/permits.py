@@ -8,16 +8,17 @@ checklist with its rules, expiry. Sealed with the server's key.
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.rules.conditions import allowed_intervals, latest_start, limits
-from server.rules.facts import CaseFacts, WantedVisit
+from server.rules.checks.budget import left_on
+from server.rules.conditions import allowed_intervals, latest_start, limits, wish_served
+from server.rules.facts import CaseFacts, Reservation, WantedVisit
 from server.rules.json_form import stamp, to_json
 from server.rules.local_time import local_day
 from server.rules.pack import RulePack
-from server.rules.periods import visits_on
 from server.rules.verdict import Verdict
 from server.signing import PERMIT, current_signer
 
@@ -42,7 +43,7 @@ def seal_permit(
         "letters": [dict(letter) for letter in letters],
         "issued_at": stamp(now),
     }
-    conditions = _conditions(wanted, facts, verdict, pack=pack, special_note=special_note)
+    conditions = _conditions(assignment_id, wanted, facts, verdict, pack=pack, special_note=special_note)
     return current_signer().seal(PERMIT, named | conditions)
 
 
@@ -62,19 +63,26 @@ def renew_permit(
     (`sync.door`), whether or not the report has reached us.
     """
     old = json.loads(base64.b64decode(standing["payload"]))
-    new = old | _conditions(wanted, facts, verdict, pack=pack, special_note=special_note)
+    assignment_id = UUID(old["assignment_id"])
+    new = old | _conditions(assignment_id, wanted, facts, verdict, pack=pack, special_note=special_note)
     return None if new == old else current_signer().seal(PERMIT, new | {"permit_id": str(permit_id)})
 
 
 def _conditions(
-    wanted: WantedVisit, facts: CaseFacts, verdict: Verdict, *, pack: RulePack, special_note: str
+    assignment_id: UUID,
+    wanted: WantedVisit,
+    facts: CaseFacts,
+    verdict: Verdict,
+    *,
+    pack: RulePack,
+    special_note: str,
 ) -> dict[str, Any]:
-    """Return all that follows from what is known of the visit."""
+    """Return all that follows from what is known of the visit, of which the facts know nothing themselves."""
     day = local_day(wanted.window_start, pack.zone)
     intervals = allowed_intervals(wanted, facts, pack)
-    used = visits_on(day, facts, pack) + 1
-    own_cap = facts.case.daily_visit_cap
-    cap = pack.visits_per_day if own_cap is None else min(own_cap, pack.visits_per_day)
+    wish = wish_served(wanted, facts, pack)
+    itself = Reservation(assignment_id, wanted.window_start, wish)
+    beside = replace(facts, reservations=(*facts.reservations, itself))
     return {
         "v": 1,
         "case_id": str(wanted.case_id),
@@ -83,7 +91,8 @@ def _conditions(
         "allowed": [{"from": stamp(begin), "until": stamp(end)} for begin, end in intervals],
         "latest_start": stamp(latest_start(wanted, pack)),
         "lead": str(wanted.lead),
-        "budget_left_today": max(0, cap - used),
+        "wish": wish,
+        "budget_left_today": left_on(day, beside, pack),
         "limits": [limit.to_json() for limit in limits(wanted, facts, pack)],
         "notices": notices_of(facts, verdict, special_note=special_note),
         "checklist": [item.key for item in pack.checklist],

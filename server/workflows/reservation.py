@@ -149,23 +149,35 @@ def _take_slot(wanted: WantedVisit, facts: CaseFacts, assignment: Assignment, *,
     debtor_id = facts.case.debtor_id
     entry = wanted.evidence_entry_id if is_evidence_needed(wanted, facts, pack) else None
     _give_back_stale_slots(debtor_id, day, zone=pack.timezone)
-    slots = sa.select(BudgetSlot.slot).where(BudgetSlot.debtor_id == debtor_id, BudgetSlot.day == day)
-    taken = set(db.session.scalars(slots))
-    most = pack.visits_per_day if entry is None else pack.visits_per_day_ceiling
-    free = [number for number in range(1, most + 1) if number not in taken]
-    if not free:
+    number = _free_number(debtor_id, day, is_wished=entry is not None, pack=pack)
+    if number is None:
         raise Conflict("budget-taken", "All slots of the debtor's day are taken; ask for another day.")
     assignment.evidence_entry_id = entry
     db.session.add(
         BudgetSlot(
             debtor_id=debtor_id,
             day=day,
-            slot=free[0],
+            slot=number,
             assignment_id=assignment.id,
             evidence_entry_id=entry,
         )
     )
     db.session.flush()
+
+
+def _free_number(debtor_id: UUID, day: date, *, is_wished: bool, pack: RulePack) -> int | None:
+    """Return a free slot; where only one is free that needs evidence, a visit that has some moves there."""
+    query = sa.select(BudgetSlot).where(BudgetSlot.debtor_id == debtor_id, BudgetSlot.day == day)
+    taken = {slot.slot: slot for slot in db.session.scalars(query.order_by(BudgetSlot.slot))}
+    free = [number for number in range(1, pack.visits_per_day_ceiling + 1) if number not in taken]
+    if not free or is_wished or free[0] <= pack.visits_per_day:
+        return next(iter(free), None)
+    for number, slot in taken.items():
+        if number <= pack.visits_per_day and slot.evidence_entry_id is not None:
+            slot.slot = free[0]
+            db.session.flush()
+            return number
+    return None
 
 
 def _give_back_stale_slots(debtor_id: UUID, day: date, *, zone: str) -> None:

@@ -1,16 +1,17 @@
 """A visit the debtor asked for stands beside the others, in whatever order anybody hears of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
-from server.database import db
-from server.models.cases import Case
+from server.database import db, transaction
+from server.models.cases import Case, Debtor
 from server.models.dispatch import Assignment
 from server.rules import pack as packs
 from server.workflows import assignments
@@ -19,6 +20,7 @@ from server.workflows.eligibility import which_cases
 from tests.api.test_imports_effects import imported, row
 from tests.audit.test_out_of_order import catch_up, found
 from tests.builders import a_ledger_entry, a_visitor
+from tests.dispatch.reading import slots_of
 from tests.office import NOW, Door, Office, Stopped, a_door, a_team, a_wish, china
 from tests.phones import Watch, a_phone
 from tests.phones import office as connection
@@ -80,6 +82,87 @@ def field(app: Flask, office: Office, tmp_path: Path) -> Iterator[Field]:
     field = Field(app, office, tmp_path)
     yield field
     field.phone.close()
+
+
+# The wish makes room for its own visit, and takes none from the others.
+
+
+@pytest.mark.parametrize(
+    ("hardship", "unasked"),
+    [((), ["2026-11-25 18:00", "2026-11-25 10:00"]), (PREGNANT, ["2026-11-27 10:00"])],
+    ids=["a third of the day", "a second of the week"],
+)
+def test_a_balance_file_leaves_what_the_debtors_wish_made_room_for(
+    app: Flask, office: Office, hardship: tuple[str, ...], unasked: Sequence[str]
+) -> None:
+    door = a_door(hardship=hardship)
+    granted = grant(office, door, *unasked)
+    granted += grant(office, door, "2026-11-25 14:00", evidence=a_word(door))
+
+    imported(app, office, row(Case, door.case, outstanding="8000", balance_as_of="2026-11-22"))
+
+    assert [ending(one) for one in granted] == [("issued", "")] * len(granted)
+
+
+def test_a_day_holds_two_visits_beside_the_wished_one_also_when_that_was_granted_first(
+    office: Office,
+) -> None:
+    """It took the first slot, which needs no evidence; it moves to the one that does."""
+    door = a_door(hardship=PREGNANT)
+    a_ledger_entry(door.case, channel="visit", at=china("2026-11-19 09:00"))
+    grant(office, door, "2026-11-24 10:00", evidence=a_word(door))
+    with transaction() as session:
+        session.get_one(Debtor, door.case.debtor_id).hardship = []
+
+    grant(office, door, "2026-11-24 12:00", "2026-11-24 14:00")
+
+    assert [slot for _, slot in slots_of(door)] == [1, 2, 3]
+    with pytest.raises(VisitRefused, match="A3"):
+        grant(office, door, "2026-11-24 16:00", evidence=a_word(door))
+
+
+def test_a_return_that_was_agreed_makes_no_room_in_a_week_of_hardship(office: Office) -> None:
+    """A9 knows only the debtor's own call; A3 also what was agreed at the door."""
+    door = a_door(hardship=PREGNANT)
+    grant(office, door, "2026-11-24 10:00")
+    agreed = a_word(door, channel="visit", at=china("2026-11-16 09:00"), visit_on=date(2026, 11, 24))
+
+    with pytest.raises(VisitRefused, match="A9"):
+        grant(office, door, "2026-11-24 14:00", evidence=agreed)
+
+
+def test_the_list_of_cases_counts_the_wished_visit_apart(office: Office) -> None:
+    door = a_door()
+    grant(office, door, "2026-11-24 18:00", "2026-11-24 10:00")
+    (third,) = grant(office, door, "2026-11-24 14:00", evidence=a_word(door))
+    (first, *_) = db.session.scalars(sa.select(Assignment).order_by(Assignment.id))
+    assignments.cancel(first.id, reason="x", actor=office.actor(), now=NOW)
+    day = date(2026, 11, 24)
+
+    (answer,) = which_cases(day=day, now=NOW, pack=HOUSE, case_ids=[door.case.id])
+
+    assert (answer.status, answer.budget_left) == ("may", 1)
+    assert assignments.budget_of(door.case.id, day=day, now=NOW).left == 1
+    assert third.evidence_entry_id is not None
+
+
+def test_the_visit_after_the_wished_one_is_within_the_budget_at_the_door_and_afterwards(
+    app: Flask, field: Field
+) -> None:
+    """The evening's permit was issued before anybody knew of the wish."""
+    door = a_door()
+    evening = field.grant(door, "2026-11-24 18:00")
+    morning = field.grant(door, "2026-11-24 10:00")
+    wished = field.grant(door, "2026-11-24 14:00", evidence=a_word(door))
+    said: list[str] = []
+    for hour, one in ((8, None), (10, morning), (14, wished), (18, evening)):
+        field.turn(f"2026-11-24 {hour:02}:10")
+        said += [] if one is None else field.visit(one)
+        field.sync()
+    catch_up(app)
+
+    assert said == []
+    assert found("daily-visit-budget") == {}
 
 
 # The wish stays with its visit.

@@ -5,7 +5,7 @@ The ordinary day is Tuesday 24 November 2026; times are China time.
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ from server.rules.facts import (
 )
 from server.rules.verdict import Reason
 
+Counted = TypeVar("Counted", Reservation, Arrival)
 CHINA = ZoneInfo("Asia/Shanghai")
 CASE, DEBTOR, ADDRESS = UUID(int=1), UUID(int=2), UUID(int=3)
 LEAD, SECOND, THIRD = UUID(int=11), UUID(int=12), UUID(int=13)
@@ -112,6 +113,11 @@ def arrived(*moments: str | tuple[str, str]) -> tuple[Arrival, ...]:
         Arrival(UUID(int=200 + n), Interval(china(earliest), china(latest)))
         for n, (earliest, latest) in enumerate(pairs)
     )
+
+
+def serving(visits: tuple[Counted, ...], wish: str) -> tuple[Counted, ...]:
+    """The same visits, each of which serves a wish of the debtor's own."""
+    return tuple(replace(one, wish=wish) for one in visits)
 
 
 def a_request(at: str, *, entry: int = 300, channel: str = "inbound", **more: Any) -> VisitRequest:

@@ -54,6 +54,7 @@ FIRST = date(2026, 12, 24)
 BEGIN = china("2026-12-24 00:00")
 rounds = st.integers(0, 8 * 24).map(lambda n: BEGIN + n * timedelta(hours=1))
 A_HOLD = HoldFact(UUID(int=50), "complaint", "debtor", BEGIN - timedelta(days=1))
+served = st.sampled_from([None, None, None, "inbound", "visit"])
 near = st.integers(0, 11).map(lambda n: FIRST + timedelta(days=n))
 
 
@@ -113,8 +114,12 @@ def situations(draw: st.DrawFn, mark: timedelta) -> tuple[WantedVisit, CaseFacts
             hardship=draw(st.sampled_from([(), ("pregnancy",)])),
             daily_visit_cap=draw(st.sampled_from([None, None, 1, 0])),
         ),
-        reservations=tuple(Reservation(UUID(int=100 + n), at) for n, at in enumerate(plans[:3])),
-        arrivals=tuple(Arrival(UUID(int=200 + n), Interval(at, at)) for n, at in enumerate(plans[3:])),
+        reservations=tuple(
+            Reservation(UUID(int=100 + n), at, draw(served)) for n, at in enumerate(plans[:3])
+        ),
+        arrivals=tuple(
+            Arrival(UUID(int=200 + n), Interval(at, at), wish=draw(served)) for n, at in enumerate(plans[3:])
+        ),
         requests=tuple(asked),
         holds=draw(st.sampled_from([(), (), (), (A_HOLD,), (replace(A_HOLD, released_at=BEGIN),)])),
         letters_received_on=(draw(st.sampled_from([date(2026, 10, 22), FIRST])),),

@@ -1,7 +1,7 @@
 """What a permit lets a phone compare is what the engine says: never more, and no less than it must be."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from server.rules.conditions import Limit, allowed_intervals, is_evidence_needed
 from server.rules.engine import judge, judge_afterwards
 from server.rules.facts import ActualVisit, Arrival, CaseFacts, Interval, WantedVisit
 from server.rules.json_form import stamp
+from server.rules.local_time import local_day
 from server.rules.pack import RulePack
 from sync.door import AtTheDoor, obstacles
 from tests.rules.builders import (
@@ -27,9 +28,10 @@ from tests.rules.builders import (
     arrived,
     china,
     reserved,
+    serving,
     some_facts,
 )
-from tests.rules.test_allowed_from import A_MARK, PACKS, a_pack, situations
+from tests.rules.test_allowed_from import A_MARK, PACKS, a_pack, served, situations
 
 MINE = UUID(int=999)
 A_MINUTE = timedelta(minutes=1)
@@ -113,6 +115,32 @@ def left(found: tuple[Limit, ...]) -> dict[str, int]:
             {"daily-visit-budget": 2},
             id="hardship, asked for: the wish also serves the day",
         ),
+        pytest.param(
+            {"reservations": serving(reserved("2026-11-24 15:00"), "inbound")},
+            {},
+            {"daily-visit-budget": 1},
+            id="beside one that was asked for",
+        ),
+        pytest.param(
+            {"reservations": serving(reserved("2026-11-24 15:00", "2026-11-24 17:00"), "inbound")},
+            {},
+            {"daily-visit-budget": 0},
+            id="beside two that were asked for: never a fourth",
+        ),
+        pytest.param(
+            {
+                "case": a_case(hardship=("illness",), daily_visit_cap=2),
+                "reservations": serving(reserved("2026-11-24 15:00"), "inbound"),
+            },
+            {},
+            {
+                "daily-visit-budget": 1,
+                "case-daily-cap": 0,
+                "hardship-weekly-cap": 0,
+                "hardship-calendar-week": 0,
+            },
+            id="hardship, beside one that was asked for",
+        ),
     ],
 )
 def test_what_each_cap_leaves(facts: dict[str, Any], visit: dict[str, Any], expected: dict[str, int]) -> None:
@@ -133,6 +161,23 @@ def test_a_month_s_cap_and_whom_it_counted() -> None:
         "until": "2026-11-30T16:00:00Z",
         "counted": [str(UUID(int=100))],
     }
+
+
+def test_what_was_asked_for_uses_up_only_the_ceiling() -> None:
+    facts = some_facts(
+        case=a_case(hardship=("illness",)), reservations=serving(reserved("2026-11-24 15:00"), "inbound")
+    )
+
+    of_day, rolling, of_week = limits(a_visit(), facts, HOUSE)
+
+    assert (of_day.left, of_day.in_all, of_day.spares) == (1, 1, ("inbound", "visit"))
+    assert {key: of_day.to_json()[key] for key in ("left", "in_all", "spares")} == {
+        "left": 1,
+        "in_all": 1,
+        "spares": ["inbound", "visit"],
+    }
+    assert [(one.spares, one.in_all) for one in (rolling, of_week)] == [(("inbound",), None)] * 2
+    assert "in_all" not in rolling.to_json()
 
 
 def test_a_plan_exactly_a_week_away_is_not_of_the_same_rolling_week() -> None:
@@ -162,14 +207,15 @@ def a_permit(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> dict[str,
     }
 
 
-def an_own_arrival(facts: CaseFacts, at: datetime, *, assignment_id: UUID) -> dict[str, Any]:
+def an_own_arrival(facts: CaseFacts, one: Arrival) -> dict[str, Any]:
     debtor = str(facts.case.debtor_id)
     return {
         "visit_id": "v",
-        "assignment_id": str(assignment_id),
+        "assignment_id": str(one.assignment_id),
         "case_id": "c",
         "debtor_id": debtor,
-        "at": stamp(at),
+        "wish": one.wish,
+        "at": stamp(one.at.earliest),
     }
 
 
@@ -186,25 +232,23 @@ def granted(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> tuple[Want
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(situation=situations(A_MARK), data=st.data())
 def test_phone_and_engine_agree_on_what_the_phone_did(situation: Any, data: st.DataObject) -> None:
-    """Whoever the phone lets in breaks no cap afterwards; whoever it stops for a cap would be refused."""
+    """Whoever the phone lets in breaks no cap afterwards; whoever it stops for a cap would be refused.
+
+    But for a planned visit that was made on another day: what the office counted the phone takes as used.
+    """
     wanted, facts, pack = situation
     wanted, facts = granted(wanted, facts, pack)
-    planned = [one.assignment_id for one in facts.reservations]
-    own = [
-        Arrival(
-            UUID(int=700 + n), Interval(at, at), data.draw(st.sampled_from([UUID(int=800 + n), *planned]))
-        )
-        for n, at in enumerate(
-            wanted.window_start - hours * timedelta(hours=1)
-            for hours in data.draw(st.lists(st.integers(1, 24 * 9), max_size=3, unique=True))
-        )
-    ]
+    planned = {one.assignment_id: one for one in facts.reservations}
+    own: list[Arrival] = []
+    for n, hours in enumerate(data.draw(st.lists(st.integers(1, 24 * 9), max_size=3, unique=True))):
+        at = wanted.window_start - hours * timedelta(hours=1)
+        which = data.draw(st.sampled_from([UUID(int=800 + n), *planned]))
+        wish = planned[which].wish if which in planned else data.draw(served)
+        own.append(Arrival(UUID(int=700 + n), Interval(at, at), which, wish))
     assume(len({one.assignment_id for one in own}) == len(own))
     now = wanted.window_start + data.draw(st.integers(0, 60)) * A_MINUTE
     memory = {
-        "arrivals": [
-            an_own_arrival(facts, one.at.earliest, assignment_id=one.assignment_id or MINE) for one in own
-        ],
+        "arrivals": [an_own_arrival(facts, one) for one in own],
         "stops": [],
     }
 
@@ -216,7 +260,13 @@ def test_phone_and_engine_agree_on_what_the_phone_did(situation: Any, data: st.D
         actual = ActualVisit(UUID(int=900), Interval(now, now), None, (LEAD, SECOND), assignment_id=MINE)
         broken = {reason.slug for reason in judge_afterwards(actual, then, pack).reasons}
         assert not broken & CAPS
-    if stopped & CAPS and pack.hardship_visits <= 1:
+    moved = [
+        one
+        for one in own
+        if one.assignment_id in planned
+        and local_day(one.at.latest, pack.zone) != local_day(planned[one.assignment_id].start, pack.zone)
+    ]
+    if stopped & CAPS and pack.hardship_visits <= 1 and not moved:
         wish = wanted.evidence_entry_id if is_evidence_needed(wanted, facts, pack) else None
         again = replace(wanted, window_start=now, window_end=now + A_MINUTE, evidence_entry_id=wish)
         asked = replace(facts, arrivals=(*facts.arrivals, *own))

@@ -23,6 +23,7 @@ from tests.rules.builders import (
     china,
     reserved,
     rules_of,
+    serving,
     some_facts,
 )
 
@@ -212,6 +213,49 @@ def test_a_provisional_holiday_bans_and_a_provisional_workday_permits_nothing():
             id="A2 own cap of one",
         ),
         pytest.param({"case": a_case(daily_visit_cap=0)}, {}, ["A2"], id="A2 own cap of none"),
+        pytest.param(
+            {
+                "reservations": reserved("2026-11-24 08:00"),
+                "arrivals": serving(arrived("2026-11-24 09:00"), "inbound"),
+            },
+            {},
+            [],
+            id="A3 second beside one that was asked for",
+        ),
+        pytest.param(
+            {"reservations": serving(reserved("2026-11-24 08:00", "2026-11-24 09:00"), "visit")},
+            {},
+            [],
+            id="A3 first beside two agreed returns",
+        ),
+        pytest.param(
+            {
+                "reservations": serving(
+                    reserved("2026-11-24 08:00", "2026-11-24 09:00", "2026-11-24 14:00"), "inbound"
+                ),
+            },
+            {},
+            ["A3"],
+            id="A3 never a fourth, whoever asked",
+        ),
+        pytest.param(
+            {
+                "reservations": reserved("2026-11-24 08:00", "2026-11-24 14:00"),
+                "requests": (a_request("2026-11-23 09:00", used_by=UUID(int=100)),),
+            },
+            {},
+            ["A3"],
+            id="A3 a decision stored before does not say what a visit served",
+        ),
+        pytest.param(
+            {
+                "case": a_case(daily_visit_cap=1),
+                "reservations": serving(reserved("2026-11-24 08:00"), "inbound"),
+            },
+            {},
+            ["A2"],
+            id="A2 no wish lifts the case's own cap",
+        ),
     ],
 )
 def test_daily_budget(facts: dict[str, Any], wanted: dict[str, Any], rules: list[str]):
@@ -242,6 +286,18 @@ def test_the_budget_says_the_next_day_and_the_evidence_that_would_serve():
         == "每日外访次数不宜超过2次,但如遇客户主动请求或回访情况,此限制可酌情调整"
     )
     assert verdict.allowed_from == china("2026-11-26 08:00")
+
+
+@pytest.mark.parametrize(("wish", "rules"), [("inbound", []), ("visit", ["A9", "A9"])])
+@pytest.mark.parametrize("day", ["2026-11-23", "2026-11-27"])
+def test_in_hardship_a_visit_the_debtor_asked_for_leaves_the_week_to_another(
+    day: str, wish: str, rules: list[str]
+):
+    planned = serving(reserved(f"{day} 10:00"), wish)
+
+    found = judge(a_visit(), some_facts(case=a_case(hardship=("pregnancy",)), reservations=planned), HOUSE)
+
+    assert [reason.rule for reason in found.reasons] == rules
 
 
 @pytest.mark.parametrize(

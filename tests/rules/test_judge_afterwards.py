@@ -22,6 +22,7 @@ from tests.rules.builders import (
     an_interval,
     arrived,
     china,
+    serving,
     some_facts,
     what_happened,
 )
@@ -110,6 +111,42 @@ def test_a_third_visit_with_its_evidence_is_within_the_budget():
 
     assert said(what_happened(assignment_id=mine), facts) == []
     assert said(what_happened(), facts) == [("A3", CERTAIN)]
+
+
+@pytest.mark.parametrize(
+    ("unasked", "asked", "expected"),
+    [
+        pytest.param(("08:00",), ("09:00",), [], id="A3 second beside the wished one"),
+        pytest.param(("08:00", "08:30"), ("09:00",), [CERTAIN], id="A3 third beside the wished one"),
+        pytest.param(("08:00",), ("08:30", "09:00"), [CERTAIN], id="A3 never a fourth"),
+        pytest.param((), ("08:00", "09:00"), [], id="A3 third, of two wished ones"),
+    ],
+)
+def test_what_was_asked_for_uses_up_only_the_ceiling(unasked: Any, asked: Any, expected: list[str]):
+    had = arrived(*(f"2026-11-24 {hour}" for hour in unasked))
+    wished = serving(arrived(*(f"2026-11-24 {hour}" for hour in asked)), "visit")
+
+    found = said(what_happened(), some_facts(arrivals=(*had, *wished)))
+
+    assert found == [("A3", certainty) for certainty in expected]
+
+
+def test_of_two_caps_that_a_visit_may_have_broken_the_certain_one_is_named():
+    """Perhaps two unasked ones before it, but three in all for certain."""
+    perhaps = arrived("2026-11-24 08:00", ("2026-11-24 09:00", "2026-11-24 10:30"))
+    wished = serving(arrived("2026-11-24 08:10", "2026-11-24 08:20"), "inbound")
+
+    (reason,) = judge_afterwards(what_happened(), some_facts(arrivals=(*perhaps, *wished)), HOUSE).reasons
+
+    assert (reason.facts["certainty"], reason.facts["cap"]) == (CERTAIN, 3)
+
+
+@pytest.mark.parametrize(("wish", "expected"), [("inbound", []), ("visit", [("A9", CERTAIN)] * 2)])
+def test_in_hardship_a_visit_the_debtor_asked_for_does_not_count(wish: str, expected: Any):
+    known = {"hardship": ("pregnancy",), "hardship_since": china("2026-11-01 10:00")}
+    facts = some_facts(case=a_case(**known), arrivals=serving(arrived("2026-11-23 10:00"), wish))
+
+    assert said(what_happened(), facts) == expected
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def here(
     return AtTheDoor(NOON + hours * HOUR, team, carried, **more)
 
 
-def an_arrival(hours: float = -2, *, debtor: str = DEBTOR, assignment: str = "other") -> dict[str, Any]:
+def an_arrival(
+    hours: float = -2, *, debtor: str = DEBTOR, assignment: str = "other", **more: Any
+) -> dict[str, Any]:
     when = at(hours)
     return {
         "visit_id": "v",
@@ -64,6 +66,7 @@ def an_arrival(hours: float = -2, *, debtor: str = DEBTOR, assignment: str = "ot
         "case_id": CASE,
         "debtor_id": debtor,
         "at": when,
+        **more,
     }
 
 
@@ -118,6 +121,11 @@ def test_who_comes_too_early_is_told_until_when_to_wait() -> None:
 
 ROLLING = {"rule": "A9", "slug": "hardship-weekly-cap", "within_hours": 168, "left": 0, "counted": []}
 OWN_CAP = {"rule": "A2", "slug": "case-daily-cap", "from": at(-12), "until": at(12), "left": 1, "counted": []}
+OF_DAY = {**OWN_CAP, "rule": "A3", "slug": "daily-visit-budget", "spares": ["inbound", "visit"], "in_all": 2}
+ASKED = an_arrival(wish="inbound")
+AGREED = an_arrival(-3, assignment="third", wish="visit")
+UNASKED = an_arrival(-4, assignment="fourth", wish=None)
+BEFORE_WISHES = an_arrival(-5, assignment="fifth")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,34 @@ OWN_CAP = {"rule": "A2", "slug": "case-daily-cap", "from": at(-12), "until": at(
             id="two are too many",
         ),
         pytest.param({"limits": None, "debtor_id": None}, [an_arrival()], [], id="an older permit"),
+        pytest.param({"limits": [OF_DAY]}, [ASKED, UNASKED], [], id="one left, and one they asked for"),
+        pytest.param(
+            {"limits": [OF_DAY]},
+            [BEFORE_WISHES, UNASKED],
+            [("A3", "daily-visit-budget")],
+            id="two that nobody asked for",
+        ),
+        pytest.param(
+            {"limits": [OF_DAY]},
+            [ASKED, AGREED, UNASKED],
+            [("A3", "daily-visit-budget")],
+            id="never a fourth, whoever asked",
+        ),
+        pytest.param(
+            {"limits": [{**ROLLING, "spares": ["inbound"]}]}, [ASKED], [], id="a week spares what they asked"
+        ),
+        pytest.param(
+            {"limits": [{**ROLLING, "spares": ["inbound"]}]},
+            [AGREED],
+            [("A9", "hardship-weekly-cap")],
+            id="but no agreed return",
+        ),
+        pytest.param(
+            {"limits": [OWN_CAP]},
+            [ASKED, AGREED],
+            [("A2", "case-daily-cap")],
+            id="a limit that says nothing of wishes, or an older permit, counts all",
+        ),
     ],
 )
 def test_the_phone_counts_what_it_did_itself(
@@ -154,6 +190,21 @@ def test_the_phone_counts_what_it_did_itself(
     found = obstacles(the_permit(**permit), here(), memory=a_memory(*arrivals))
 
     assert said(found) == expected
+
+
+@pytest.mark.parametrize(("permit", "expected"), [({"wish": "inbound"}, []), ({}, ["daily-visit-budget"])])
+def test_the_phone_remembers_which_of_its_visits_served_a_wish(
+    permit: dict[str, Any], expected: list[str]
+) -> None:
+    body = {"visit_id": "v", "assignment_id": MINE}
+    memory = remember(
+        NOTHING, type_="visit.started", body=body, permits=[the_permit(**permit)], at=NOON - HOUR
+    )
+
+    next_one = the_permit(assignment_id="next", limits=[{**OF_DAY, "left": 0}])
+    found = obstacles(next_one, here(), memory=memory)
+
+    assert [one.slug for one in found] == expected
 
 
 def remembered(memory: Memory, type_: str, *, at: datetime = NOON, **body: Any) -> Memory:

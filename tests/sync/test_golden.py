@@ -31,6 +31,7 @@ from sync.bodies import (
     read_body,
 )
 from sync.client import Report, SyncClient, server_time
+from sync.door import AtTheDoor, obstacles
 from sync.envelope import DeviceKey, PublicKey, digest
 from sync.feed import digest_of, read_cursor
 from sync.outbox import Outbox, Sealed
@@ -75,6 +76,7 @@ def test_every_golden_message_has_its_test() -> None:
         "pull_page_at_head.json",
         "receipt.json",
         "permit.json",
+        "permit_wishes.json",
         "anchor.json",
         "report_bodies.json",
         "finding_bodies.json",
@@ -229,12 +231,30 @@ def test_a_scope_digest_is_that_of_the_rows_the_phone_holds(tmp_path: Path) -> N
     phone.close()
 
 
-def test_the_office_seals_the_same_permit() -> None:
-    sealed = read("permit.json")
+@pytest.mark.parametrize("name", ["permit.json", "permit_wishes.json"])
+def test_the_office_seals_the_same_permit(name: str) -> None:
+    sealed = read(name)
     envelope = read_envelope(Reader(sealed))
 
     assert OFFICE_KEY.has_sealed(envelope)
     assert SIGNER.seal(PERMIT, parse(envelope.payload)) == sealed
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [("inbound", []), ("visit", ["A9"]), (None, ["A3", "A9"])],
+)
+def test_the_phone_spares_the_wished_visits_that_a_permit_says_it_spares(
+    wish: str | None, expected: list[str]
+) -> None:
+    permit = parse(read_envelope(Reader(read("permit_wishes.json"))).payload)
+    earlier = {"assignment_id": "another", "debtor_id": permit["debtor_id"], "wish": wish}
+    memory = {"arrivals": [{**earlier, "at": "2026-11-24T03:00:00Z"}], "stops": []}
+    here = AtTheDoor(RECEIVED, Reader(permit).uuids("team"), permit["permit_id"])
+
+    found = obstacles(permit, here, memory=memory)
+
+    assert [one.rule for one in found] == expected
 
 
 def test_a_rescue_bundle_of_then_opens_and_holds_what_it_held(payload: bytes) -> None:

@@ -1,11 +1,11 @@
 """How many visits may a debtor receive on one day? (A2, A3, AMB4)
 
 Two arrivals a calendar day over all cases, addresses and teams, attempts included; a third only with the
-debtor's own wish as evidence; never a fourth. A case may carry a lower cap of its own, and a pack one for the
-calendar month: no evidence lifts these.
+debtor's own wish as evidence, in whatever order the three are granted or made; never a fourth. A case may
+carry a lower cap of its own, and a pack one for the calendar month: no evidence lifts these.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -33,11 +33,19 @@ def is_covered(day: date, wanted: WantedVisit, facts: CaseFacts, pack: RulePack)
     return fault_of(entry, day=day, facts=facts, pack=pack, channels=REQUEST_OR_RETURN) is None
 
 
+def left_on(day: date, facts: CaseFacts, pack: RulePack) -> int:
+    """Return how many visits the debtor's day still holds without evidence (A2, A3)."""
+    visits, own_cap = visits_on(day, facts, pack), facts.case.daily_visit_cap
+    unasked = visits_in(the_day, day, facts, pack, but=REQUEST_OR_RETURN)
+    left = min(pack.visits_per_day - unasked, pack.visits_per_day_ceiling - visits)
+    return max(0, left if own_cap is None else min(left, own_cap - visits))
+
+
 def _fits(day: date, wanted: WantedVisit, facts: CaseFacts, pack: RulePack) -> bool:
-    count = visits_on(day, facts, pack)
-    if count < pack.visits_per_day:
-        return True
-    return count < pack.visits_per_day_ceiling and is_covered(day, wanted, facts, pack)
+    if visits_on(day, facts, pack) >= pack.visits_per_day_ceiling:
+        return False
+    unasked = visits_in(the_day, day, facts, pack, but=REQUEST_OR_RETURN)
+    return unasked < pack.visits_per_day or is_covered(day, wanted, facts, pack)
 
 
 def next_day_with_budget(
@@ -135,10 +143,22 @@ def within_monthly_cap(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) ->
 
 
 def stayed_within_budget(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
-    """A3 on what happened, in order of actual time: the visits of its day before this one use the budget."""
-    cap = pack.visits_per_day_ceiling if _had_evidence(actual, facts, pack) else pack.visits_per_day
+    """A3 on what happened, in order of actual time: the visits of its day before this one use the budget.
+
+    Those that the debtor asked for use only the ceiling. At most one reason, a certain one first.
+    """
     source = pack.source_of("visits_per_day")
-    yield from _judge_earlier(the_day, "daily-visit-budget", actual, facts, pack, cap=cap, source=source)
+    caps: list[tuple[int, Collection[str]]] = [(pack.visits_per_day_ceiling, ())]
+    if not _had_evidence(actual, facts):
+        caps.insert(0, (pack.visits_per_day, REQUEST_OR_RETURN))
+    said = [
+        reason
+        for cap, but in caps
+        for reason in _judge_earlier(
+            the_day, "daily-visit-budget", actual, facts, pack, cap=cap, but=but, source=source
+        )
+    ]
+    yield from sorted(said, key=lambda reason: reason.facts["certainty"] != "certain")[:1]
 
 
 def stayed_under_own_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> Iterator[Reason]:
@@ -165,10 +185,11 @@ def _judge_earlier(
     *,
     cap: int,
     rule: str = "A3",
+    but: Collection[str] = (),
     **more: Any,
 ) -> Iterator[Reason]:
-    """Compare the visits of the period that began before this one with a cap."""
-    certainly, possibly = earlier_visits(period, actual, facts, pack)
+    """Compare the visits of the period that began before this one with a cap; `but` as of `visits_in`."""
+    certainly, possibly = earlier_visits(period, actual, facts, pack, but=but)
     if possibly >= cap:
         yield a_reason(
             rule,
@@ -183,7 +204,7 @@ def _judge_earlier(
         )
 
 
-def _had_evidence(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> bool:
+def _had_evidence(actual: ActualVisit, facts: CaseFacts) -> bool:
     if actual.assignment_id is None:
         return False
     return any(

@@ -1,7 +1,7 @@
 """How often may a debtor in hardship be visited? (A9, AMB5)
 
 At most one arrival in any rolling seven times 24 hours (equal is allowed), and one from Monday to Sunday,
-unless the debtor asked.
+unless the debtor asked: what they asked for stands beside the others and uses up nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from server.rules.periods import (
     earlier_visits,
     last_planned_day,
     next_day_that,
+    other_arrivals,
     the_week,
     visits_in,
 )
@@ -24,10 +25,15 @@ from server.rules.verdict import Reason, a_reason
 
 
 def _visits(facts: CaseFacts) -> list[datetime]:
-    """When the debtor was or will be visited; an arrival known as an interval counts at its latest."""
+    """When the debtor was or will be visited unasked. Of an interval of arrival its latest counts."""
     begun = {arrival.assignment_id for arrival in facts.arrivals}
-    reserved = [plan.start for plan in facts.reservations if plan.assignment_id not in begun]
-    return sorted([arrival.at.latest for arrival in facts.arrivals] + reserved)
+    arrived = [arrival.at.latest for arrival in facts.arrivals if arrival.wish not in REQUEST_ONLY]
+    reserved = [
+        plan.start
+        for plan in facts.reservations
+        if plan.assignment_id not in begun and plan.wish not in REQUEST_ONLY
+    ]
+    return sorted(arrived + reserved)
 
 
 def _is_over_cap(start: datetime, visits: Sequence[datetime], pack: RulePack) -> bool:
@@ -79,7 +85,7 @@ def next_week_with_room(
     entry = wanted.evidence_entry_id
     return next_day_that(
         lambda day: (
-            visits_in(the_week, day, facts, pack) < cap
+            visits_in(the_week, day, facts, pack, but=REQUEST_ONLY) < cap
             or fault_of(entry, day=day, facts=facts, pack=pack, channels=REQUEST_ONLY) is None
         ),
         start,
@@ -100,7 +106,7 @@ def within_calendar_week(wanted: WantedVisit, facts: CaseFacts, pack: RulePack) 
         "block",
         allowed_from=allowed_from,
         monday=the_week(day)[0],
-        visits=visits_in(the_week, day, facts, pack),
+        visits=visits_in(the_week, day, facts, pack, but=REQUEST_ONLY),
         cap=pack.hardship_visits_per_calendar_week,
         source=pack.source_of("hardship_visits_per_calendar_week"),
         usable_evidence=usable(day=day, facts=facts, pack=pack, channels=REQUEST_ONLY),
@@ -136,7 +142,7 @@ def kept_weekly_cap(actual: ActualVisit, facts: CaseFacts, pack: RulePack) -> It
     if not facts.case.hardship or _was_asked_for(actual, facts):
         return
     period = timedelta(days=pack.hardship_period_days)
-    others = [arrival.at for arrival in facts.arrivals if arrival.visit_id != actual.visit_id]
+    others = other_arrivals(actual, facts, but=REQUEST_ONLY)
     certainly = sum(
         at.latest < actual.arrival.earliest and actual.arrival.latest - at.earliest < period for at in others
     )
@@ -164,7 +170,7 @@ def kept_calendar_week(actual: ActualVisit, facts: CaseFacts, pack: RulePack) ->
     cap = pack.hardship_visits_per_calendar_week
     if cap is None or not facts.case.hardship or _was_asked_for(actual, facts):
         return
-    certainly, possibly = earlier_visits(the_week, actual, facts, pack)
+    certainly, possibly = earlier_visits(the_week, actual, facts, pack, but=REQUEST_ONLY)
     if possibly >= cap:
         yield a_reason(
             "A9",

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from server.bulk import any_of
 from server.database import db
-from server.models.cases import Address, Case
+from server.models.cases import Address, Case, LedgerEntry
 from server.models.deadlines import PUSHING, CaseClock
 from server.models.dispatch import ENDED_EARLY, Assignment
 from server.planning.problem import Candidate, Point, Problem, Stopped, TravelModel
+from server.rules.evidence import REQUEST_ONLY
 from server.rules.local_time import ONE_DAY, at_local
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason
@@ -170,14 +171,21 @@ def _load_dues(ids: Sequence[UUID]) -> dict[UUID, datetime]:
 
 
 def _load_next_visits(answers: dict[UUID, Answer], *, after: datetime) -> dict[UUID, datetime]:
-    """Return when debtors in hardship have their next visit after the day: it must stay a week away (A9)."""
+    """Return when debtors in hardship have their next visit after the day: it must stay a week away (A9).
+
+    One that they asked for need not.
+    """
     debtors = {one.debtor_id for one in answers.values() if one.is_hardship and one.status != "blocked"}
+    is_asked_for = sa.exists().where(
+        LedgerEntry.id == Assignment.evidence_entry_id, LedgerEntry.channel.in_(REQUEST_ONLY)
+    )
     query = (
         sa.select(Assignment.debtor_id, sa.func.min(Assignment.window_start))
         .where(
             any_of(Assignment.debtor_id, "ids"),
             Assignment.window_start >= after,
             Assignment.state.not_in(ENDED_EARLY),
+            ~is_asked_for,
         )
         .group_by(Assignment.debtor_id)
     )
