@@ -41,7 +41,7 @@ from server.workflows.contact_facts import (
 )
 
 LOOK_BACK: Final = timedelta(days=45)
-"""Longer than any rolling period or life of evidence in a pack."""
+"""Longer than any rolling period or life of evidence in a pack. What a wish names itself lives longer."""
 
 
 def load_case_facts(

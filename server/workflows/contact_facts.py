@@ -100,7 +100,10 @@ def _left(visit: Visit) -> Interval | None:
 def load_requests(
     debtor_id: UUID, *, since: datetime, now: datetime, excluding: UUID | None
 ) -> tuple[VisitRequest, ...]:
-    """Return the entries in which the debtor asked for a visit or agreed a return, and what each serves."""
+    """Return the entries in which the debtor asked for a visit or agreed a return, and what each serves.
+
+    One that names a day stands until then, however long before it was said.
+    """
     serving = _serving(debtor_id, excluding=excluding)
     rows = db.session.execute(
         sa.select(
@@ -115,7 +118,8 @@ def load_requests(
             LedgerEntry.debtor_id == debtor_id,
             LedgerEntry.asks_for_visit,
             LedgerEntry.channel.in_(("inbound", "visit")),
-            LedgerEntry.at.between(since, now),
+            LedgerEntry.at <= now,
+            sa.or_(LedgerEntry.at >= since, LedgerEntry.visit_on >= since.date()),
         )
         .order_by(LedgerEntry.at, LedgerEntry.id)
     )

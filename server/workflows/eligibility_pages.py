@@ -300,8 +300,9 @@ def _had(whose: str) -> str:
                                          asked.visit_on, serving.assignment_id IS NOT NULL)
                         ORDER BY asked.at, asked.id) AS wishes
           FROM ledger_entries asked LEFT JOIN serving ON serving.entry_id = asked.id
-         WHERE asked.asks_for_visit AND asked.channel IN ('inbound', 'visit')
-           AND asked.at BETWEEN %(since)s AND %(now)s AND asked.debtor_id {whose}
+         WHERE asked.asks_for_visit AND asked.channel IN ('inbound', 'visit') AND asked.at <= %(now)s
+           AND (asked.at >= %(since)s OR asked.visit_on >= CAST(%(since)s AT TIME ZONE 'UTC' AS date))
+           AND asked.debtor_id {whose}
          GROUP BY asked.debtor_id),
     owing AS (
         SELECT DISTINCT debtor_id, true AS owes_account FROM visits

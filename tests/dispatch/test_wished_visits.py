@@ -269,3 +269,20 @@ def test_when_the_old_team_served_the_wish_the_new_one_is_not_sent(app: Flask, f
 
     assert ending(moved) == ("cancelled", "no longer allowed: A3 daily-visit-budget")
     assert found("daily-visit-budget") == {}
+
+
+def test_a_wish_for_a_day_far_ahead_is_found_on_that_day(office: Office) -> None:
+    door = a_door(balance_as_of=date(2026, 11, 20))
+    said = china("2026-11-04 10:00")
+    named = a_word(door, at=said, visit_on=date(2026, 12, 30))
+    unnamed = a_word(door, at=said)
+    grant(office, door, "2026-12-30 08:00", "2026-12-30 10:00")
+    day = date(2026, 12, 30)
+
+    (answer,) = which_cases(day=day, now=NOW, pack=HOUSE, case_ids=[door.case.id])
+
+    assert answer.evidence_entry_id == named
+    with pytest.raises(VisitRefused, match="A3"):
+        grant(office, door, "2026-12-30 14:00", evidence=unnamed)
+    (third,) = grant(office, door, "2026-12-30 14:00", evidence=named)
+    assert third.evidence_entry_id == named
