@@ -13,6 +13,7 @@ from flask import Flask
 from server.database import db, transaction
 from server.models.cases import Case, Debtor
 from server.models.dispatch import Assignment
+from server.models.visits import Visit
 from server.rules import pack as packs
 from server.workflows import assignments
 from server.workflows.dispatch import VisitRefused, assign, reassign
@@ -269,6 +270,27 @@ def test_when_the_old_team_served_the_wish_the_new_one_is_not_sent(app: Flask, f
 
     assert ending(moved) == ("cancelled", "no longer allowed: A3 daily-visit-budget")
     assert found("daily-visit-budget") == {}
+
+
+def test_a_wish_that_comes_to_be_needed_after_its_visit_serves_it_and_no_second_one(
+    app: Flask, field: Field
+) -> None:
+    door = a_door()
+    wish = a_word(door)
+    first, second = (field.grant(door, f"2026-11-24 {hour}:00", evidence=wish) for hour in (12, 14))
+    field.turn("2026-11-24 08:10")
+    field.sync()
+    for hour, visit in ((12, first), (14, second)):
+        field.turn(f"2026-11-24 {hour}:10")
+        field.visit(visit)
+    for hour in ("09:00", "10:00"):
+        a_ledger_entry(door.case, channel="visit", at=china(f"2026-11-24 {hour}"))  # another agency's
+
+    field.sync()
+    catch_up(app)
+
+    of = {row.id: row.assignment_id for row in db.session.scalars(sa.select(Visit))}
+    assert [of[visit_id] for visit_id in found("daily-visit-budget")] == [second.id]
 
 
 def test_a_wish_for_a_day_far_ahead_is_found_on_that_day(office: Office) -> None:

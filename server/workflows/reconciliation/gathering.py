@@ -19,6 +19,7 @@ from server.models.visits import Account, Item, Visit
 from server.reconcile.facts import AccountFact, LetterFact, Limits, Place, VisitFacts
 from server.rules import facts as rule_facts
 from server.rules.engine import judge_afterwards
+from server.rules.evidence import REQUEST_OR_RETURN, fault_of
 from server.rules.local_time import at_local, local_day
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason
@@ -210,7 +211,37 @@ def _broken_rules(
         end=last,
     )
     case = replace(facts.case, hardship_since=_hardship_since(assignment))
-    return judge_afterwards(actual, replace(facts, case=case, elsewhere=elsewhere), pack).reasons
+    facts = replace(facts, case=case, elsewhere=elsewhere)
+    return judge_afterwards(actual, _with_named_wish(facts, actual, assignment, pack=pack), pack).reasons
+
+
+def _with_named_wish(
+    facts: rule_facts.CaseFacts, actual: rule_facts.ActualVisit, assignment: Assignment, *, pack: RulePack
+) -> rule_facts.CaseFacts:
+    """Have a wish that was named for the visit, and not needed then, serve it as long as it serves no other.
+
+    What made it needed, such as another agency's visit, may have become known too late to judge it again.
+    """
+    decision = db.session.get_one(Decision, assignment.decision_id)
+    named = decision.wanted.get("evidence_entry_id")
+    entry, day = named and UUID(named), local_day(actual.arrival.earliest, pack.zone)
+    if fault_of(entry, day=day, facts=facts, pack=pack, channels=REQUEST_OR_RETURN) is not None:
+        return facts
+    first = (
+        sa.select(Visit.id)
+        .join(Assignment, Assignment.id == Visit.assignment_id)
+        .join(Decision, Decision.id == Assignment.decision_id)
+        .where(Assignment.debtor_id == assignment.debtor_id)
+        .where(Decision.wanted["evidence_entry_id"].astext == named)
+        .order_by(Visit.arrived_earliest, Visit.id)
+        .limit(1)
+    )
+    if db.session.scalar(first) != actual.visit_id:
+        return facts
+    requests = (
+        replace(one, used_by=assignment.id) if one.entry_id == entry else one for one in facts.requests
+    )
+    return replace(facts, requests=tuple(requests))
 
 
 def _hardship_since(assignment: Assignment) -> datetime | None:
