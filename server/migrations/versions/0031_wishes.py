@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0027"
+down_revision = "0028"
 
 STANDING = "evidence_entry_id IS NOT NULL AND state NOT IN ('cancelled', 'declined', 'expired')"
 
