@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import httpx
@@ -49,6 +49,7 @@ from sync.witness import HEAD, Growth, Head, open_head, witness
 
 __all__ = ["Report", "SyncClient", "SyncFault", "server_time"]
 
+T = TypeVar("T")
 PAGE: Final = 500
 # So often a session pulls on after another one on this phone was faster; then it leaves the feed to it.
 MOST_OVERTAKEN: Final = 3
@@ -222,9 +223,14 @@ class SyncClient:
     def _find_office(self) -> None:
         """Ask something small. Raises SyncFault where nobody or somebody else answers: send nothing large."""
         sent = self.monotonic_ms()
+        self._ask_status(lambda told: self._take_anchor(told.value.get("anchor"), sent))
+
+    def _ask_status(self, read: Callable[[Reader], T]) -> T | None:
+        """Ask what a phone may always ask; None where this office does not tell it."""
         answer = self.office.send("GET", "/api/v1/sync/status")
-        if not (answer.status_code in (403, 404) and answer.is_problem):
-            self.office.expect(answer, 200, lambda told: self._take_anchor(told.value.get("anchor"), sent))
+        if answer.status_code in (403, 404) and answer.is_problem:
+            return None
+        return self.office.expect(answer, 200, read)
 
     def _take_anchor(self, anchor: Any, sent: int) -> None:
         """Keep the anchor of a push: a phone that may only submit gets no other."""
@@ -298,11 +304,8 @@ class SyncClient:
         return was_reset
 
     def _ask_what_is_kept(self) -> None:
-        """Ask what a phone may always ask: what of mine is stored?"""
-        answer = self.office.send("GET", "/api/v1/sync/status")
-        if not (answer.status_code in (403, 404) and answer.is_problem):
-            held = self.office.expect(answer, 200, lambda told: told.optional_digest("record_digest"))
-            self._compare_record(held)
+        """Ask what of this phone's is stored, where it may not pull."""
+        self._compare_record(self._ask_status(lambda told: told.optional_digest("record_digest")))
 
     def _compare_record(self, held: bytes | None) -> None:
         """Hold the office's digest against ours, unless it may have an item whose answer somebody cuts."""

@@ -16,12 +16,11 @@ from server.ledger.bundle import verify
 from server.workflows.reconciliation import reconcile_visit
 from server.workflows.retention.erasing import erase_due
 from server.workflows.transparency.checking import alterations
-from server.workflows.transparency.sequencing import sequence
 from tests import desk
 from tests.auditing.builders import decide
 from tests.builders import Cast, a_case, now
 from tests.bundles import bundle_of
-from tests.privacy.test_retention import ANOTHER, PHOTO, Told, later
+from tests.privacy.told import ANOTHER, PHOTO, Told, later, sequenced
 from tests.pushing import an_account, push
 
 GONE = "the leaf's record is gone, and no erasure took it"
@@ -49,11 +48,6 @@ def typed(*statements: str, debtor: UUID | None = None, kind: str = "", subject:
         for statement in statements:
             session.execute(sa.text(statement))
     sequenced()
-
-
-def sequenced() -> None:
-    while sequence(now=now()):
-        pass
 
 
 def named() -> set[str]:

@@ -23,7 +23,6 @@ from server.seals import stored_envelope
 from server.workflows.inspection import inspecting
 from server.workflows.reconciliation import reconcile_visit
 from server.workflows.transparency.checking import alterations
-from server.workflows.transparency.sequencing import sequence
 from sync.phone import Phone
 from sync.protocol import PushedItem, uuid7
 from tests import desk
@@ -31,7 +30,7 @@ from tests.api.tus import BYTES, metadata
 from tests.builders import Cast, now
 from tests.bundles import Parts, bundle_of, changed, put, rows
 from tests.phones import office as into
-from tests.privacy.test_retention import PHOTO, Told
+from tests.privacy.told import PHOTO, Told, sequenced
 from tests.pushing import account_body, an_account, batch_of, evidence_body, push, push_raw, resealed
 
 ACCOUNT = "type = 'visit.account'"
@@ -43,11 +42,6 @@ def typed(*statements: str) -> None:
         for statement in statements:
             session.execute(sa.text(statement))
     sequenced()
-
-
-def sequenced() -> None:
-    while sequence(now=now()):
-        pass
 
 
 def named() -> set[tuple[str, str]]:
