@@ -19,3 +19,10 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 @pytest.fixture
 def office() -> FakeOffice:
     return FakeOffice()
+
+
+@pytest.fixture
+def taking(office: FakeOffice) -> FakeOffice:
+    """An office that takes bytes with the creation and says how many it has."""
+    office.takes_bytes = office.tells_offset = True
+    return office
