@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.reconcile.narrative import Kind, read_narrative
+from server.reconcile.narrative.amounts import SUM
 from server.reconcile.narrative.clauses import MOST_IN_A_CLAUSE, clauses_of
 from server.reconcile.narrative.naming import named
 from server.reconcile.narrative.spelling import SLIPS, plain
+from server.reconcile.narrative.times import TIME
 from server.reconcile.narrative.words import CLASSES
 from tests.reconcile.reading import TUESDAY, told
 
@@ -293,6 +295,17 @@ def test_what_never_sets_a_comma_is_cut_so_that_reading_stays_linear() -> None:
 
     assert max(len(one.text) for one in clauses) == MOST_IN_A_CLAUSE
     assert "".join(one.text for one in clauses) == "我" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("wanted", "written"), [(SUM, "500元"), (SUM, "¥ 500"), (TIME, "3点"), (TIME, "上午 3点")]
+)
+def test_sums_and_times_begin_with_their_first_sign_so_that_blanks_are_not_tried_again_and_again(
+    wanted: re.Pattern[str], written: str
+) -> None:
+    found = wanted.search(" " * 50 + written)
+
+    assert found is not None and found.start() == 50
 
 
 def test_a_slip_is_as_wide_as_the_word_it_stands_for() -> None:

@@ -13,8 +13,8 @@ from server.reconcile.narrative.clauses import Clause, around, index_at
 from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number
 from server.reconcile.narrative.words import finder
 
-_SUM: Final = re.compile(
-    rf"(?P<sign>[¥$]|人民币|RMB|rmb)?\s*(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?|蚊)?"
+SUM: Final = re.compile(
+    rf"(?:(?P<sign>[¥$]|人民币|RMB|rmb)\s*)?(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?|蚊)?"
 )
 _OPEN_BEFORE: Final = re.compile(r"(?:几|好几|近|将近|不到|超过|多达|至少|好|第)$")
 _OPEN_AFTER: Final = re.compile(
@@ -47,7 +47,7 @@ NEAR: Final = 8  # how many clauses away a word of money may stand
 def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the sums outside what is taken already (days, times)."""
     claims = []
-    for match in _SUM.finditer(_even("".join("□" if at in taken else char for at, char in enumerate(text)))):
+    for match in SUM.finditer(_even("".join("□" if at in taken else char for at, char in enumerate(text)))):
         number = match["number"]
         place = index_at(clauses, match.start("number"))
         if place is None or not _is_money(text, match, place, clauses, taken):

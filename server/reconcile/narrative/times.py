@@ -32,8 +32,8 @@ _SHORT = rf"[差缺欠](?P<short>一刻|{_CN}{{1,2}}分)"
 _AHEAD = rf"(?:差(?P<ahead>一刻|{_CN}{{1,2}}分)钟?(?:就|到)?)?"
 _HOUR = rf"(?P<h>{_CN}{{1,3}})(?:点|(?P<clock>时)(?!间|候|常))"
 _SPOKEN = rf"{_AHEAD}{_HOUR}(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
-_TIME: Final = re.compile(
-    rf"(?P<part>{_PART})?\s*(?:(?<!\d)(?<!\d:)(?:{_COLON})|{_BARE}|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
+TIME: Final = re.compile(
+    rf"(?:(?P<part>{_PART})\s*)?(?:(?<!\d)(?<!\d:)(?:{_COLON})|{_BARE}|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
 )
 _VAGUE_AFTER: Final = re.compile(r"多|不到|以?之?前|以?之?后|过后|几分")
 _VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快到?|近|过了|早于|晚于)$")
@@ -46,7 +46,7 @@ MIDDAY: Final = 12
 
 def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the clock times outside what is taken already, each with its part in the visit."""
-    found = [match for match in _TIME.finditer(text) if _digits(match) not in taken]
+    found = [match for match in TIME.finditer(text) if _digits(match) not in taken]
     read = [(match, value) for match in found if (value := _value(text, match))]
     matches = [match for match, _ in read]
     claims: list[Claim] = []
