@@ -68,8 +68,8 @@ Taker = Literal["debtor", "other", "unknown"]
 
 
 def is_only_asked(text: str, match: re.Match[str]) -> bool:
-    """Whether to sign or to take is only asked for: 让他在回执上签字, but not 让他签了字."""
-    is_asked = _TO_SIGN.search(text, 0, match.start()) is not None
+    """Whether to sign or to take is only asked for: 让他在回执上签字, 签收单让他签, but not 让他签了字."""
+    is_asked = _TO_SIGN.search(text, 0, match.end() - 1) is not None
     return is_asked and re.search("[了好完毕过下走]", text[match.start() :]) is None
 
 
