@@ -6,6 +6,7 @@ knows who speaks, so there only what collectors alone would say is looked for. O
 (Aho-Corasick).
 """
 
+import itertools
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ Where = Literal["words", "spoken"]
 UNSURE: Final = 0.7  # how sure a segment is whose engine does not say
 ACCOUNT_CONFIDENCE: Final = 0.8
 HEARD_CONFIDENCE: Final = 0.6
+WITHIN: Final = 40  # clauses of one sentence: nobody writes longer ones, but a text may be made of one
 _CALLING: Final = re.compile(
     r"(?:骂|斥责|指责|称|叫|说)(?:他|她|其|债务人|持卡人|对方|客户|本人)(?:是|为|作|就是|这个)?(?:个)?$"
 )
@@ -131,10 +133,7 @@ def forbidden_in(text: str, where: Where, added: tuple[AddedWords, ...] = ()) ->
     spoken = voiced(clauses)
     for topic, word, start, end in sorted(found, key=lambda one: (one[2], one[3], one[0].slug)):
         at = index_at(clauses, start)
-        one = None if at is None else spoken[at]
-        if one is None or not _is_excused(
-            one, topic, start - one.clause.start, len(word), where, spoken[:at]
-        ):
+        if at is None or not _is_excused(spoken, at, topic, start - clauses[at].start, len(word), where):
             yield Place(topic, word, start, end)
 
 
@@ -147,9 +146,10 @@ def _matches(even: str, lexicon: Lexicon) -> list[tuple[Topic, str, int, int]]:
 
 
 def _is_excused(
-    one: Voiced, topic: Topic, place: int, length: int, where: Where, earlier: Sequence[Voiced]
+    spoken: Sequence[Voiced], at: int, topic: Topic, place: int, length: int, where: Where
 ) -> bool:
     """Whether the clause turns a word round, or the word is somebody else's."""
+    one = spoken[at]
     before, after = one.clause.text[:place], one.clause.text[place + length :]
     if negations(before) % 2 == 1 or is_supposed(before) or (topic.is_act and one.clause.is_question):
         return True
@@ -157,22 +157,26 @@ def _is_excused(
         word in after for word in topic.unless_after
     ):
         return True
-    return where == "words" and _is_somebody_elses(one, topic, place, before) and not _is_ours(one, earlier)
+    return where == "words" and _is_somebody_elses(one, topic, place, before) and not _is_ours(spoken, at)
 
 
-def _is_ours(one: Voiced, earlier: Sequence[Voiced]) -> bool:
+def _is_ours(spoken: Sequence[Voiced], at: int) -> bool:
     """Whether a clause without a subject tells of us, although the debtor spoke last in its sentence.
 
     It does when the debtor is its object, or when it goes on from what only we do (留下电话，收了现金). Where
     anybody else is spoken of, nobody can tell.
     """
-    sentence = [other.clause.text for other in earlier if other.clause.sentence == one.clause.sentence]
+    one = spoken[at]
+    before = itertools.takewhile(
+        lambda other: other.clause.sentence == one.clause.sentence, reversed(spoken[max(0, at - WITHIN) : at])
+    )
+    sentence = [other.clause.text for other in before]
     if one.clause.is_quoted or any(_SOMEBODY.search(text) for text in sentence):
         return False
     text = one.clause.text.strip()
     if _TO_THEM.match(text):
         return True
-    return bool(sentence) and not one.names_subject and _ONLY_WE.match(sentence[-1].strip()) is not None
+    return bool(sentence) and not one.names_subject and _ONLY_WE.match(sentence[0].strip()) is not None
 
 
 def _is_somebody_elses(one: Voiced, topic: Topic, place: int, before: str) -> bool:
