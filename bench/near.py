@@ -1,6 +1,7 @@
 """Does it stay fast to find a near picture or a near recording, however many there are?
 
     python -m bench.near [--pictures 10000 100000 1000000] [--recordings 10000 100000] [--looks 60]
+                         [--build-memory 512MB]
 
 A durable embedded PostgreSQL of our schema is filled to each size in turn; then the product's own look-ups
 ask for a visit's picture, and for its recording of three minutes, each with a twin in another visit: a
@@ -68,11 +69,11 @@ _RECORDINGS = f"""
 """
 
 
-def fill(table: str, statement: str, *, index: str, to: int, **values: object) -> None:
-    """Add others until there are this many; the index is built once they are there."""
+def fill(table: str, statement: str, *, index: str, to: int, memory: str, **values: object) -> None:
+    """Add others until there are this many; the index is built once they are there, in this much memory."""
     with db.engine.connect() as connection:
         connection.exec_driver_sql(_ALONE)
-        connection.exec_driver_sql("SET maintenance_work_mem = '512MB'")
+        connection.exec_driver_sql(f"SET maintenance_work_mem = '{memory}'")
         built = connection.exec_driver_sql(f"SELECT pg_get_indexdef('{index}'::regclass)").scalar_one()
         connection.exec_driver_sql(f"DROP INDEX {index}")
         have = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
@@ -155,7 +156,7 @@ def _p95(values: Sequence[float]) -> float:
 
 
 def measure(
-    pictures: Sequence[int], recordings: Sequence[int], *, looks: int
+    pictures: Sequence[int], recordings: Sequence[int], *, looks: int, memory: str
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Fill and ask, size by size."""
     chance = random.Random(20261126)
@@ -169,7 +170,7 @@ def measure(
         look = same_sounds if kind == "recording" else lambda visit: reuses(visit, distance=DISTANCE)
         told = {"keys": keys_each} if kind == "recording" else {}
         for size in sizes:
-            fill(table, statement, index=index, to=size, kind=KINDS[kind], **told)
+            fill(table, statement, index=index, to=size, memory=memory, kind=KINDS[kind], **told)
             visits = [pair(chance) for _ in range(looks)]
             timed(visits[:5], look)
             answer = {"near": timed(visits, look), "by primary key": bare(table, looks=looks)}
@@ -184,9 +185,10 @@ def main() -> None:
     arguments.add_argument("--pictures", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     arguments.add_argument("--recordings", type=int, nargs="*", default=[10_000, 100_000])
     arguments.add_argument("--looks", type=int, default=60)
+    arguments.add_argument("--build-memory", default="512MB", help="what building an index may take")
     chosen = arguments.parse_args()
     with a_product():
-        found = measure(chosen.pictures, chosen.recordings, looks=chosen.looks)
+        found = measure(chosen.pictures, chosen.recordings, looks=chosen.looks, memory=chosen.build_memory)
     print(f"{'':<24}{'p50':>10}{'p95':>10}{'by primary key':>18}")
     for name, told in found.items():
         near, key = told["near"], told["by primary key"]
