@@ -17,7 +17,7 @@ import httpx
 
 from sync.cancelling import CancelToken
 from sync.claims import claims_of
-from sync.client import Report, SyncClient, server_time
+from sync.client import Report, SyncClient
 from sync.door import NOTHING, REMEMBERED, AtTheDoor, Obstacle, obstacles, remember, turning_back
 from sync.enrolling import ENROL, EnrolmentRefused, enrol
 from sync.envelope import DeviceKey, PublicKey, digest
@@ -29,7 +29,7 @@ from sync.rescue import RescueFault, read_rescue_key
 from sync.rescuing import Export, Sender
 from sync.shelf import Shelf, Shelved
 from sync.store import PhoneFull, sync_folder, write_durably
-from sync.timekeeping import Clocks, Timekeeper
+from sync.timekeeping import Clocks, Timekeeper, server_time
 from sync.wire import Reader, WireFault, parse, read_envelope, write_clock, write_item
 
 __all__ = ["ENROL", "Clocks", "EnrolmentRefused", "Held", "Phone", "PhoneFull", "claims_of"]

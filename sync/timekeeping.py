@@ -6,7 +6,7 @@ is not started again, its monotonic clock carries the office's time on; after th
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,11 @@ from typing import Any
 from sync.outbox import Outbox
 from sync.protocol import Clock
 from sync.wire import Reader
+
+
+def server_time(anchor: Mapping[str, Any]) -> datetime:
+    """Return the server time an anchor states. Raises WireFault where it states none."""
+    return Reader(anchor).instant("server_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +67,4 @@ class Timekeeper:
         if anchor is None or anchor["boot_id"] != self.clocks.boot_id():
             return self.clocks.wall()
         elapsed = timedelta(milliseconds=self.clocks.monotonic_ms() - anchor["monotonic_ms"])
-        return Reader(anchor).instant("server_time") + elapsed
+        return server_time(anchor) + elapsed

@@ -1,0 +1,84 @@
+"""What do the steps of one session share?
+
+Pushing, pulling and sending files ask the same office, keep its anchors, and tell the same app what they did.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from sync.connection import Connection
+from sync.envelope import PublicKey
+from sync.events import Listener, Stuck
+from sync.outbox import Outbox
+from sync.pace import Pace
+from sync.protocol import Clock
+from sync.timekeeping import server_time
+from sync.wire import Reader, WireFault
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Report:
+    """What one session did. `stuck` names items and files that need a person's help."""
+
+    pushed: int = 0
+    pulled: int = 0
+    uploaded: int = 0
+    flags: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Session:
+    """One session of a phone; `offers_again` once something in it gave reason to push a second time."""
+
+    outbox: Outbox
+    office: Connection
+    server_key: PublicKey
+    read_clock: Callable[[], Clock]
+    on_anchor: Callable[[dict[str, Any], int], None]
+    on_doubt: Callable[[str, dict[str, str], dict[str, Any]], bool]
+    monotonic_ms: Callable[[], int]
+    on_event: Listener
+    pace: Pace
+    report: Report
+    offers_again: bool = field(default=False, init=False)
+
+    def stick(self, what: Literal["item", "file"], name: UUID, why: str) -> None:
+        """Say that something needs a person."""
+        self.report.stuck.append(str(name))
+        self.on_event(Stuck(what, name, why))
+
+    def ask_the_time(self) -> None:
+        """Get an anchor of this boot before pushing: it tells when that happened which was written since."""
+        clock = self.read_clock()
+        if clock.anchor is None or clock.anchor_boot_id == clock.boot_id:
+            return
+        sent = self.monotonic_ms()
+        answer = self.office.send("GET", "/api/v1/sync/status")
+        if answer.status_code == 200:
+            self.office.expect(answer, 200, lambda told: self.take_anchor(told.value.get("anchor"), sent))
+
+    def find_office(self) -> None:
+        """Ask something small. Raises SyncFault where nobody or somebody else answers: send nothing large."""
+        sent = self.monotonic_ms()
+        self.ask_status(lambda told: self.take_anchor(told.value.get("anchor"), sent))
+
+    def ask_status(self, read: Callable[[Reader], T]) -> T | None:
+        """Ask what a phone may always ask; None where this office does not tell it."""
+        answer = self.office.send("GET", "/api/v1/sync/status")
+        if answer.status_code in (403, 404) and answer.is_problem:
+            return None
+        return self.office.expect(answer, 200, read)
+
+    def take_anchor(self, anchor: Any, sent: int) -> None:
+        """Keep the anchor of a push: a phone that may only submit gets no other."""
+        if isinstance(anchor, dict) and isinstance(anchor.get("token"), str):
+            try:
+                server_time(anchor)
+            except WireFault:
+                return
+            self.on_anchor(anchor, self.monotonic_ms() - sent)
