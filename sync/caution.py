@@ -101,11 +101,6 @@ class Caution:
         """Forget what is over: all that could go went."""
         self._note(**({"aside": self.aside} if self.aside else {}))
 
-    @staticmethod
-    def keeps_aside(outbox: Outbox) -> bool:
-        """Whether items stand aside. The office may have them, if only its answers were cut."""
-        return bool((outbox.fact(CAUTION) or {}).get("aside"))
-
     def _note(self, **kept: Any) -> None:
         if kept != (self.outbox.fact(CAUTION) or {}):
             self.outbox.remember(**{CAUTION: kept or None})

@@ -4,7 +4,6 @@ The office may hold another record of this phone than it gave receipts for (`syn
 not only grow (`sync.witness`). Either is said once, by a signed item, and syncing goes on.
 """
 
-from sync.caution import Caution
 from sync.checkpoint import CheckpointFault
 from sync.events import LogDoubted, RecordDiffers
 from sync.record import TOLD, RecordDoubt
@@ -15,8 +14,8 @@ from sync.witness import HEAD, Growth, Head, open_head, witness
 
 def hear_record(session: Session, told: bytes | None) -> None:
     """Hold the office's digest of this phone's items against ours; offer them again if it lacks something."""
-    if told is None or Caution.keeps_aside(session.outbox):
-        return  # the office may have an item whose answer somebody cuts
+    if told is None:
+        return
     if session.outbox.hear_record(told):
         session.offers_again = True
     elif doubt := session.outbox.record.doubt(told):

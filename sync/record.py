@@ -42,13 +42,19 @@ class RecordDoubt:
 
 
 class Record:
-    """What this phone may rely on the office to hold. Lives in the outbox's file, within its transactions."""
+    """What this phone may rely on the office to hold. Lives in the outbox's file, within its transactions.
+
+    Nothing is compared while an item waits: the office may have it all the same, by an answer that was cut or
+    by another way, and be right.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def is_doubtful(self, held: bytes) -> bool:
         """Note how what the office says it holds differs from what it should; True if that is news."""
+        if self._is_waiting():
+            return False
         difference = record_digest([held, self._dropped(), *self._digests()]).hex()
         if difference == (self._store.fact(IN_VAIN) or NOTHING):
             return False
@@ -56,10 +62,7 @@ class Record:
         return difference != NOTHING
 
     def doubt(self, told: bytes) -> RecordDoubt | None:
-        """Return how the office's digest differs although everything was offered; None where it does not.
-
-        Nothing is doubted while items wait: the office may have those by another way, and be right.
-        """
+        """Return how the office's digest differs although everything was offered; None where it does not."""
         difference = self._store.fact(IN_VAIN) or NOTHING
         if difference == NOTHING or self._is_waiting():
             return None

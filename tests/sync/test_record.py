@@ -50,6 +50,19 @@ def test_an_office_that_has_everything_is_offered_nothing(outbox: Outbox) -> Non
     assert offered(outbox) == [4]
 
 
+def test_nothing_is_compared_while_an_item_waits_that_the_office_may_have_by_another_way(
+    outbox: Outbox,
+) -> None:
+    sealed = handed_in(outbox)
+    brought = append(outbox, KEY)  # its answer was cut, or a rescue bundle brought it
+
+    assert not outbox.hear_record(held([*sealed, brought]))
+    assert (offered(outbox), outbox.record.doubt(held(sealed[:1]))) == ([4], None)
+    receipt(outbox, [brought])
+
+    assert outbox.hear_record(held(sealed[:1]))
+
+
 @pytest.mark.parametrize("left", [0, 1, 2])
 def test_an_office_that_lacks_something_is_offered_all_that_is_still_here(outbox: Outbox, left: int) -> None:
     sealed = handed_in(outbox)
