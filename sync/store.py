@@ -90,6 +90,10 @@ class Store:
                 raise PhoneFull("the disk has no room for another record") from error
             raise
 
+    def count_others(self) -> int:
+        """Return a number that is another one after somebody else has written into the file."""
+        return self.db.execute("PRAGMA data_version").fetchone()[0]
+
     def fact(self, key: str) -> Any:
         """Return a remembered value, None if there is none."""
         row = self.db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()

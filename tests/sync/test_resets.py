@@ -216,6 +216,27 @@ def test_a_session_that_is_always_overtaken_leaves_the_feed_to_the_other_one(
     assert outbox.fact("cursor").startswith("c")
 
 
+def test_what_another_session_handed_in_meanwhile_is_not_missed_at_the_office(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    append(outbox, KEY)
+    client(outbox, office).session()
+    office.requests.clear()
+
+    def pushing_meanwhile(handle: Handler, request: httpx.Request) -> httpx.Response:
+        answer = handle(request)
+        with closing(Outbox(outbox.path)) as its_own:
+            append(its_own, KEY)
+            client(its_own, office).push(Report())
+        return answer
+
+    office.faults = [pushing_meanwhile]
+
+    client(outbox, office).session()
+
+    assert [method for method, _ in office.requests] == ["GET", "POST"]
+
+
 # What later releases may say.
 
 
