@@ -20,7 +20,7 @@ from sync.outbox import Outbox
 from sync.pace import Pace
 from sync.protocol import Clock
 from sync.pulling import pull
-from sync.pushing import push, push_again
+from sync.pushing import Blocked, push, push_again
 from sync.session import Report, Session
 from sync.store import PhoneFull
 from sync.timekeeping import server_time
@@ -62,13 +62,21 @@ class SyncClient:
         session = self._begin(Report())
         refused = [
             full
-            for step in (push, pull, push_again, send_files)
+            for step in (self._push_or_hear, pull, push_again, send_files)
             if (full := self._with_room(step, session)) is not None
         ]
         self.tidy()
         if refused:
             raise refused[0]
         return session.report
+
+    def _push_or_hear(self, session: Session) -> None:
+        """Push; where only the items are the trouble pull first, so that no hold waits behind them."""
+        try:
+            push(session)
+        except Blocked:
+            self._with_room(pull, session)
+            raise
 
     # The steps alone.
 

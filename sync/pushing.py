@@ -20,8 +20,15 @@ from sync.session import Session
 from sync.wire import Reader, write_clock, write_pushed
 
 
+class Blocked(SyncFault):
+    """The office answers, and what is pushed does not get through."""
+
+    def __init__(self, fault: SyncFault) -> None:
+        super().__init__(str(fault), is_transient=True, retry_after=fault.retry_after, reason=fault.reason)
+
+
 def push(session: Session, *, tries_aside: bool = True) -> None:
-    """Push everything that has no receipt. Raises SyncFault."""
+    """Push everything that has no receipt. Raises SyncFault; Blocked where only the items are the trouble."""
     if not session.outbox.next_batch(1):
         return
     caution = Caution.of(session.outbox)
@@ -49,6 +56,8 @@ def _push_queue(session: Session, caution: Caution) -> None:
             _push_batch(session, batch)
         except SyncFault as fault:
             if not caution.broke(batch, fault):
+                if caution.is_warned and fault.may_be_content:
+                    raise Blocked(fault) from fault
                 raise
             session.find_office()
             if batch[0].seq in caution.aside:

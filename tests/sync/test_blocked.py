@@ -16,6 +16,7 @@ from tests.sync.fake_office import (
     FakeOffice,
     Fault,
     Handler,
+    a_change,
     answering,
     arrived,
     client,
@@ -290,6 +291,20 @@ def test_on_a_way_that_cuts_every_body_no_session_sends_more_than_one_batch_did(
 
     assert {str(one.item_id) for one in sealed} == set(office.items)
     assert outbox.count_waiting() == (0, 0)
+
+
+def test_what_the_office_has_to_say_reaches_a_phone_whose_items_somebody_blocks(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    for _ in range(30):
+        append(outbox, KEY)
+    stop = a_change()
+    office.pages = [office.page(changes=[stop])]
+
+    first, second = (session(outbox, office, ever=blocking(b'"items"', lose_request)) for _ in range(2))
+
+    assert isinstance(first, SyncFault) and isinstance(second, SyncFault)
+    assert [str(name) for name, _, _ in outbox.entities("assignment")] == [stop["id"]]
 
 
 def test_an_office_that_asks_to_wait_is_offered_the_same_batch_again(
