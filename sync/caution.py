@@ -7,6 +7,9 @@ phone remembers that a batch broke. Its next session asks the office something s
 halves on after each break, for as long as the office still answers in between; an item that broke alone twice
 stands aside. It is offered again, alone and last, once a session, and never dropped.
 
+Whoever asks to wait is believed once. When that was done, the office answers the small question, and the same
+is asked again, it counts as a break; the session ends all the same, so that each wait is kept.
+
 A session loses one whole batch to breaks, as every session did that broke, and besides it no more items than
 went: where nothing goes, breaks cost a battery no more than before.
 """
@@ -30,7 +33,8 @@ class Caution:
     """What one push knows of breaks. `is_warned`: an earlier session broke.
 
     Of the oldest `suspects` items, those of the last batch that broke, one may be bad; the one with the
-    number `alone` was such a batch by itself; those in `aside` are bad. `size` is how many to offer next,
+    number `alone` was such a batch by itself; those in `aside` are bad. `has_waited`: as somebody asked.
+    `size` is how many to offer next,
     `patience` how many may still break; the way `is_open` unless none went since one was set aside.
     """
 
@@ -38,6 +42,7 @@ class Caution:
     suspects: int
     alone: int | None
     aside: list[int]
+    has_waited: bool
     is_warned: bool
     size: int = BATCH
     patience: int = BATCH
@@ -48,7 +53,14 @@ class Caution:
     def of(cls, outbox: Outbox) -> "Caution":
         """Return what the phone remembers."""
         kept: dict[str, Any] = outbox.fact(CAUTION) or {}
-        caution = cls(outbox, 0, kept.get("alone"), list(kept.get("aside", [])), is_warned=bool(kept))
+        caution = cls(
+            outbox,
+            suspects=0,
+            alone=kept.get("alone"),
+            aside=list(kept.get("aside", [])),
+            has_waited=kept.get("has_waited", False),
+            is_warned=bool(kept),
+        )
         caution._suspect(kept.get("suspects", 0))
         return caution
 
@@ -69,13 +81,18 @@ class Caution:
         """Remember that a batch broke; say whether the session may go on if the office still answers."""
         if not fault.may_be_content:
             return False
+        asks_to_wait = fault.retry_after is not None
+        if asks_to_wait and not self.has_waited:
+            self.has_waited = True
+            self._note()
+            return False
         self.patience -= len(batch)
-        may_go_on = self.is_warned and self.is_open and self.patience > 0
+        may_go_on = self.is_warned and self.is_open and self.patience > 0 and not asks_to_wait
         self._suspect(len(batch))
         was_alone, self.alone = self.alone, batch[0].seq if len(batch) == 1 else None
         if self.alone is not None and self.alone == was_alone:
             self._set_aside(self.alone)
-        self._note(suspects=self.suspects, alone=self.alone, aside=self.aside)
+        self._note()
         return may_go_on
 
     def _set_aside(self, seq: int) -> None:
@@ -99,8 +116,16 @@ class Caution:
 
     def end(self) -> None:
         """Forget what is over: all that could go went."""
-        self._note(**({"aside": self.aside} if self.aside else {}))
+        self.suspects, self.alone, self.has_waited = 0, None, False
+        self._note()
 
-    def _note(self, **kept: Any) -> None:
+    def _note(self) -> None:
+        known = {
+            "suspects": self.suspects,
+            "alone": self.alone,
+            "aside": self.aside,
+            "has_waited": self.has_waited,
+        }
+        kept = {name: value for name, value in known.items() if value}
         if kept != (self.outbox.fact(CAUTION) or {}):
             self.outbox.remember(**{CAUTION: kept or None})

@@ -56,8 +56,8 @@ class SyncFault(Exception):
 
     @property
     def may_be_content(self) -> bool:
-        """Whether somebody on the way may mind what was sent: nobody asked to wait or to sign in."""
-        return self.is_transient and self.retry_after is None and self.reason is not Reason.SIGN_IN
+        """Whether somebody on the way may mind what was sent: nobody asked to sign in."""
+        return self.is_transient and self.reason is not Reason.SIGN_IN
 
 
 class AnswerTooLong(SyncFault):
@@ -167,7 +167,7 @@ def fault_of(answer: Answer) -> SyncFault:
     return SyncFault(
         f"answered {answer.status_code}: {text}",
         is_transient=not (is_final and is_ours),
-        retry_after=retry_after(answer.headers),
+        retry_after=retry_after(answer.headers, is_office=is_ours),
         reason=_reason(answer.status_code, is_ours=is_ours, is_final=is_final),
     )
 

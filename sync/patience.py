@@ -2,7 +2,8 @@
 
 Doubling pauses with full jitter, so that a thousand phones that lost the office together do not come back
 together. What the office asked for (`Retry-After`, in seconds or as a date) is a lower bound that jitter is
-added to; no answer can silence a phone for longer than an hour, because not every answer is the office's.
+added to; it cannot silence a phone for longer than an hour, and whoever else answers not for longer than five
+minutes.
 """
 
 import math
@@ -13,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 MOST_ASKED: Final = timedelta(hours=1)
+MOST_BY_OTHERS: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +34,22 @@ class BackOff:
         return pause if asked is None else min(asked, MOST_ASKED) + pause
 
 
-def retry_after(headers: Mapping[str, str]) -> int | None:
-    """Return how many seconds an answer asks to wait; None if it does not, or not understandably.
+def retry_after(headers: Mapping[str, str], *, is_office: bool) -> int | None:
+    """Return how many seconds an answer makes a phone wait; None if it asks for none, or not understandably.
 
     A date is taken against the answer's own `Date`: the phone's clock may be years off.
     """
+    asked = _asked_seconds(headers)
+    most = MOST_ASKED if is_office else MOST_BY_OTHERS
+    return None if asked is None else min(max(asked, 0), int(most.total_seconds()))
+
+
+def _asked_seconds(headers: Mapping[str, str]) -> int | None:
     asked = headers.get("Retry-After", "").strip()
     if asked.isascii() and asked.isdigit():
-        return min(int(asked[:9]), int(MOST_ASKED.total_seconds()))
+        return int(asked[:9])
     until, told = _date(asked), _date(headers.get("Date", ""))
-    if until is None or told is None:
-        return None
-    seconds = math.ceil((until - told).total_seconds())
-    return min(max(seconds, 0), int(MOST_ASKED.total_seconds()))
+    return None if until is None or told is None else math.ceil((until - told).total_seconds())
 
 
 def _date(text: str) -> datetime | None:

@@ -293,6 +293,58 @@ def test_on_a_way_that_cuts_every_body_no_session_sends_more_than_one_batch_did(
     assert outbox.count_waiting() == (0, 0)
 
 
+WAITING: dict[str, Fault] = {
+    "a stranger": answering(503, **{"Retry-After": "3600"}),
+    "the office": answering(503, "try-again", **{"Retry-After": "5"}),
+}
+
+
+@pytest.mark.parametrize("how", WAITING.values(), ids=WAITING)
+def test_an_item_that_is_always_asked_to_wait_does_not_hold_up_the_others_for_ever(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, how: Fault
+) -> None:
+    before = [append(outbox, KEY) for _ in range(7)]
+    bad = append(outbox, KEY, body={"kind": "dog", "text": "virus"})
+    after = [append(outbox, KEY) for _ in range(40)]
+    file = a_file(outbox, tmp_path, b"jpeg")
+    scanner = blocking(b'"seq": 8', how)
+
+    found = [session(outbox, office, ever=scanner) for _ in range(9)]
+
+    assert {str(one.item_id) for one in (*before, *after)} <= set(office.items)
+    assert (arrived(office, file), [item.id for item in outbox.next_batch(9)]) == (b"jpeg", [bad.item_id])
+    waits = [one.retry_after for one in found if isinstance(one, SyncFault)]
+    assert len(waits) == 6 and all(waits)  # whoever asked was obeyed each time
+    assert isinstance(found[-1], Report) and found[-1].stuck == [str(bad.item_id)]
+    session(outbox, office)  # on another network it simply goes
+    assert outbox.count_waiting() == (0, 0)
+
+
+@pytest.mark.parametrize("how", WAITING.values(), ids=WAITING)
+def test_a_file_that_is_always_asked_to_wait_does_not_hold_up_the_others_for_ever(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, how: Fault
+) -> None:
+    bad = a_file(outbox, tmp_path, b"looks like a virus", name="bad")
+    good = [a_file(outbox, tmp_path, b"good", name=f"{n}") for n in range(3)]
+
+    found = [session(outbox, office, ever=blocking(b"virus", how)) for _ in range(4)]
+
+    assert [arrived(office, file) for file in good] == [b"good"] * 3
+    assert waiting_files(outbox) == [bad.evidence_id]
+    assert [isinstance(one, SyncFault) for one in found] == [True, True, False, False]
+
+
+def test_a_stranger_who_asks_for_an_hour_gets_five_minutes_and_the_office_its_hour(
+    outbox: Outbox, office: FakeOffice
+) -> None:
+    append(outbox, KEY)
+    asked = {"Retry-After": "3600"}
+
+    found = [session(outbox, office, ever=answering(503, slug, **asked)) for slug in (None, "try-again")]
+
+    assert [one.retry_after for one in found if isinstance(one, SyncFault)] == [300, 3600]
+
+
 def test_what_the_office_has_to_say_reaches_a_phone_whose_items_somebody_blocks(
     outbox: Outbox, office: FakeOffice
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from sync.patience import MOST_ASKED, BackOff, retry_after
+from sync.patience import MOST_ASKED, MOST_BY_OTHERS, BackOff, retry_after
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,9 @@ def test_what_the_office_asked_for_is_a_lower_bound_with_jitter_on_top() -> None
 
 def test_nobody_on_the_way_can_silence_a_phone_for_years() -> None:
     assert BackOff().wait(1, jitter=0, asked=timedelta(days=4000)) == MOST_ASKED
-    assert retry_after({"Retry-After": "9" * 40}) == MOST_ASKED.total_seconds()
+    asked = {"Retry-After": "9" * 40}
+    assert retry_after(asked, is_office=True) == MOST_ASKED.total_seconds()
+    assert retry_after(asked, is_office=False) == MOST_BY_OTHERS.total_seconds()
 
 
 DATE = "Tue, 24 Nov 2026 04:00:00 GMT"
@@ -65,4 +67,4 @@ DATE = "Tue, 24 Nov 2026 04:00:00 GMT"
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], asked: int | None) -> None:
     raw = httpx.Headers([(key.encode(), value.encode()) for key, value in headers.items()])
 
-    assert retry_after(raw) == asked
+    assert retry_after(raw, is_office=True) == asked
