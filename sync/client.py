@@ -20,8 +20,8 @@ from sync.outbox import Outbox
 from sync.pace import Pace
 from sync.protocol import Clock
 from sync.pulling import pull
-from sync.pushing import Blocked, push, push_again
-from sync.session import Report, Session
+from sync.pushing import push, push_again
+from sync.session import Blocked, Report, Session
 from sync.store import PhoneFull
 from sync.timekeeping import server_time
 from sync.turns import send_files
@@ -60,23 +60,22 @@ class SyncClient:
         Raises PhoneFull at its end if something had no room; what needs none was done all the same.
         """
         session = self._begin(Report())
-        refused = [
-            full
-            for step in (self._push_or_hear, pull, push_again, send_files)
-            if (full := self._with_room(step, session)) is not None
-        ]
+        for step in (push, pull, push_again, send_files):
+            self._do(step, session)
         self.tidy()
-        if refused:
-            raise refused[0]
+        if session.trouble is not None:
+            raise session.trouble
         return session.report
 
-    def _push_or_hear(self, session: Session) -> None:
-        """Push; where only the items are the trouble pull first, so that no hold waits behind them."""
+    def _do(self, step: Callable[[Session], object], session: Session) -> None:
+        """Do a step, and remember a trouble that is its own."""
         try:
-            push(session)
-        except Blocked:
-            self._with_room(pull, session)
-            raise
+            self._with_room(step, session)
+        except Blocked as blocked:
+            session.trouble = session.trouble or blocked
+        except PhoneFull as full:
+            session.trouble = session.trouble or full
+            self.on_event(NoRoom(str(full)))
 
     # The steps alone.
 
@@ -112,19 +111,14 @@ class SyncClient:
             report=report,
         )
 
-    def _with_room(self, step: Callable[[Session], object], session: Session) -> PhoneFull | None:
-        """Do a step; where there is no room make some and do it again. Return what is refused even then."""
+    def _with_room(self, step: Callable[[Session], object], session: Session) -> None:
+        """Do a step; where there is no room make some and do it again. Raises PhoneFull if that is in vain."""
         try:
-            try:
-                step(session)
-            except PhoneFull:
-                if not self._make_room():
-                    raise
-                step(session)
-        except PhoneFull as full:
-            self.on_event(NoRoom(str(full)))
-            return full
-        return None
+            step(session)
+        except PhoneFull:
+            if not self._make_room():
+                raise
+            step(session)
 
     def _make_room(self) -> bool:
         anchor = self.outbox.fact("anchor")

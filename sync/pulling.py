@@ -15,17 +15,39 @@ from sync.feed import digest_of
 from sync.outbox import Outbox, Place
 from sync.pages import Page, read_page
 from sync.rescue import read_rescue_key
-from sync.session import Session
+from sync.session import Blocked, Session
 from sync.store import PhoneFull
 from sync.wire import Reader, WireFault, read_envelope
 from sync.witness import Head
 
 # So often a session pulls on after another one on this phone was faster; then it leaves the feed to it.
 MOST_OVERTAKEN: Final = 3
+BROKE: Final = "pull_broke"
+"""Under this name a phone keeps that its last pull broke."""
 
 
 def pull(session: Session) -> bool:
-    """Pull until the feed has no more. True if the feed was started over, so that items wait again."""
+    """Pull until the feed has no more. True if the feed was started over, so that items wait again.
+
+    Raises SyncFault; Blocked from the second time in a row on, where the office answers something small.
+    """
+    has_broken = bool(session.outbox.fact(BROKE))
+    try:
+        was_reset = _pull(session)
+    except SyncFault as fault:
+        if not fault.may_be_content:
+            raise
+        if has_broken:
+            session.find_office()
+            raise Blocked(fault) from fault
+        session.outbox.remember(**{BROKE: True})
+        raise
+    if has_broken:
+        session.outbox.remember(**{BROKE: None})
+    return was_reset
+
+
+def _pull(session: Session) -> bool:
     was_reset, overtaken = False, 0
     while overtaken <= MOST_OVERTAKEN:
         place, head, others = session.outbox.place(), kept_head(session), session.outbox.store.count_others()

@@ -16,15 +16,8 @@ from sync.envelope import digest
 from sync.events import ItemsReceipted
 from sync.protocol import PushedItem, uuid7
 from sync.receipts import Told, keep, read_outcomes, require_receipt
-from sync.session import Session
+from sync.session import Blocked, Session
 from sync.wire import Reader, write_clock, write_pushed
-
-
-class Blocked(SyncFault):
-    """The office answers, and what is pushed does not get through."""
-
-    def __init__(self, fault: SyncFault) -> None:
-        super().__init__(str(fault), is_transient=True, retry_after=fault.retry_after, reason=fault.reason)
 
 
 def push(session: Session, *, tries_aside: bool = True) -> None:
@@ -43,8 +36,8 @@ def push(session: Session, *, tries_aside: bool = True) -> None:
 
 
 def push_again(session: Session) -> None:
-    """Push what the pull gave reason to offer again."""
-    if session.offers_again:
+    """Push what the pull gave reason to offer again, unless items did not get through in this session."""
+    if session.offers_again and not isinstance(session.trouble, Blocked):
         push(session, tries_aside=False)
         session.offers_again = False
 

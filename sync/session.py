@@ -8,16 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from sync.connection import Connection
+from sync.connection import Connection, SyncFault
 from sync.envelope import PublicKey
 from sync.events import Listener, Stuck
 from sync.outbox import Outbox
 from sync.pace import Pace
 from sync.protocol import Clock
+from sync.store import PhoneFull
 from sync.timekeeping import server_time
 from sync.wire import Reader, WireFault
 
 T = TypeVar("T")
+
+
+class Blocked(SyncFault):
+    """One step does not get through although the office answers: the others are tried before it is said."""
+
+    def __init__(self, fault: SyncFault) -> None:
+        super().__init__(str(fault), is_transient=True, retry_after=fault.retry_after, reason=fault.reason)
 
 
 @dataclass(slots=True)
@@ -33,7 +41,10 @@ class Report:
 
 @dataclass(slots=True)
 class Session:
-    """One session of a phone; `offers_again` once something in it gave reason to push a second time."""
+    """One session of a phone; `offers_again` once something in it gave reason to push a second time.
+
+    `trouble` is what one of its steps had alone, and what the session ends with.
+    """
 
     outbox: Outbox
     office: Connection
@@ -46,6 +57,7 @@ class Session:
     pace: Pace
     report: Report
     offers_again: bool = field(default=False, init=False)
+    trouble: Blocked | PhoneFull | None = field(default=None, init=False)
 
     def stick(self, what: Literal["item", "file"], name: UUID, why: str) -> None:
         """Say that something needs a person."""

@@ -293,6 +293,43 @@ def test_on_a_way_that_cuts_every_body_no_session_sends_more_than_one_batch_did(
     assert outbox.count_waiting() == (0, 0)
 
 
+PULL_FAILS: dict[str, Fault] = {
+    "a page that is none": saying(200, b"{}"),
+    "reset": lose_request,
+    "500": answering(500, "internal"),
+    "wait": answering(503, "try-again", **{"Retry-After": "5"}),
+}
+
+
+@pytest.mark.parametrize("how", PULL_FAILS.values(), ids=PULL_FAILS)
+def test_a_feed_that_does_not_come_holds_up_no_file(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path, how: Fault
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+
+    def no_feed(handle: Handler, request: httpx.Request) -> httpx.Response:
+        return (how if request.url.path.endswith("/pull") else well)(handle, request)
+
+    found = [session(outbox, office, ever=no_feed) for _ in range(3)]
+
+    assert all(isinstance(one, SyncFault) for one in found)
+    assert arrived(office, file) == b"jpeg"
+    assert isinstance(session(outbox, office), Report)
+    assert [path for _, path in office.requests] == ["/api/v1/sync/pull"]
+
+
+def test_items_that_do_not_get_through_hold_up_no_file(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    file = a_file(outbox, tmp_path, b"jpeg")
+    down = blocking(b'"items"', answering(500, "internal"))
+
+    found = [session(outbox, office, ever=down) for _ in range(2)]
+
+    assert all(isinstance(one, SyncFault) for one in found)
+    assert arrived(office, file) == b"jpeg"
+
+
 WAITING: dict[str, Fault] = {
     "a stranger": answering(503, **{"Retry-After": "3600"}),
     "the office": answering(503, "try-again", **{"Retry-After": "5"}),
