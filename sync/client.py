@@ -112,7 +112,7 @@ class SyncClient:
         )
 
     def _with_room(self, step: Callable[[Session], object], session: Session) -> None:
-        """Do a step; where there is no room make some and do it again. Raises PhoneFull if that is in vain."""
+        """Do a step; where there is no room make some and do it again. Raises PhoneFull if none is made."""
         try:
             step(session)
         except PhoneFull:
