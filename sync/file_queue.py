@@ -8,7 +8,7 @@ it stands aside: somebody on the way may block it. A file's bytes are deleted on
 and the office calls the promise durable.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -187,13 +187,22 @@ class FileQueue:
         """Send again what the phone still has: the office's memory may be older than the phone's."""
         self._db.execute("UPDATE media SET state = 'waiting', upload_url = NULL WHERE state = 'stored'")
 
-    def mark_spent(self, durable: str, bounds: dict[str, Any]) -> None:
+    def mark_spent(self, durable: str, bounds: Mapping[str, Any]) -> None:
         """Mark arrived files whose promise (an item for which `durable` holds) the office keeps for good."""
-        self._db.execute(
-            "UPDATE media SET state = 'spent' WHERE state = 'stored'"
-            f" AND queued IN (SELECT seq FROM items WHERE state = 'receipted' AND {durable})",
-            bounds,
+        self._db.execute(f"UPDATE media SET state = 'spent' WHERE {_arrived_for_good(durable)}", bounds)
+
+    def delete_unmarked(self, durable: str, bounds: Mapping[str, Any]) -> bool:
+        """Delete the bytes of such files where there is no room to mark them first; whether there were any.
+
+        A phone that dies before it marks them does so the next time.
+        """
+        rows = self._db.execute(
+            f"SELECT path FROM media WHERE state = 'spent' OR {_arrived_for_good(durable)}", bounds
         )
+        paths = [path for (name,) in rows if (path := self._folder / name).exists()]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return bool(paths)
 
     def delete_spent(self) -> int:
         """Delete the bytes of spent files. Only after the mark is durable; cut off anywhere, done again."""
@@ -207,3 +216,7 @@ class FileQueue:
                     [(evidence_id,) for evidence_id, _ in rows],
                 )
         return len(rows)
+
+
+def _arrived_for_good(durable: str) -> str:
+    return f"(state = 'stored' AND queued IN (SELECT seq FROM items WHERE state = 'receipted' AND {durable}))"

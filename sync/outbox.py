@@ -17,7 +17,7 @@ from uuid import UUID
 from sync.file_queue import FileQueue, QueuedFile
 from sync.protocol import Change, Envelope, PushedItem
 from sync.record import Record
-from sync.store import Store
+from sync.store import PhoneFull, Store
 from sync.wire import Reader, parse, read_envelope, write_envelope, write_instant
 
 __all__ = ["Outbox", "Place", "QueuedFile", "Sealed"]
@@ -224,7 +224,8 @@ class Outbox:
         """Drop payloads and files that the office keeps for good; return how many files went.
 
         `now` is the office's time as the newest anchor tells it. With room to spare what is durable stays
-        for some days more. What has no receipt, and files that did not arrive, are never touched.
+        for some days more. What has no receipt, and files that did not arrive, are never touched. Raises
+        PhoneFull where not even so little can be written down.
         """
         bounds = {
             "through": self.fact("durable_through") or 0,
@@ -232,6 +233,15 @@ class Outbox:
             "kept_at_most": write_instant(now - KEEP_RECEIPTED),
             "forgotten": write_instant(now - KEEP_RECEIPTS),
         }
+        try:
+            self._forget(bounds)
+        except PhoneFull:
+            if not (is_short and self.files.delete_unmarked(DURABLE, bounds)):
+                raise
+            self._forget(bounds)
+        return self.files.delete_spent()
+
+    def _forget(self, bounds: Mapping[str, Any]) -> None:
         with self.store.atomically():
             self.files.mark_spent(DURABLE, bounds)
             spent = f"state = 'receipted' AND envelope != '' AND {DURABLE}"
@@ -247,7 +257,6 @@ class Outbox:
             self._db.execute(
                 "DELETE FROM media WHERE state = 'deleted' AND queued NOT IN (SELECT seq FROM items)"
             )
-        return self.files.delete_spent()
 
     def make_room(self, *, now: datetime) -> bool:
         """Drop all that the office has for good; say whether there was anything."""

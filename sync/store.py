@@ -16,6 +16,8 @@ from typing import Any, Final
 VERSION: Final = 3
 PATIENCE_SECONDS: Final = 30
 FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# The second is said of the index of the write-ahead log, which each first opener makes anew.
+FULL_STORE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS items (
@@ -45,16 +47,25 @@ def is_full_disk(error: OSError) -> bool:
 
 
 class Store:
-    """The sqlite file: transactions, and small facts by key. Use from one thread."""
+    """The sqlite file: transactions, and small facts by key. Use from one thread.
+
+    Opening it raises PhoneFull on a disk that has no room for sqlite itself.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         is_new = not path.exists()
         self.db = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE_SECONDS)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
-        if self._version() < VERSION:
-            self._prepare()
+        try:
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=FULL")
+            if self._version() < VERSION:
+                self._prepare()
+        except BaseException as error:
+            self.db.close()
+            if _is_full_store(error):
+                raise PhoneFull("the disk has no room to open the phone") from error
+            raise
         if is_new:
             sync_folder(path.parent)
 
@@ -86,7 +97,7 @@ class Store:
         except BaseException as error:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if _is_full_store(error):
                 raise PhoneFull("the disk has no room for another record") from error
             raise
 
@@ -105,6 +116,10 @@ class Store:
             "INSERT INTO facts VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             [(key, json.dumps(value)) for key, value in facts.items()],
         )
+
+
+def _is_full_store(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in FULL_STORE
 
 
 def sync_folder(folder: Path) -> None:

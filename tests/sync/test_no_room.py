@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sync.events import Event, NoRoom, Paused
 from sync.loop import SyncLoop
 from sync.outbox import Outbox
 from sync.phone import Clocks, Phone, PhoneFull
+from sync.store import Store
 from tests.sync.fake_office import FakeOffice, a_change
 from tests.sync.made import DEVICE, NOON, VISITOR
 
@@ -71,6 +73,32 @@ def test_room_is_made_from_what_the_office_has_for_good(phone: Phone) -> None:
     second = capture(phone, b"y" * 900)
 
     assert [path.name for path in phone.media.iterdir()] == [str(second)]
+
+
+def test_on_a_disk_too_full_to_mark_anything_what_the_office_has_for_good_is_dropped_first(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        capture(phone, b"x" * 900)
+    office = FakeOffice(key=OFFICE, is_durable=True)
+    office.time = NOON + timedelta(hours=1)
+    with office.client() as http:
+        phone.sync(http)
+    unsent = capture(phone, b"unsent")
+    really = Store.atomically
+
+    def atomically(store: Store) -> AbstractContextManager[None]:
+        if sum(path.stat().st_size for path in phone.media.iterdir()) > 1000:
+            raise PhoneFull("the disk has no room for another record")
+        return really(store)
+
+    monkeypatch.setattr(Store, "atomically", atomically)
+
+    said = phone.record("incident.raised", {"kind": "other", "text": "狗"})
+
+    assert [path.name for path in phone.media.iterdir()] == [str(unsent)]
+    assert said in {one["id"] for one in phone.outbox.outcomes()}
+    assert phone.outbox.files.bytes_held() == len(b"unsent")
 
 
 def fill(outbox: Outbox) -> None:
