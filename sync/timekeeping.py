@@ -1,19 +1,29 @@
 """What time is it, by a phone whose wall clock anybody can turn?
 
 The newest anchor (the office's time, signed) is kept with the readings at which it came. As long as the phone
-is not started again, its monotonic clock carries the office's time on; after that the wall clock is all.
+is not started again, its monotonic clock carries the office's time on; after that the wall clock is all, but
+it is never earlier than that anchor.
 """
 
-import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sync.outbox import Outbox
 from sync.protocol import Clock
 from sync.wire import Reader
+
+# Process ids come again, after a restart of the device most of all, and then its count begins anew.
+_THIS_PROCESS: Final = "process-" + secrets.token_hex(8)
+_NEVER_SLEEPING: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def _count_ns() -> int:
+    """Count on while the device sleeps, which on Linux `time.monotonic` does not."""
+    return time.monotonic_ns() if _NEVER_SLEEPING is None else time.clock_gettime_ns(_NEVER_SLEEPING)
 
 
 def server_time(anchor: Mapping[str, Any]) -> datetime:
@@ -23,11 +33,13 @@ def server_time(anchor: Mapping[str, Any]) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The phone's clocks: wall time, a monotonic count of milliseconds, and which boot it counts."""
+    """The phone's clocks: wall time, a count of milliseconds that goes on while the phone sleeps, and which
+    boot it counts. Those that stand here take each process for a boot.
+    """
 
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
-    monotonic_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
-    boot_id: Callable[[], str] = lambda: "process-" + str(os.getpid())
+    monotonic_ms: Callable[[], int] = lambda: _count_ns() // 1_000_000
+    boot_id: Callable[[], str] = lambda: _THIS_PROCESS
     tz: str = "+08:00"
 
 
@@ -64,7 +76,9 @@ class Timekeeper:
     def estimate(self) -> datetime:
         """Return the office's time if an anchor of this boot tells it, else what the wall clock says."""
         anchor = self.outbox.fact("anchor")
-        if anchor is None or anchor["boot_id"] != self.clocks.boot_id():
+        if anchor is None:
             return self.clocks.wall()
+        if anchor["boot_id"] != self.clocks.boot_id():
+            return max(self.clocks.wall(), server_time(anchor))
         elapsed = timedelta(milliseconds=self.clocks.monotonic_ms() - anchor["monotonic_ms"])
         return server_time(anchor) + elapsed

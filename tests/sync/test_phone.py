@@ -3,6 +3,9 @@
 import base64
 import hashlib
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,9 +38,9 @@ class Hands:
             wall=lambda: self.wall, monotonic_ms=lambda: self.monotonic_ms, boot_id=lambda: self.boot
         )
 
-    def pass_by(self, time: timedelta) -> None:
-        self.wall += time
-        self.monotonic_ms += int(time / timedelta(milliseconds=1))
+    def pass_by(self, passed: timedelta) -> None:
+        self.wall += passed
+        self.monotonic_ms += int(passed / timedelta(milliseconds=1))
 
 
 @pytest.fixture
@@ -130,6 +133,33 @@ def test_a_wall_clock_turned_back_does_not_open_the_door(phone: Phone, hands: Ha
     hands.wall = NOON
 
     assert "the permit has expired" in phone.may_enter_now(the_one(phone), team=BOTH)
+
+
+def test_after_a_reboot_a_wall_clock_turned_back_does_not_open_the_door_either(
+    phone: Phone, hands: Hands
+) -> None:
+    deliver(phone, a_permit())
+    office = FakeOffice(key=OFFICE)
+    office.time = NOON + timedelta(hours=4)
+    with office.client() as http:
+        phone.sync(http)
+    hands.boot, hands.monotonic_ms, hands.wall = "boot-2", 3, NOON
+
+    assert "the permit has expired" in phone.may_enter_now(the_one(phone), team=BOTH)
+
+
+def test_without_clocks_of_an_app_a_sleep_counts_and_another_process_is_another_boot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asleep_ns = 3600 * 10**9
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: asleep_ns + time.monotonic_ns())
+    before = Clocks()
+    boot = [sys.executable, "-c", "from sync.timekeeping import Clocks; print(Clocks().boot_id())"]
+
+    assert before.monotonic_ms() >= 3600 * 1000 + time.monotonic_ns() // 1_000_000 - 1000
+    others = {subprocess.check_output(boot, cwd=Path(__file__).parents[2], text=True) for _ in range(2)}
+    assert len(others | {before.boot_id() + "\n"}) == 3
+    assert before.boot_id() == Clocks().boot_id()
 
 
 def test_after_a_reboot_the_wall_clock_is_all_there_is(phone: Phone, hands: Hands) -> None:
