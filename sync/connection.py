@@ -115,7 +115,9 @@ class Connection:
                 return Answer(answer.status_code, answer.headers, self._read(answer), answer.url)
             finally:
                 answer.close()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not self.http.is_closed:
+                raise
             self.cancel.check()  # closing the client is how an app cuts a request short
             raise SyncFault(
                 f"no connection: {type(error).__name__}", is_transient=True, reason=Reason.OFFLINE

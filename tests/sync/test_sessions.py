@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -109,6 +110,29 @@ def test_cancelling_cuts_a_long_answer_short(outbox: Outbox, office: FakeOffice)
 
     with pytest.raises(Cancelled):
         client(outbox, office, cancel=cancel).push(Report())
+
+    assert outbox.count_waiting() == (1, 0)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_an_app_that_closes_its_client_between_two_steps_ends_the_session_and_breaks_nothing(
+    outbox: Outbox, office: FakeOffice, is_told: bool
+) -> None:
+    append(outbox, KEY)
+    cancel = CancelToken()
+    mine = client(outbox, office, cancel=cancel)
+    really = mine.http.build_request
+
+    def closing_it(*asked: Any, **how: Any) -> httpx.Request:
+        if is_told:
+            cancel.cancel()
+        mine.http.close()
+        return really(*asked, **how)
+
+    mine.http.build_request = closing_it  # type: ignore[method-assign]
+
+    with pytest.raises(Cancelled if is_told else SyncFault):
+        mine.session()
 
     assert outbox.count_waiting() == (1, 0)
 
