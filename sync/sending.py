@@ -8,7 +8,8 @@ the office has erased (`evidence-erased`) is offered no more, and goes as if it 
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,7 +55,9 @@ class FileSender:
 
         Raises FileRefused, or SyncFault when the connection is the trouble.
         """
-        if not self._is_whole(turn.file):
+        with _reading():
+            is_whole = self._is_whole(turn.file)
+        if not is_whole:
             raise self._refused(turn.file, "the file on this phone is gone or was cut")
         self.has_moved = False
         try:
@@ -106,7 +109,7 @@ class FileSender:
         """
         file, carried = turn.file, None
         if 0 < file.size_bytes <= min(self.pace.after(file.breaks), turn.most_bytes):
-            carried = file.path.read_bytes()
+            carried = _read(file, 0, file.size_bytes)
         began = self.monotonic_ms()
         answer = self._announce(file, carried)
         if carried is not None and (self._is_too_large(answer, carried) or _is_about_bytes(answer)):
@@ -144,16 +147,14 @@ class FileSender:
         None when the upload must be created anew.
         """
         file, offset, standstills = turn.file, begun, 0
-        with file.path.open("rb") as content:
-            while offset is not None and offset < min(file.size_bytes, (begun or 0) + turn.most_bytes):
-                content.seek(offset)
-                reached = self._patch(file, url, offset, content.read(self.pace.after(file.breaks)))
-                standstills = 0 if reached is None or reached > offset else standstills + 1
-                if standstills == MAX_STANDSTILLS:
-                    raise SyncFault("the upload does not get on", is_transient=True)
-                if reached is not None:
-                    self._tell(file, reached, is_more=reached > offset)
-                offset = reached
+        while offset is not None and offset < min(file.size_bytes, (begun or 0) + turn.most_bytes):
+            reached = self._patch(file, url, offset, _read(file, offset, self.pace.after(file.breaks)))
+            standstills = 0 if reached is None or reached > offset else standstills + 1
+            if standstills == MAX_STANDSTILLS:
+                raise SyncFault("the upload does not get on", is_transient=True)
+            if reached is not None:
+                self._tell(file, reached, is_more=reached > offset)
+            offset = reached
         return offset
 
     def _where(self, file: QueuedFile, url: str) -> int | None:
@@ -191,6 +192,21 @@ class FileSender:
     def _at_office(self, url: str) -> httpx.URL:
         """Return a remembered upload's address at the office as it is reached today."""
         return self.office.http.base_url.copy_with(raw_path=httpx.URL(url).raw_path)
+
+
+def _read(file: QueuedFile, start: int, size: int) -> bytes:
+    with _reading(), file.path.open("rb") as content:
+        content.seek(start)
+        return content.read(size)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say of a file that the phone cannot read, as of worn-out flash, that it cannot go now."""
+    try:
+        yield
+    except OSError as error:
+        raise FileRefused(f"the file on this phone cannot be read: {error.strerror}") from error
 
 
 def _is_about_bytes(answer: Answer) -> bool:

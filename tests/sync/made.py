@@ -1,10 +1,15 @@
 """Made for tests of the pure library: readings, items, files, and phones that exist only in memory."""
 
+import errno
 import hashlib
+import io
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
+
+import pytest
 
 from sync.envelope import DeviceKey, digest
 from sync.outbox import Outbox, QueuedFile, Sealed
@@ -59,6 +64,20 @@ def append(outbox: Outbox, key: DeviceKey, **facts: Any) -> Sealed:
 def sha(text: str) -> bytes:
     """A digest that stands for something named."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def spoil(patch: pytest.MonkeyPatch, *paths: Path) -> None:
+    """Let a part of the flash be worn out: these files can be seen and not read."""
+    really = Path.open
+
+    class Worn(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def open_(path: Path, *how: Any, **named: Any) -> Any:
+        return Worn(path) if path in paths else really(path, *how, **named)
+
+    patch.setattr(Path, "open", open_)
 
 
 def a_file(outbox: Outbox, folder: Path, content: bytes, *, name: str = "photo") -> QueuedFile:

@@ -22,7 +22,7 @@ from tests.sync.fake_office import (
     taking_at_most,
     well,
 )
-from tests.sync.made import a_file
+from tests.sync.made import a_file, spoil
 
 
 def send_files(outbox: Outbox, office: FakeOffice, **facts: Any) -> Report:
@@ -257,6 +257,21 @@ def test_a_file_that_vanished_from_the_phone_is_reported_not_fatal(
 
     assert report.stuck == [str(lost.evidence_id), str(cut.evidence_id)]
     assert office.files == {}
+
+
+@pytest.mark.parametrize("size", [4, LEAST_BYTES + 1], ids=["with-its-creation", "in-pieces"])
+def test_a_file_that_cannot_be_read_holds_up_nobody_and_is_tried_again(
+    outbox: Outbox, taking: FakeOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    bad, good = a_file(outbox, tmp_path, bytes(size), name="bad"), a_file(outbox, tmp_path, b"good")
+
+    with monkeypatch.context() as patch:
+        spoil(patch, bad.path)
+        report = send_files(outbox, taking)
+
+    assert (report.stuck, arrived(taking, good)) == ([str(bad.evidence_id)], b"good")
+    send_files(outbox, taking)
+    assert arrived(taking, bad) == bytes(size)
 
 
 def test_an_empty_file_is_complete_once_created(outbox: Outbox, office: FakeOffice, tmp_path: Path) -> None:
