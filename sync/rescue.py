@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -47,6 +47,15 @@ MAX_HEADER: Final = 4096
 MAX_MANIFEST: Final = 32 * 1024**2
 MAX_ITEM: Final = 48 * 1024**2  # what the envelope of the largest item takes
 MANIFEST_RECORD, ITEM_RECORD, FILE_RECORD = b"M", b"I", b"F"
+
+
+class Content(Source, Protocol):
+    """A file whose bytes travel."""
+
+    def seek(self, offset: int, /) -> object: ...
+
+    def close(self) -> object: ...
+
 
 KeyOf = Callable[[UUID], PublicKey | None]
 
@@ -85,7 +94,7 @@ def write_bundle(
     recipient: BoxKey,
     sender: DeviceKey,
     items: Iterable[PushedItem],
-    open_file: Callable[[CarriedFile], BinaryIO],
+    open_file: Callable[[CarriedFile], Content],
 ) -> None:
     """Write a whole bundle. Raises RescueFault if items or files are not what the manifest says."""
     ephemeral = X25519PrivateKey.generate()
@@ -129,7 +138,7 @@ def _write_record(locker: Locker, kind: bytes, content: bytes) -> None:
     locker.write(content)
 
 
-def _copy(content: BinaryIO, locker: Locker, file: CarriedFile) -> None:
+def _copy(content: Source, locker: Locker, file: CarriedFile) -> None:
     rest, sha256 = file.length, hashlib.sha256()
     while rest and (piece := content.read(min(rest, PIECE))):
         locker.write(piece)

@@ -10,7 +10,7 @@ harm; what the phone drops, because the office has it for good, is left out.
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,7 +26,7 @@ from sync.protocol import Clock, PushedItem, uuid7
 from sync.rescue import write_bundle
 from sync.shelf import DRAFT
 from sync.store import sync_folder
-from sync.strongbox import PIECE, TAG, BoxKey
+from sync.strongbox import PIECE, TAG, BoxKey, Source
 
 SUFFIX: Final = ".fvrescue"
 LEAST_VOLUME: Final = 1024**2
@@ -58,9 +58,36 @@ class _Volume:
     def is_empty(self) -> bool:
         return not self.items and not self.files
 
+    def leave_out(self, evidence_id: UUID) -> None:
+        self.files = [(file, path) for file, path in self.files if file.evidence_id != evidence_id]
+
 
 class _Dropped(Exception):
     """Something that was planned is no longer on the phone."""
+
+
+class _Unreadable(Exception):
+    """The phone has this file and cannot read it."""
+
+    def __init__(self, evidence_id: UUID, error: OSError) -> None:
+        super().__init__(evidence_id)
+        why = f"the file on this phone cannot be read: {error.strerror}"
+        self.absent = AbsentFile(evidence_id, why)
+
+
+class _Captured:
+    """A captured file whose bytes are to travel. Raises _Unreadable, which no fault of the target is."""
+
+    def __init__(self, evidence_id: UUID, content: BinaryIO) -> None:
+        self._evidence_id = evidence_id
+        self._content = content
+        self.seek, self.close = content.seek, content.close
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._content.read(size)
+        except OSError as error:
+            raise _Unreadable(self._evidence_id, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +137,14 @@ class Export:
             volumes[-1].items.append(_carried(item))
             volumes[-1].room -= need
         for file in whole:
-            with suppress(_Dropped):
-                self._plan_file(file, volumes)
-        return volumes, absent
+            try:
+                with suppress(_Dropped):
+                    self._plan_file(file, volumes)
+            except _Unreadable as fault:
+                absent.append(fault.absent)
+                for volume in volumes:
+                    volume.leave_out(file.evidence_id)
+        return [one for one in volumes if not one.is_empty] or volumes[:1], absent
 
     def _sort_files(self) -> tuple[list[QueuedFile], list[AbsentFile]]:
         """Say which unsent files are still here as they were promised."""
@@ -126,18 +158,20 @@ class Export:
         """Whether a file is not at the office, asked anew: a session may run at the same time."""
         return any(file.evidence_id == evidence_id for file in self.outbox.files.unsent())
 
-    def _open(self, evidence_id: UUID, path: Path) -> BinaryIO:
+    def _open(self, evidence_id: UUID, path: Path) -> _Captured:
         try:
-            return path.open("rb")
-        except FileNotFoundError:
+            return _Captured(evidence_id, path.open("rb"))
+        except FileNotFoundError as error:
             if self._is_unsent(evidence_id):
-                raise
+                raise _Unreadable(evidence_id, error) from error
             raise _Dropped from None
+        except OSError as error:
+            raise _Unreadable(evidence_id, error) from error
 
     def _plan_file(self, file: QueuedFile, volumes: list[_Volume]) -> None:
         """Put a file into the last volume, and what does not fit into further ones."""
         start = 0
-        with self._open(file.evidence_id, file.path) as content:
+        with closing(self._open(file.evidence_id, file.path)) as content:
             while True:
                 least = min(file.size_bytes - start, LEAST_VOLUME // 4) + FILE_BYTES
                 if not volumes[-1].is_empty and volumes[-1].room < least:
@@ -156,7 +190,7 @@ class Export:
             return _Volume(float("inf"))
         return _Volume(self.most_bytes * PIECE // (PIECE + TAG) - FIXED_BYTES)
 
-    def _hash(self, content: BinaryIO, length: int) -> str:
+    def _hash(self, content: Source, length: int) -> str:
         sha256 = hashlib.sha256()
         while length and (piece := content.read(min(length, PIECE))):
             self.cancel.check()
@@ -182,7 +216,10 @@ class Export:
         )
 
     def _write_what_is_here(self, folder: Path, manifest: Manifest, paths: dict[CarriedFile, Path]) -> Path:
-        """Write a volume, without what the phone drops meanwhile: the office has that for good."""
+        """Write a volume, without what the phone drops meanwhile, for the office has that for good.
+
+        What it cannot read any more is left out too, and named.
+        """
         while True:
             try:
                 return self._write_volume(folder, manifest, paths)
@@ -190,6 +227,10 @@ class Export:
                 items = tuple(one for one in manifest.items if self.outbox.item(one.seq) is not None)
                 files = tuple(one for one in manifest.files if paths[one].is_file())
                 manifest = replace(manifest, items=items, files=files)
+            except _Unreadable as fault:
+                bad = fault.absent
+                files = tuple(one for one in manifest.files if one.evidence_id != bad.evidence_id)
+                manifest = replace(manifest, files=files, absent=(*manifest.absent, bad))
 
     def _write_volume(self, folder: Path, manifest: Manifest, paths: dict[CarriedFile, Path]) -> Path:
         name = f"{manifest.bundle_id}-{manifest.volume}-of-{manifest.volumes}{SUFFIX}"
@@ -241,7 +282,7 @@ class _Watched:
 def _is_whole(file: QueuedFile) -> bool:
     try:
         return file.path.stat().st_size == file.size_bytes
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

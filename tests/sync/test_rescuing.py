@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import random
 import tracemalloc
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from sync.rescuing import LEAST_VOLUME
 from sync.strongbox import BoxOpener
 from sync.wire import WireFault, write_envelope
 from tests.sync.fake_office import FakeOffice, answering
-from tests.sync.made import DEVICE, NOON, VISITOR
+from tests.sync.made import DEVICE, NOON, VISITOR, spoil
 
 OFFICE = DeviceKey.generate()
 OPENER = BoxOpener.from_secret(b"\x07" * 32, purpose=b"test")
@@ -144,6 +145,33 @@ def test_a_file_that_is_gone_is_named_and_the_others_travel(phone: Phone, bundle
 
     assert opened.files == {good: b"good"}
     assert {absent.evidence_id for absent in opened.manifests[0].absent} == {gone, cut}
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["while-planning", "while-writing"])
+def test_a_file_that_cannot_be_read_is_named_and_the_others_travel(
+    phone: Phone, bundles: Path, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    words = report(phone)
+    before, bad, after = (capture(phone, os.urandom(LEAST_VOLUME)) for _ in range(3))
+    worn = phone.media / str(bad)
+    if not is_late:
+        spoil(monkeypatch, worn)
+
+    def wear_out(event: Event) -> None:
+        if is_late and isinstance(event, RescueWritten) and event.volume == 1:
+            spoil(monkeypatch, worn)
+
+    paths = phone.export_rescue(bundles, most_bytes=LEAST_VOLUME, on_event=wear_out)
+
+    out = Opened(phone, paths)
+    assert words in {item.id for item in out.items}
+    assert {name: len(content) for name, content in out.files.items()} == {
+        before: LEAST_VOLUME,
+        after: LEAST_VOLUME,
+    }
+    absent = {one.evidence_id: one.why for manifest in out.manifests for one in manifest.absent}
+    assert absent == {bad: "the file on this phone cannot be read: Input/output error"}
+    assert all(path.stat().st_size <= LEAST_VOLUME for path in paths)
 
 
 def test_what_is_stuck_travels_too_even_where_its_bytes_changed(phone: Phone, bundles: Path) -> None:
