@@ -35,7 +35,7 @@ class SyncClient:
 
     `on_doubt` records an item of this type and body about the office itself, and these facts with it; False
     when there is no room for it now.
-    Use from one thread; `cancel` may be cancelled from any.
+    `pace` goes from one client to the next. Use from one thread; `cancel` may be cancelled from any.
     """
 
     outbox: Outbox
@@ -48,8 +48,8 @@ class SyncClient:
     on_event: Listener = ignore
     token: str | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
+    pace: Pace = field(default_factory=Pace)
     office: Connection = field(init=False)
-    pace: Pace = field(default_factory=Pace, init=False)
 
     def __post_init__(self) -> None:
         self.office = Connection(self.http, token=self.token, cancel=self.cancel)

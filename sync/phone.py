@@ -23,6 +23,7 @@ from sync.enrolling import ENROL, EnrolmentRefused, enrol
 from sync.envelope import DeviceKey, PublicKey, digest
 from sync.events import Listener, ignore
 from sync.outbox import Outbox, QueuedFile, Sealed
+from sync.pace import Pace
 from sync.protocol import ITEM, PERMIT, Clock, Item, uuid7
 from sync.receipts import take_answer
 from sync.rescue import RescueFault, read_rescue_key
@@ -64,6 +65,7 @@ class Phone:
         self.time = Timekeeper(clocks, self.outbox)
         self.shelf = Shelf(self.media, self.outbox.files, most_bytes=most_media_bytes)
         self.key = self._key()
+        self.pace = Pace()
 
     def close(self) -> None:
         """Close the outbox."""
@@ -339,6 +341,7 @@ class Phone:
             on_event=on_event,
             token=self.outbox.fact("token"),
             cancel=cancel or CancelToken(),
+            pace=self.pace,
         )
 
     def _doubt(self, type_: str, body: dict[str, str], facts: dict[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from sync.envelope import DeviceKey, PublicKey
 from sync.phone import ENROL, Clocks, EnrolmentRefused, Held, Phone
 from sync.protocol import ITEM, PERMIT, Change
 from sync.wire import read_item, write_envelope, write_instant
-from tests.sync.fake_office import FakeOffice, problem
+from tests.sync.fake_office import FakeOffice, problem, taking_at_most
 from tests.sync.made import DEVICE, NOON, VISITOR
 
 OFFICE = DeviceKey.generate()
@@ -272,6 +272,18 @@ def test_what_is_not_the_office_enrols_no_phone_and_may_be_asked_again(
 
     assert caught.value.is_transient and not phone.is_enrolled
     phone.close()
+
+
+def test_what_the_connection_was_found_to_carry_is_known_to_the_next_session(phone: Phone) -> None:
+    refused: list[int] = []
+    for _ in range(4):
+        phone.capture(bytes(200_000), visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
+        office = FakeOffice(key=OFFICE, faults=[taking_at_most(100_000, refused)] * 99)
+        with office.client() as http:
+            phone.sync(http)
+
+    assert len(refused) == 1
+    assert phone.outbox.count_waiting() == (0, 0)
 
 
 def test_the_estimate_follows_the_monotonic_clock_not_the_wall(phone: Phone, hands: Hands) -> None:
