@@ -30,9 +30,6 @@ class Page:
 
 def read_page(told: Reader) -> Page:
     """Read a pull's answer. Raises WireFault."""
-    anchor = told.within("anchor")
-    anchor.text("token", most=256)
-    anchor.instant("server_time")
     seen = Reader(told.value.get("seen", {}), "/seen")
     digests = Reader(told.value.get("scope_digest") or {}, "/scope_digest")
     rescue_key = told.value.get("rescue_key")
@@ -42,7 +39,7 @@ def read_page(told: Reader) -> Page:
         ],
         cursor=told.text("cursor"),
         seen={scope: seen.integer(scope) for scope in seen.value},
-        anchor=anchor.value,
+        anchor=read_anchor(told.within("anchor")),
         has_more=told.boolean("has_more"),
         durable_through=told.optional_integer("durable_through"),
         record_digest=told.optional_digest("record_digest"),
@@ -50,6 +47,13 @@ def read_page(told: Reader) -> Page:
         rescue_key=rescue_key if isinstance(rescue_key, dict) else None,
         growth=None if told.value.get("log") is None else read_growth(told.within("log")),
     )
+
+
+def read_anchor(told: Reader) -> dict[str, Any]:
+    """Read an anchor that items can carry. Raises WireFault."""
+    told.text("token", most=256)
+    told.instant("server_time")
+    return told.value
 
 
 def _read_change(reader: Reader) -> Change:

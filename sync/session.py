@@ -13,9 +13,9 @@ from sync.envelope import PublicKey
 from sync.events import Listener, Stuck
 from sync.outbox import Outbox
 from sync.pace import Pace
+from sync.pages import read_anchor
 from sync.protocol import Clock
 from sync.store import PhoneFull
-from sync.timekeeping import server_time
 from sync.wire import Reader, WireFault
 
 T = TypeVar("T")
@@ -88,9 +88,8 @@ class Session:
 
     def take_anchor(self, anchor: Any, sent: int) -> None:
         """Keep the anchor of a push: a phone that may only submit gets no other."""
-        if isinstance(anchor, dict) and isinstance(anchor.get("token"), str):
-            try:
-                server_time(anchor)
-            except WireFault:
-                return
-            self.on_anchor(anchor, self.monotonic_ms() - sent)
+        try:
+            told = read_anchor(Reader(anchor))
+        except WireFault:
+            return
+        self.on_anchor(told, self.monotonic_ms() - sent)

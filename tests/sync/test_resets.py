@@ -277,6 +277,24 @@ def test_flags_that_are_none_are_none(outbox: Outbox, office: FakeOffice, flags:
     assert client(outbox, office).session().flags == []
 
 
+@pytest.mark.parametrize("token", ["x" * 257, "a\x00b"], ids=["long", "nul"])
+def test_an_anchor_that_no_item_could_carry_is_not_kept(
+    outbox: Outbox, office: FakeOffice, token: str
+) -> None:
+    append(outbox, KEY)
+    anchor = FakeOffice().page()["anchor"] | {"token": token}
+
+    def with_anchor(handle: Handler, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=json.loads(handle(request).content) | {"anchor": anchor})
+
+    office.faults = [with_anchor]
+
+    with suppress(SyncFault):
+        client(outbox, office).push(Report())
+
+    assert outbox.fact("anchor") is None
+
+
 def test_a_phone_that_may_only_submit_still_gets_the_time(outbox: Outbox, office: FakeOffice) -> None:
     append(outbox, KEY)
     anchor = FakeOffice().page()["anchor"]
