@@ -31,7 +31,7 @@ from sync.rescuing import Export, Sender
 from sync.shelf import Shelf, Shelved
 from sync.store import PhoneFull, sync_folder, write_durably
 from sync.timekeeping import Clocks, Timekeeper, server_time
-from sync.wire import Reader, WireFault, parse, read_envelope, write_clock, write_item
+from sync.wire import Reader, WireFault, parse, read_envelope, read_item, write_clock, write_item
 
 __all__ = ["ENROL", "Clocks", "EnrolmentRefused", "Held", "Phone", "PhoneFull", "claims_of"]
 
@@ -168,7 +168,8 @@ class Phone:
     ) -> UUID:
         """Append one signed item to the chain, durable when this returns; its id.
 
-        What `remembering` names is remembered with it, or neither is.
+        What `remembering` names is remembered with it, or neither is. Raises ValueError for what the office
+        could not read, as a NUL or more bytes than an item may have: once signed it could not be mended.
 
         Raises PhoneFull when there is no room even after dropping what the office has for good; then nothing
         was recorded and nothing that waits was touched.
@@ -194,6 +195,7 @@ class Phone:
             payload = write_item(item)
             if len(payload) > MOST_ITEM_BYTES:
                 raise ValueError(f"an item may have {MOST_ITEM_BYTES} bytes; put large things into files")
+            read_item(payload)
             envelope = self.key.seal(ITEM, payload)
             return Sealed(item_id, type_, digest(ITEM, envelope.payload), envelope)
 

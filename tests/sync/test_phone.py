@@ -195,6 +195,24 @@ def test_each_record_continues_the_chain_and_says_what_the_phone_had_seen(phone:
     assert PublicKey.from_spki(phone.key.spki, algorithm="ed25519").has_sealed(ended.envelope)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "a\x00b"},
+        {"text": "\ud800"},
+        {"metres": float("nan")},
+        {"n": json.loads("[" * 70 + "]" * 70)},
+    ],
+    ids=["nul", "half-a-surrogate-pair", "nan", "deep"],
+)
+def test_what_the_office_could_not_read_is_not_signed(phone: Phone, body: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        phone.record("incident.raised", body)
+
+    assert phone.outbox.count_waiting() == (0, 0)
+    phone.record("incident.raised", {"text": "狗"})
+
+
 def test_a_captured_file_is_on_the_disk_under_the_digest_that_was_signed(phone: Phone) -> None:
     evidence_id = phone.capture(b"jpeg", visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
 
