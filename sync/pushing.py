@@ -25,10 +25,8 @@ def push(session: Session, *, tries_aside: bool = True) -> None:
     if not session.outbox.next_batch(1):
         return
     caution = Caution.of(session.outbox)
-    if caution.is_warned:
+    if caution.is_warned or session.needs_the_time():
         session.find_office()
-    else:
-        session.ask_the_time()
     _push_queue(session, caution)
     if tries_aside:
         _push_aside(session, caution)

@@ -64,18 +64,16 @@ class Session:
         self.report.stuck.append(str(name))
         self.on_event(Stuck(what, name, why))
 
-    def ask_the_time(self) -> None:
-        """Get an anchor of this boot before pushing: it tells when that happened which was written since."""
+    def needs_the_time(self) -> bool:
+        """Whether no anchor is of this boot: the next one tells when that was which was written since."""
         clock = self.read_clock()
-        if clock.anchor is None or clock.anchor_boot_id == clock.boot_id:
-            return
-        sent = self.monotonic_ms()
-        answer = self.office.send("GET", "/api/v1/sync/status")
-        if answer.status_code == 200:
-            self.office.expect(answer, 200, lambda told: self.take_anchor(told.value.get("anchor"), sent))
+        return clock.anchor is not None and clock.anchor_boot_id != clock.boot_id
 
     def find_office(self) -> None:
-        """Ask something small. Raises SyncFault where nobody or somebody else answers: send nothing large."""
+        """Ask something small, which brings an anchor too.
+
+        Raises SyncFault where nobody or somebody else answers: send nothing large.
+        """
         sent = self.monotonic_ms()
         self.ask_status(lambda told: self.take_anchor(told.value.get("anchor"), sent))
 

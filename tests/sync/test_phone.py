@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sync.envelope import DeviceKey, PublicKey
 from sync.phone import ENROL, Clocks, EnrolmentRefused, Held, Phone
 from sync.protocol import ITEM, PERMIT, Change
 from sync.wire import read_item, write_envelope, write_instant
-from tests.sync.fake_office import FakeOffice, problem, taking_at_most
+from tests.sync.fake_office import FakeOffice, Fault, answering, problem, taking_at_most, well
 from tests.sync.made import DEVICE, NOON, VISITOR
 
 OFFICE = DeviceKey.generate()
@@ -160,6 +161,28 @@ def test_without_clocks_of_an_app_a_sleep_counts_and_another_process_is_another_
     others = {subprocess.check_output(boot, cwd=Path(__file__).parents[2], text=True) for _ in range(2)}
     assert len(others | {before.boot_id() + "\n"}) == 3
     assert before.boot_id() == Clocks().boot_id()
+
+
+BUSY = answering(503, "try-again", **{"Retry-After": "5"})
+RESTARTING = answering(502)
+OLDER = answering(404, "not-found")
+
+
+@pytest.mark.parametrize(("how", "pushed"), [(BUSY, 0), (RESTARTING, 0), (OLDER, 1), (well, 1)])
+def test_after_a_reboot_nothing_is_pushed_before_an_office_that_knows_the_time_told_it(
+    phone: Phone, hands: Hands, how: Fault, pushed: int
+) -> None:
+    with FakeOffice(key=OFFICE).client() as http:
+        phone.sync(http)
+    hands.boot, hands.monotonic_ms = "boot-2", 3
+    phone.record("incident.raised", {"text": "狗"})  # its time will be counted back from the next anchor
+    office = FakeOffice(key=OFFICE, faults=[how])
+
+    with office.client() as http, suppress(SyncFault):
+        phone.sync(http)
+
+    assert office.requests[0] == ("GET", "/api/v1/sync/status")
+    assert len(office.items) == pushed
 
 
 def test_after_a_reboot_the_wall_clock_is_all_there_is(phone: Phone, hands: Hands) -> None:
