@@ -147,13 +147,18 @@ class FileQueue:
         with self._store.atomically():
             self._db.execute("UPDATE media SET upload_url = ? WHERE evidence_id = ?", (url, str(evidence_id)))
 
-    def finish(self, evidence_id: UUID, *, problem: str | None = None) -> None:
-        """Take a file off the queue: it arrived, or (problem) it will not without a person's help."""
+    def finish(self, evidence_id: UUID, *, problem: str | None = None) -> bool:
+        """Take a file off the queue: it arrived, or (problem) it will not without a person's help.
+
+        False, and nothing is changed, if another session took it off before.
+        """
         with self._store.atomically():
-            self._db.execute(
-                "UPDATE media SET state = ?, problem = ?, breaks = 0 WHERE evidence_id = ?",
+            changed = self._db.execute(
+                "UPDATE media SET state = ?, problem = ?, breaks = 0"
+                " WHERE evidence_id = ? AND state = 'waiting'",
                 ("stuck" if problem else "stored", problem, str(evidence_id)),
             )
+        return bool(changed.rowcount)
 
     def retry(self, evidence_id: UUID) -> None:
         """Queue a stuck file again, after a person helped."""

@@ -26,6 +26,7 @@ MAX_STANDSTILLS: Final = 5
 TUS: Final = {"Tus-Resumable": "1.0.0"}
 BYTES: Final = "application/offset+octet-stream"
 GONE: Final = (404, 410)
+GONE_OR_CUT: Final = "the file on this phone is gone or was cut"
 ERASED: Final = "/evidence-erased"
 TOO_LARGE: Final = 413
 ABOUT_BYTES: Final = (409, 410, TOO_LARGE, 415, 422, 460)
@@ -58,7 +59,9 @@ class FileSender:
         with _reading():
             is_whole = self._is_whole(turn.file)
         if not is_whole:
-            raise self._refused(turn.file, "the file on this phone is gone or was cut")
+            if self.files.finish(turn.file.evidence_id, problem=GONE_OR_CUT):
+                raise FileRefused(GONE_OR_CUT)
+            return False
         self.has_moved = False
         try:
             return self._send(turn)

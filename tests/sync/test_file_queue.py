@@ -155,6 +155,17 @@ def finished(outbox: Outbox, size: int = 10) -> tuple[UUID, Path]:
     return name, file.path
 
 
+def test_a_file_that_another_session_sent_and_dropped_meanwhile_is_not_called_gone(outbox: Outbox) -> None:
+    name, _ = finished(outbox)
+    outbox.remember(durable_through=2)
+    outbox.release(now=NOON)  # the bytes are deleted
+
+    outbox.files.finish(name, problem="the file on this phone is gone or was cut")
+    outbox.files.finish(name)
+
+    assert (outbox.files.stuck(), outbox.files.unsent(), outbox.files.bytes_held()) == ({}, [], 0)
+
+
 def test_a_file_is_deleted_once_it_arrived_and_its_promise_is_durable(outbox: Outbox) -> None:
     _, path = finished(outbox)
 

@@ -10,6 +10,7 @@ from sync.client import Report, SyncFault
 from sync.events import Event, FileMoved
 from sync.outbox import Outbox
 from sync.pace import LEAST_BYTES
+from sync.sending import FileSender
 from tests.sync.fake_office import (
     BROKEN,
     FakeOffice,
@@ -272,6 +273,20 @@ def test_a_file_that_cannot_be_read_holds_up_nobody_and_is_tried_again(
     assert (report.stuck, arrived(taking, good)) == ([str(bad.evidence_id)], b"good")
     send_files(outbox, taking)
     assert arrived(taking, bad) == bytes(size)
+
+
+def test_a_file_that_another_session_sent_and_dropped_before_its_turn_is_no_trouble(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    sent = a_file(outbox, tmp_path, b"sent")
+    turn = outbox.files.next_turn()
+    outbox.files.finish(sent.evidence_id)
+    sent.path.unlink()
+    sender = FileSender(outbox.files, client(outbox, office).office, lambda: 0)
+
+    assert turn is not None and not sender.send(turn)
+
+    assert (outbox.files.stuck(), office.requests) == ({}, [])
 
 
 def test_an_empty_file_is_complete_once_created(outbox: Outbox, office: FakeOffice, tmp_path: Path) -> None:
