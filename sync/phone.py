@@ -260,7 +260,7 @@ class Phone:
 
         The file is on the disk before the promise is signed. A large one is given as an open file and copied
         piece by piece. `is_urgent` (an incident) lets it go before others. Raises PhoneFull like `record`;
-        then nothing of it stays.
+        then nothing of it stays. Of a stream that cannot be read twice it is raised before room was made.
         """
         shelved = self._shelve(content)
         begin, end = captured or (self.read_clock(), self.read_clock())
@@ -286,8 +286,10 @@ class Phone:
         return shelved.evidence_id
 
     def _shelve(self, content: bytes | BinaryIO) -> Shelved:
-        if isinstance(content, bytes) or not content.seekable():
+        if isinstance(content, bytes):
             return self._with_room(lambda: self.shelf.put(content))
+        if not content.seekable():
+            return self._shelve_stream(content)
         begin = content.tell()
 
         def put() -> Shelved:
@@ -295,6 +297,14 @@ class Phone:
             return self.shelf.put(content)
 
         return self._with_room(put)
+
+    def _shelve_stream(self, content: BinaryIO) -> Shelved:
+        """Keep what can be read once: where it found no room its beginning is gone, and no rest is evidence."""
+        try:
+            return self.shelf.put(content)
+        except PhoneFull:
+            self.make_room()
+            raise
 
     def end_visit(self, visit_id: UUID, *, position: dict[str, Any] | None) -> None:
         """Check out."""

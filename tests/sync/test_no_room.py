@@ -75,6 +75,31 @@ def test_room_is_made_from_what_the_office_has_for_good(phone: Phone) -> None:
     assert [path.name for path in phone.media.iterdir()] == [str(second)]
 
 
+class Stream(io.BytesIO):
+    """A recording as it comes from a camera: it cannot be had twice."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def test_a_stream_that_cannot_be_had_again_is_kept_whole_or_refused(phone: Phone) -> None:
+    phone.shelf.most_bytes = 1_000_000
+    capture(phone, b"x" * 900_000)
+    office = FakeOffice(key=OFFICE, is_durable=True)
+    office.time = NOON + timedelta(hours=1)
+    with office.client() as http:
+        phone.sync(http)
+    content = os.urandom(600_000)
+    how: dict[str, Any] = {"visit_id": VISIT, "kind": "video", "purpose": "door", "mime": "video/x"}
+
+    with pytest.raises(PhoneFull):
+        phone.capture(Stream(content), **how)
+    kept = phone.capture(Stream(content), **how)  # the room that the first one made
+
+    assert (phone.media / str(kept)).read_bytes() == content
+    assert [path.name for path in phone.media.iterdir()] == [str(kept)]
+
+
 def test_on_a_disk_too_full_to_mark_anything_what_the_office_has_for_good_is_dropped_first(
     phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
