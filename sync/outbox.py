@@ -196,6 +196,7 @@ class Outbox:
             "UPDATE items SET state = 'waiting' WHERE state = 'receipted' AND envelope != ''"
         )
         self.files.offer_again()
+        self._db.execute("DELETE FROM facts WHERE key = 'durable_through'")  # it was said of what is lost
         return changed.rowcount
 
     def outcomes(self) -> list[dict[str, Any]]:

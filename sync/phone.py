@@ -299,7 +299,7 @@ class Phone:
         return self._with_room(put)
 
     def _shelve_stream(self, content: BinaryIO) -> Shelved:
-        """Keep what can be read once: where it found no room its beginning is gone, and no rest is evidence."""
+        """Keep what can be read once: where it found no room, its beginning is gone with the first try."""
         try:
             return self.shelf.put(content)
         except PhoneFull:

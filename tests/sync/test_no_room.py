@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from sync.cancelling import CancelToken
+from sync.client import Report, SyncFault
 from sync.envelope import DeviceKey
 from sync.events import Event, NoRoom, Paused
 from sync.loop import SyncLoop
 from sync.outbox import Outbox
 from sync.phone import Clocks, Phone, PhoneFull
 from sync.store import Store
-from tests.sync.fake_office import FakeOffice, a_change
+from tests.sync.fake_office import FakeOffice, a_change, answering, lose_request
 from tests.sync.made import DEVICE, NOON, VISITOR
 
 OFFICE = DeviceKey.generate()
@@ -73,6 +74,28 @@ def test_room_is_made_from_what_the_office_has_for_good(phone: Phone) -> None:
     second = capture(phone, b"y" * 900)
 
     assert [path.name for path in phone.media.iterdir()] == [str(second)]
+
+
+def test_what_a_restored_office_took_in_again_is_not_durable_by_the_word_of_the_lost_one(
+    phone: Phone,
+) -> None:
+    office = FakeOffice(key=OFFICE, is_durable=True)
+    office.time = NOON + timedelta(hours=1)
+    for _ in range(2):
+        capture(phone, b"x" * 900)
+    with office.client() as http:
+        phone.sync(http)
+    office.items.clear()  # restored from a backup without them
+    office.faults = [answering(410, "feed-reset"), lose_request]
+    with office.client() as http, suppress(SyncFault):
+        phone.sync(http)
+
+    with office.client() as http:
+        phone.connect(http).push(Report())  # they are there again, and in no backup yet
+    phone.make_room()
+
+    assert len(office.items) == 2
+    assert all(phone.outbox.item(seq) is not None for seq in (1, 2))
 
 
 class Stream(io.BytesIO):
