@@ -96,8 +96,9 @@ class Caution:
         return may_go_on
 
     def _set_aside(self, seq: int) -> None:
+        self.is_open = False
         if len(self.aside) < MOST_ASIDE:
-            self.suspects, self.alone, self.is_open = 0, None, False
+            self.suspects, self.alone = 0, None
             self.aside.append(seq)
             self.set_aside.append(seq)
 

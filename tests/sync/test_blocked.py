@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from sync import caution
 from sync.client import Report, SyncFault
 from sync.events import Event, FileMoved, Stuck
 from sync.outbox import Outbox
@@ -291,6 +292,18 @@ def test_on_a_way_that_cuts_every_body_no_session_sends_more_than_one_batch_did(
 
     assert {str(one.item_id) for one in sealed} == set(office.items)
     assert outbox.count_waiting() == (0, 0)
+
+
+def test_where_no_more_may_stand_aside_a_session_offers_the_next_one_no_more_than_twice(
+    outbox: Outbox, office: FakeOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caution, "MOST_ASIDE", 1)
+    for _ in range(3):
+        append(outbox, KEY, body={"kind": "dog", "text": "x" * 9000})
+
+    for _ in range(12):
+        session(outbox, office, ever=cutting_above(9000))
+        assert sent(office, "POST") <= 3
 
 
 PULL_FAILS: dict[str, Fault] = {
