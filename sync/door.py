@@ -242,7 +242,7 @@ def remember(
     at: datetime,
 ) -> Memory:
     """Return what the phone knows once it recorded an item; `permits` are those it holds at that moment."""
-    arrivals, stops = _recent(memory["arrivals"], at=at), _recent(memory["stops"], at=at)
+    arrivals, stops = list(memory["arrivals"]), list(memory["stops"])
     if type_ == "visit.started":
         permit = _first(permits, "assignment_id", body.get("assignment_id"))
         arrivals.append(
@@ -271,8 +271,19 @@ def remember(
     return {"arrivals": arrivals, "stops": stops}
 
 
-def _recent(rows: Sequence[Mapping[str, Any]], *, at: datetime) -> list[Mapping[str, Any]]:
-    return [row for row in rows if Reader(dict(row)).instant("at") > at - KEPT_FOR]
+def settle(memory: Memory, *, by: datetime) -> Memory:
+    """Return what the phone still knows once the office said that it is `by` now.
+
+    Whatever the wall clock said then, all of it was before that; what is older than any limit is forgotten.
+    """
+    return {
+        kind: [
+            {**row, "at": write_instant(min(at, by))}
+            for row in memory[kind]
+            if (at := Reader(dict(row)).instant("at")) > by - KEPT_FOR
+        ]
+        for kind in ("arrivals", "stops")
+    }
 
 
 def _first(rows: Sequence[Mapping[str, Any]], key: str, value: Any) -> Mapping[str, Any]:

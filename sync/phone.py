@@ -18,7 +18,7 @@ import httpx
 from sync.cancelling import CancelToken
 from sync.claims import claims_of
 from sync.client import Report, SyncClient
-from sync.door import NOTHING, REMEMBERED, AtTheDoor, Obstacle, obstacles, remember, turning_back
+from sync.door import NOTHING, REMEMBERED, AtTheDoor, Obstacle, obstacles, remember, settle, turning_back
 from sync.enrolling import ENROL, EnrolmentRefused, enrol
 from sync.envelope import DeviceKey, PublicKey, digest
 from sync.events import Listener, ignore
@@ -347,7 +347,7 @@ class Phone:
             http=http,
             server_key=self.server_key,
             read_clock=self.read_clock,
-            on_anchor=self.time.keep_anchor,
+            on_anchor=self._keep_anchor,
             on_doubt=self._doubt,
             monotonic_ms=self.time.clocks.monotonic_ms,
             on_event=on_event,
@@ -355,6 +355,15 @@ class Phone:
             cancel=cancel or CancelToken(),
             pace=self.pace,
         )
+
+    def _keep_anchor(self, anchor: dict[str, Any], rtt_ms: int) -> None:
+        """Keep the office's time, and date by it what the phone remembers for its doors."""
+        self.time.keep_anchor(anchor, rtt_ms)
+        by, memory = server_time(anchor), self.outbox.fact("door")
+        if memory is None or settle(memory, by=by) == memory:
+            return
+        with self.outbox.store.atomically():  # another session may record an arrival
+            self.outbox.store.note({"door": settle(self.outbox.fact("door"), by=by)})
 
     def _doubt(self, type_: str, body: dict[str, str], facts: dict[str, Any]) -> bool:
         """Record what is wrong at the office. A full phone says it another time, and goes on syncing."""

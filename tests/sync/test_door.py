@@ -18,13 +18,15 @@ from sync.door import (
     Obstacle,
     obstacles,
     remember,
+    settle,
     turning_back,
 )
 from sync.phone import Phone
 from sync.protocol import Change
 from sync.wire import read_item
+from tests.sync.fake_office import FakeOffice
 from tests.sync.made import NOON, VISITOR
-from tests.sync.test_phone import BOTH, PARTNER, Hands, a_permit, at, deliver, hands, phone, the_one
+from tests.sync.test_phone import BOTH, OFFICE, PARTNER, Hands, a_permit, at, deliver, hands, phone, the_one
 
 __all__ = ["hands", "phone"]
 
@@ -246,11 +248,13 @@ def test_a_permit_that_was_issued_after_the_stop_is_the_offices_own_decision() -
 
 
 def test_what_was_long_ago_is_forgotten() -> None:
+    later = NOON + 46 * 24 * HOUR
     memory = remembered(NOTHING, "visit.started", visit_id="v", assignment_id=MINE)
+    memory = remembered(memory, "visit.started", visit_id="w", assignment_id="x", at=later)
 
-    later = remembered(memory, "visit.started", visit_id="w", assignment_id="x", at=NOON + 46 * 24 * HOUR)
+    settled = settle(memory, by=later)
 
-    assert [one["visit_id"] for one in later["arrivals"]] == ["w"]
+    assert [one["visit_id"] for one in settled["arrivals"]] == ["w"]
 
 
 def test_phone_and_office_know_the_same_stops_and_scopes() -> None:
@@ -307,3 +311,23 @@ def test_what_a_phone_knew_it_still_knows_after_a_restart(phone: Phone, hands: H
 
     assert said(again.before_the_door(the_one(again), team=BOTH)) == [("D25", "stopped-by-own-report")]
     again.close()
+
+
+def test_a_wall_clock_that_was_years_ahead_makes_a_phone_forget_nothing_and_bars_no_door_for_years(
+    phone: Phone, hands: Hands
+) -> None:
+    deliver(phone, the_permit())
+    phone.record("hold.requested", {"case_id": CASE, "reason": "complaint", "text": "x"})
+    hands.wall += timedelta(days=5 * 365)
+    phone.record("hold.requested", {"case_id": "another", "reason": "amount_disputed", "text": "x"})
+    hands.wall = NOON
+    assert said(phone.before_the_door(the_one(phone), team=BOTH)) == [("D25", "stopped-by-own-report")]
+
+    office = FakeOffice(key=OFFICE)
+    office.time = NOON + HOUR / 2
+    with office.client() as http:
+        phone.sync(http)  # it brings the time
+    memory = phone.outbox.fact("door")
+    later = the_permit(case_id="another", debtor_id="d2", issued_at=at(0.6))
+
+    assert said(obstacles(later, here(), memory=memory)) == []  # the office knew when it sealed this
