@@ -103,7 +103,7 @@ def checksum() -> receiving.Checksum | None:
         )
     try:
         digest = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; letters beyond ASCII raise a plain one
         digest = b""
     if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
         raise Malformed("checksum-unreadable", f"Give `{algorithm}` and the digest in base64.")

@@ -23,6 +23,7 @@ WRONG = {
     "an offset before the bytes": (409, {"Upload-Offset": "1"}),
     "an unknown checksum algorithm": (400, {"Upload-Checksum": "md5 AAAA"}),
     "a checksum that is no digest": (400, {"Upload-Checksum": "sha1 !!!"}),
+    "a checksum beyond ASCII": (400, {"Upload-Checksum": "sha1 é"}),
     "another length": (409, {"Upload-Length": "7"}),
 }
 
