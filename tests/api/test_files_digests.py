@@ -1,11 +1,13 @@
 """Only the promised bytes ever become evidence."""
 
 import hashlib
+from uuid import UUID
 
 import pytest
 from flask import Flask
 
 from server.media.store import evidence_key
+from server.workflows.inspection.inspecting import settle_evidence
 from tests.api.tus import (
     CONTENT,
     Uploader,
@@ -14,6 +16,8 @@ from tests.api.tus import (
     promise,
     stored,
 )
+from tests.builders import a_handset, a_visitor, now
+from tests.security.hostile import Forger
 
 
 def test_bytes_that_are_not_the_promised_file_never_show_as_complete(app: Flask, uploader: Uploader) -> None:
@@ -75,3 +79,31 @@ def test_another_digest_than_promised_is_refused_before_a_byte_is_sent(uploader:
     answer = uploader.create(CONTENT)
 
     assert (answer.status_code, problem_of(answer)) == (422, "digest-not-promised")
+
+
+def test_a_promise_claims_what_another_phone_of_its_visitor_brought_before_it(app: Flask) -> None:
+    old = Forger.with_a_visit(app)
+    promised = old.evidence_body(sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))
+    new = Uploader(app, a_handset(old.staff), evidence_id=UUID(promised["evidence_id"]))
+    assert new.create(CONTENT, body=CONTENT).status_code == 201
+
+    (told,) = old.push([old.next_item("visit.evidence", promised)])
+    settle_evidence(now=now(), evidence_id=promised["evidence_id"])
+
+    assert (told["outcome"], told["flags"]) == ("applied", [])
+    evidence = evidence_of(new)
+    assert (evidence.visit_id, evidence.state) == (old.visit_id, "verified")
+    assert evidence.device_id == old.handset.device.id
+
+
+def test_a_promise_claims_nothing_that_a_colleague_brought(app: Flask) -> None:
+    victim = Forger.with_a_visit(app)
+    theirs = Uploader(app, a_handset(a_visitor()))
+    assert theirs.create(CONTENT, body=CONTENT).status_code == 201
+
+    (told,) = victim.push(
+        [victim.next_item("visit.evidence", victim.evidence_body(evidence_id=str(theirs.evidence_id)))]
+    )
+
+    assert told["flags"] == ["evidence_promised_twice"]
+    assert evidence_of(theirs).visit_id is None

@@ -36,6 +36,7 @@ from sync.protocol import uuid7
 
 PROMISED: Final = (
     "visit_id",
+    "device_id",
     "promised_item",
     "kind",
     "purpose",
@@ -92,14 +93,18 @@ def _decline(arrived: Arrived, body: AssignmentAnswered, *, now: datetime) -> No
 
 
 def promise_evidence(session: Session, items: Sequence[Arrived], now: datetime) -> None:
-    """visit.evidence: the promise of one file. If the bytes came first, they are compared with it now."""
+    """visit.evidence: the promise of one file. If the bytes came first, they are compared with it now.
+
+    They may have come from another phone of the same visitor, as they may after the promise; the file belongs
+    to the phone that promised it.
+    """
     bodies = [(arrived, arrived.body) for arrived in items if isinstance(arrived.body, EvidencePromised)]
     statement = insert(Evidence)
     promised = {name: getattr(statement.excluded, name) for name in PROMISED}
     taken = statement.on_conflict_do_update(
         index_elements=["id"],
         set_=promised,
-        where=sa.and_(Evidence.promised_item.is_(None), Evidence.device_id == statement.excluded.device_id),
+        where=sa.and_(Evidence.promised_item.is_(None), _OF_ONE_VISITOR),
     ).returning(Evidence.id, Evidence.storage_key)
     rows = {body.evidence_id: _evidence_row(arrived, body) for arrived, body in reversed(bodies)}
     written = {row.id: row.storage_key for row in session.execute(taken, list(rows.values()))}
@@ -108,6 +113,14 @@ def promise_evidence(session: Session, items: Sequence[Arrived], now: datetime) 
             arrived.flag("evidence_promised_twice")
         elif written[body.evidence_id] is not None:
             enqueue("settle_evidence", evidence_id=str(body.evidence_id))
+
+
+_OF_ONE_VISITOR: Final = sa.text(
+    """
+    (SELECT staff_id FROM devices WHERE id = evidence.device_id)
+        = (SELECT staff_id FROM devices WHERE id = excluded.device_id)
+    """
+)
 
 
 def _evidence_row(arrived: Arrived, body: EvidencePromised) -> dict[str, Any]:
