@@ -1,5 +1,7 @@
 """What follows a check-in that never comes is waited for, then shown to the auditor, and later explained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy import event
 
 from server.database import db
 from server.models.dispatch import Assignment
@@ -230,6 +233,58 @@ def test_forked_amendments_of_a_missing_account_are_both_kept(
     push(app, phone, [parent])
 
     assert {the(Account, one).parent_id for one in (left, right)} == {first}
+
+
+def a_line_written_backwards(phone: Phone, visit_id: UUID, *, length: int) -> list[PushedItem]:
+    """Amendments each of which has a lower number than what it amends; what they rest on is last."""
+    ids = [str(uuid7()) for _ in range(length)]
+    for account_id, parent in zip(ids, [*ids[1:], None], strict=True):
+        amend(phone, visit_id, parent=parent, account_id=account_id)
+    return waiting(phone)[-length:]
+
+
+def test_amendments_that_stand_before_what_they_amend_are_late_for_nothing_they_came_with(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    visit_id = begin(phone, assignment.id)
+    push(app, phone)
+
+    told = push(app, phone, a_line_written_backwards(phone, visit_id, length=4))
+
+    assert {one["outcome"] for one in told} == {"applied"}
+    assert not [one for one in told if "late_parent" in one["flags"]]
+
+
+def test_a_line_of_held_amendments_is_looked_at_as_often_as_a_short_one(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    looks: list[int] = []
+    for length in (3, 12):
+        visit_id = begin(phone, assignment.id)
+        push(app, phone)
+        *line, first = a_line_written_backwards(phone, visit_id, length=length)
+        assert {one["outcome"] for one in push(app, phone, line)} == {"held"}
+
+        with savepoints() as taken:
+            push(app, phone, [first])
+
+        looks.append(len(taken))
+        db.session.rollback()
+        assert db.session.query(Account).filter(Account.visit_id == visit_id).count() == length
+    assert looks[0] == looks[1]
+
+
+@contextmanager
+def savepoints() -> Iterator[list[str]]:
+    """Note each savepoint: stored items are applied within one."""
+    taken: list[str] = []
+
+    def note(connection: sa.Connection, name: str) -> None:
+        taken.append(name)
+
+    event.listen(db.engine, "savepoint", note)
+    yield taken
+    event.remove(db.engine, "savepoint", note)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

@@ -51,7 +51,7 @@ def sort_out(session: Session, mine: Sequence[Result], *, now: datetime) -> list
     visits = _visits(session, {one.read.needs_visit for one in mine} - {None})
     accounts = _accounts(session, {one.read.needs_account for one in mine} - {None})
     ready, orphans, joining = [], [], []
-    for one in sorted(mine, key=lambda each: each.read.record.seq):
+    for one in _parents_first(mine):
         arrived, visit = one.read, visits.get(one.read.needs_visit)
         is_judged = ACCEPTED in arrived.flags or CORRECTION in arrived.flags
         waits_no_more = ACCEPTED in arrived.flags or one.row.received_at + WAIT <= now
@@ -76,6 +76,21 @@ def sort_out(session: Session, mine: Sequence[Result], *, now: datetime) -> list
     _stand_in_for_check_ins(session, orphans)
     _join(session, joining)
     return ready
+
+
+def _parents_first(mine: Sequence[Result]) -> list[Result]:
+    """Order items by number, but none before what it amends: a chain then needs one look, however it came."""
+    by_number = sorted(mine, key=lambda each: each.read.record.seq)
+    bringing = {account_id: one for one in reversed(by_number) for account_id in one.read.gives_account}
+    placed: dict[int, Result] = {}
+    for one in by_number:
+        line: dict[int, Result] = {}
+        above: Result | None = one
+        while above is not None and id(above) not in placed and id(above) not in line:
+            line[id(above)] = above
+            above = bringing.get(above.read.needs_account) if above.read.needs_account else None
+        placed |= reversed(line.items())
+    return list(placed.values())
 
 
 _VISITS: Final = """
