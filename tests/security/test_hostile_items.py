@@ -295,6 +295,23 @@ def test_nothing_is_added_to_another_visitors_visit(forger: Forger, victim: Forg
     assert forger.get(f"/api/v1/visits/{theirs}").status_code == 404
 
 
+def test_nobody_explains_the_pauses_in_another_visitors_recording(forger: Forger, victim: Forger) -> None:
+    theirs, own_case = str(victim.visit_id), str(forger.assignment.case_id)
+
+    only(forger, "gap.explained", {"visit_id": theirs, "why": "battery"})
+    only(
+        forger,
+        "incident.raised",
+        {"visit_id": theirs, "case_id": own_case, "kind": "recorder_failure", "text": "x"},
+    )
+    after = gather(victim.visit_id, now=now())
+    victim.must_apply([victim.next_item("gap.explained", {"visit_id": theirs, "why": "a call"})])
+    own = gather(victim.visit_id, now=now())
+
+    assert after is not None and after.gaps_explained == ()
+    assert own is not None and len(own.gaps_explained) == 1
+
+
 def test_nobody_promises_or_sends_the_file_that_another_phone_promised(
     forger: Forger, victim: Forger
 ) -> None:

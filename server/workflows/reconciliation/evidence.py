@@ -1,6 +1,6 @@
 """What did the inspection find in a visit's files, in the words of the checks?"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from server.database import db
 from server.models.casework import Incident
 from server.models.evidence import Evidence
+from server.models.people import Device
+from server.models.quarantine import Correction
 from server.models.visits import FieldReport, Visit
 from server.reconcile.facts import EvidenceFact, GapExplained, Image, Place, Segment, Sound
 from server.workflows.reconciliation.shown_clocks import Shown
@@ -51,16 +53,22 @@ def read_place(position: Mapping[str, Any] | None) -> Place | None:
     )
 
 
-def gaps_explained(visit: Visit) -> tuple[GapExplained, ...]:
+def gaps_explained(visit: Visit, *, team: Collection[UUID]) -> tuple[GapExplained, ...]:
     """Return what was said of pauses in this visit: by the phone itself, or as an incident with the recorder.
 
     `evidence_id` in the body names the file; without it, or with one that is no id, the whole visit is meant.
+    Only the office and those who were there can say so (`team`: who was sent): any phone may name any visit.
     """
+    theirs = sa.select(Device.id).where(Device.staff_id.in_({visit.staff_id, *visit.team, *team}))
     told = sa.select(FieldReport.body["evidence_id"].astext.label("evidence_id")).where(
-        FieldReport.visit_id == visit.id, FieldReport.type == "gap.explained"
+        FieldReport.visit_id == visit.id,
+        FieldReport.type == "gap.explained",
+        sa.or_(FieldReport.device_id.in_(theirs), sa.exists().where(Correction.id == FieldReport.item_id)),
     )
     broken = sa.select(sa.null().label("evidence_id")).where(
-        Incident.visit_id == visit.id, Incident.kind == "recorder_failure"
+        Incident.visit_id == visit.id,
+        Incident.kind == "recorder_failure",
+        sa.or_(Incident.raised_by_device.is_(None), Incident.raised_by_device.in_(theirs)),
     )
     named = db.session.scalars(sa.union_all(told, broken).limit(100)).all()
     return tuple(sorted((GapExplained(_id(one)) for one in named), key=lambda one: str(one.evidence_id)))

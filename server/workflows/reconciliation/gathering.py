@@ -92,7 +92,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         lexicon=pack.lexicon,
         earlier_accounts=earlier_accounts(visit),
         stops=stops(visit),
-        gaps_explained=gaps_explained(visit),
+        gaps_explained=gaps_explained(visit, team=assigned or ()),
         items=written.items,
         phones=written.phones,
         chain_gaps=written.chain_gaps,
