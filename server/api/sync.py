@@ -105,7 +105,6 @@ class StatusSchema(ma.Schema):
     highest_seq = ma.fields.Integer()
     durable_through = ma.fields.Integer()
     missing = ma.fields.List(ma.fields.List(ma.fields.Integer()))
-    stored = ma.fields.Integer()
     waiting = ma.fields.List(ma.fields.UUID())
     held = ma.fields.List(ma.fields.UUID())
     quarantined = ma.fields.List(ma.fields.UUID())

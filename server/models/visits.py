@@ -56,6 +56,7 @@ class Item(Model):
         one_of("outcome", "received", "applied", "held", "quarantined", "corrected", "set_aside"),
         sa.Index("ix_items_device_seq", "device_id", "seq"),
         sa.Index("ix_items_received", "device_id", postgresql_where=sa.text("outcome = 'received'")),
+        sa.Index("ix_items_not_applied", "device_id", postgresql_where=sa.text("outcome <> 'applied'")),
         sa.Index("ix_items_waiting", "visit_id", postgresql_where=sa.text("outcome IN ('received', 'held')")),
         sa.Index(
             "ix_items_desk",

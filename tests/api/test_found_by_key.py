@@ -109,3 +109,38 @@ def planned_by_key() -> Iterator[None]:
         yield
     finally:
         event.remove(db.session, "after_begin", plan)
+
+
+def test_a_phone_that_asks_how_it_stands_does_not_have_its_years_read(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    begin(phone, assignment.id)
+    pushed(app, phone)
+    with db.engine.begin() as connection:
+        connection.execute(_YEARS)
+    read: list[int] = []
+
+    def look(session: Any) -> None:
+        read.append(session.execute(_ITEMS_READ).scalar_one())
+
+    event.listen(db.session, "before_commit", look)
+    headers = {"Authorization": f"Bearer {phone.outbox.fact('token')}"}
+    answer = app.test_client().get("/api/v1/sync/status", headers=headers)
+    event.remove(db.session, "before_commit", look)
+
+    assert answer.status_code == 200
+    assert max(read) < 100
+
+
+_YEARS: Final = sa.text(
+    """
+    INSERT INTO items (device_id, item_id, seq, prev, sha256, type, payload_type, payload, signatures,
+                       received_at, receipt, outcome)
+    SELECT device_id, gen_random_uuid(), n, prev, sha256, type, payload_type, payload, signatures,
+           received_at, receipt, outcome
+      FROM items, generate_series(2, 300) AS n
+    """
+)
+_ITEMS_READ: Final = sa.text(
+    "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'items'"
+)

@@ -1,5 +1,6 @@
 """What may a phone's request cost, however large it is and however long the phone has been one of ours?"""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0034"
@@ -60,8 +61,11 @@ AT_ONCE = (
 def upgrade() -> None:
     for statement in IN_PIECES:
         op.execute(statement)
+    unapplied = sa.text("outcome <> 'applied'")
+    op.create_index("ix_items_not_applied", "items", ["device_id"], postgresql_where=unapplied)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_items_not_applied", table_name="items")
     for statement in AT_ONCE:
         op.execute(statement)

@@ -158,6 +158,8 @@ _ABOVE: Final = """
 class Status:
     """Where a phone's submissions stand. Lists name at most the newest 1,000 items of their kind.
 
+    What was applied is not read for it: phones ask at every contact, and have sent for years.
+
     `waiting`: stored, about to be applied. `raw`: how many submissions could not be read as items at all.
     """
 
@@ -165,7 +167,6 @@ class Status:
     highest_seq: int
     durable_through: int
     missing: list[tuple[int, int]]
-    stored: int
     waiting: list[UUID]
     held: list[UUID]
     quarantined: list[UUID]
@@ -191,7 +192,6 @@ def status(*, actor: Actor, now: datetime) -> Status:
         highest_seq=progress.highest_seq,
         durable_through=progress.durable_seq,
         missing=progress.missing,
-        stored=counts.stored,
         waiting=lists["received"],
         held=lists["held"],
         quarantined=lists["quarantined"],
@@ -214,7 +214,6 @@ _NAMED: Final = """
     GROUP BY outcome
 """
 _COUNTS: Final = """
-    SELECT (SELECT count(*) FROM items WHERE device_id = %(device_id)s) AS stored,
-           (SELECT count(*) FROM raw_submissions WHERE device_id = %(device_id)s) AS raw,
+    SELECT (SELECT count(*) FROM raw_submissions WHERE device_id = %(device_id)s) AS raw,
            (SELECT record_digest::text FROM devices WHERE id = %(device_id)s) AS record_digest
 """
