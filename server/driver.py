@@ -55,7 +55,12 @@ def _raw(where: Session | Connection) -> psycopg.Connection[Any]:
 
 
 def run_alone(engine: Engine, statement: str, values: Mapping[str, Any]) -> list[Any]:
-    """Run one statement as a transaction of its own: one round trip, and nothing is held afterwards."""
+    """Run one statement as a transaction of its own: one round trip, and nothing is held afterwards.
+
+    Its plan is not held to keys (`FIND_BY_KEY`): a setting before it, in the same round trip, costs 50 us of
+    the web and 12 us of the database, as against 62 and 22 of a look-up alone. What it would save lasts no
+    longer than a minute, until autovacuum has counted a table that grew manifold and the plan is made anew.
+    """
     with _autocommitting(engine, statement) as raw:
         return run_on(raw, statement, values)
 
