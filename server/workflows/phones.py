@@ -102,7 +102,8 @@ _PHONES: Final = sa.text(
         SELECT device_id, count(*) AS raw FROM raw_submissions WHERE settled IS NULL GROUP BY device_id
     ), files AS (
         SELECT device_id, count(*) AS owed FROM evidence
-        WHERE state IN ('expected', 'uploading', 'mismatched', 'missing') GROUP BY device_id
+        WHERE state IN ('expected', 'uploading', 'mismatched', 'missing')
+          AND promised_item IS NOT NULL GROUP BY device_id
     )
     SELECT devices.id AS device_id, devices.staff_id, staff.name AS staff_name, devices.enrolled_at,
            devices.revoked_at, staff.left_at AS staff_left_at, newest.received_at AS last_item_at,

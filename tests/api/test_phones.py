@@ -11,7 +11,8 @@ from server.models.dispatch import Assignment
 from server.models.people import Staff
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
-from tests.builders import Cast, Person, Role, a_visitor
+from tests.api.tus import CONTENT, Uploader
+from tests.builders import Cast, Person, Role, a_handset, a_visitor
 from tests.phones import a_phone
 from tests.pushing import account_body, begin, evidence_body, push, push_raw, waiting
 
@@ -41,6 +42,14 @@ def test_a_phone_that_handed_in_all_it_has_owes_nothing(
     assert (seen["acked_seq"], seen["highest_seq"]) == (1, 1)
     assert seen["last_item_at"] is not None
     assert phones(dispatcher, "is_owing=true") == []
+
+
+def test_a_file_that_nobody_promised_is_not_owed(app: Flask, visitor: Staff, dispatcher: Person) -> None:
+    given_up, wrong = (Uploader(app, a_handset(visitor)) for _ in range(2))
+    given_up.call("DELETE", given_up.created(CONTENT))
+    assert wrong.create(CONTENT, sha256="ab" * 32, body=CONTENT).status_code == 409
+
+    assert {(one["files_owed"], one["is_owing"]) for one in phones(dispatcher)} == {(0, False)}
 
 
 def test_everything_a_phone_owes_is_counted_and_named(
