@@ -5,6 +5,7 @@ The only place that knows both domain errors and statuses. Everything that is no
 extensions, and validation lists *all* faults as `errors: [{pointer, detail}]`.
 """
 
+import errno
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,6 +138,15 @@ def from_unstorable(error: DataError) -> Response:
     return from_domain(Invalid("unstorable-value", detail))
 
 
+def from_system(error: OSError) -> Response:
+    """Render a disk that is full, where large bodies are put aside; any other such error is a defect."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return from_fault(error)
+    log.error("disk.full", error=error.strerror)
+    detail = "The office's disk is full. Send it again later; what has been stored stays as it is."
+    return from_domain(Unavailable("disk-full", detail, retry_after=60))
+
+
 def from_fault(error: Exception) -> Response:
     """Render a defect of ours: logged with the request id, saying nothing more."""
     log.exception("request.failed", exc_info=error)
@@ -152,4 +162,5 @@ def register(app: Flask) -> None:
         app.register_error_handler(kind, from_database)
     app.register_error_handler(DataError, from_unstorable)
     app.register_error_handler(ClientDisconnected, from_silence)
+    app.register_error_handler(OSError, from_system)
     app.register_error_handler(Exception, from_fault)

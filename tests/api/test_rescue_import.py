@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import pytest
@@ -245,6 +245,27 @@ def test_a_spoiled_bundle_is_refused_and_nothing_of_it_is_kept(
     assert refused["type"].removeprefix("/problems/").startswith(("bundle-", "not-a-bundle"))
     assert refused["detail"]
     assert nothing_was_kept()
+
+
+def no_room(**_: str) -> BinaryIO:
+    return Path("/dev/full").open("w+b", 0)
+
+
+def test_a_bundle_for_which_the_disk_has_no_room_may_be_handed_in_later(
+    app: Flask, phone: Phone, assignment: Assignment, dispatcher: Person, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    a_day(phone, assignment)
+    (bundle,) = exported(phone, tmp_path / "out")
+
+    with monkeypatch.context() as full:
+        full.setattr("server.api.phones.tempfile.TemporaryFile", no_room)
+        refused = hand_in(dispatcher, bundle, app)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
+    assert told(refused, 503)["type"] == "/problems/disk-full"
+    assert nothing_was_kept()
+    told(hand_in(dispatcher, bundle, app))
 
 
 def test_a_bundle_of_a_phone_nobody_knows_or_that_did_not_seal_it_is_refused(
