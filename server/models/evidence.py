@@ -15,8 +15,9 @@ from sync.protocol import uuid7
 class Evidence(Model):
     """One promised or uploaded file. Its digest was signed by the phone before the bytes came.
 
-    `visit_id` is null while the bytes are here but the promise item is not. `rendition_key` is a copy that
-    every browser shows or plays, where the original is not one itself.
+    `visit_id` is null while the bytes are here but the promise item is not. Which phone brought which bytes
+    then is logged, and stays in `loose_from` and `loose_sha256`, filled by a trigger. `rendition_key` is a
+    copy that every browser shows or plays, where the original is not one itself.
     """
 
     __tablename__ = "evidence"
@@ -55,6 +56,8 @@ class Evidence(Model):
     state: Mapped[str] = mapped_column(default="expected")
     stored_at: Mapped[datetime | None]
     storage_key: Mapped[str | None] = mapped_column(index=True)
+    loose_from: Mapped[UUID | None]
+    loose_sha256: Mapped[bytes | None]
     thumbnail_key: Mapped[str | None]
     rendition_key: Mapped[str | None]
     inspected_at: Mapped[datetime | None]

@@ -14,12 +14,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.database import Model, one_of
 
 LOGGED = (
-    *("item", "conflict", "raw", "evidence", "decision", "finding", "access", "erasure"),
+    *("item", "conflict", "raw", "evidence", "loose", "decision", "finding", "access", "erasure"),
     *("plan", "audit", "comment", "second_look", "hearing", "reply", "breach", "breach_ending"),
     *("desk_decision", "correction", "raised", "weight", "run"),
     *("month", "proposal", "fraud", "month_reply", "report", "hand_in", "telling"),
 )
-"""Kinds of leaves. `raised`: what an auditor raised; `weight`: how heavy a finding was that was decided."""
+"""Kinds of leaves. `loose`: a file that came before any promise of it; `raised`: what an auditor raised;
+`weight`: how heavy a finding was that was decided."""
 
 
 class LogLeaf(Model):

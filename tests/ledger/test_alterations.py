@@ -1,8 +1,10 @@
 """Whatever somebody with the database password alters afterwards is named; an honest day names nothing."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -10,12 +12,15 @@ from flask import Flask
 
 from server.database import db, transaction
 from server.models.transparency import LogCheckpoint, LogLeaf
+from server.workflows.inspection.inspecting import settle_evidence
 from server.workflows.transparency.checking import BATCH, alterations
 from server.workflows.transparency.sequencing import sequence
 from sync.phone import Phone
 from sync.protocol import uuid7
-from tests.builders import a_case, a_visitor, an_address, an_assignment, now
+from tests.api.tus import CONTENT, Uploader
+from tests.builders import a_case, a_handset, a_visitor, an_address, an_assignment, now
 from tests.phones import a_phone, office
+from tests.security.hostile import Forger
 
 # An item like the first, under an id of its own.
 COPY = """
@@ -210,3 +215,62 @@ def test_leaves_that_commit_late_are_taken_in_the_next_round(app: Flask):
 
     assert sequence(now=now() + timedelta(minutes=1)) == 1
     assert named() == UNNAMED_LEAVES
+
+
+@pytest.fixture
+def loose(app: Flask) -> UUID:
+    """A file that came without any promise of it, after which the log was sequenced."""
+    uploader = Uploader(app, a_handset(a_visitor()))
+    assert uploader.create(CONTENT, body=CONTENT).status_code == 201
+    while sequence(now=now()):
+        pass
+    return uploader.evidence_id
+
+
+@pytest.mark.parametrize(
+    ("attack", "what"),
+    [
+        ("DELETE FROM evidence WHERE id = :id", "the row was deleted"),
+        (
+            "UPDATE evidence SET loose_sha256 = sha256('x') WHERE id = :id",
+            "the row is not what was logged",
+        ),
+        (
+            "UPDATE evidence SET storage_key = 'evidence/' || encode(sha256('x'), 'hex') WHERE id = :id",
+            "its file is not the one that was logged",
+        ),
+        (
+            "UPDATE evidence SET device_id = (SELECT id FROM devices WHERE id <> device_id LIMIT 1)"
+            " WHERE id = :id",
+            "its file is not the one that was logged",
+        ),
+        (
+            "UPDATE evidence SET state = 'uploading', storage_key = NULL WHERE id = :id",
+            "its file is not the one that was logged",
+        ),
+    ],
+)
+def test_a_file_that_nobody_promised_cannot_vanish_or_change_unnoticed(loose: UUID, attack: str, what: str):
+    a_handset(a_visitor())
+    assert named() == set()
+
+    sql(attack, id=loose)
+
+    assert what in {said for said, _ in named()}
+
+
+def test_a_loose_file_that_is_promised_later_is_no_alteration(app: Flask):
+    phone = Forger.with_a_visit(app)
+    body = phone.evidence_body(sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))
+    uploader = Uploader(app, a_handset(phone.staff), evidence_id=UUID(body["evidence_id"]))
+    assert uploader.create(CONTENT, body=CONTENT).status_code == 201
+
+    phone.must_apply([phone.next_item("visit.evidence", body)])
+    before = named()
+    settle_evidence(now=now(), evidence_id=body["evidence_id"])
+    while sequence(now=now()):
+        pass
+
+    kinds = db.session.scalars(sa.select(LogLeaf.kind).where(LogLeaf.subject_id == uploader.evidence_id))
+    assert sorted(kinds) == ["evidence", "loose"]
+    assert before == named() == set()

@@ -112,6 +112,7 @@ LEAVES: Final[Mapping[str, str]] = {
     "raw": "items",
     "decision": "decisions",
     "evidence": "evidence",
+    "loose": "evidence",
     "finding": "findings",
     "raised": "findings",
     "desk_decision": "desk_decisions",

@@ -25,6 +25,7 @@ _VISITS: Final[Mapping[str, str]] = {
     "item": "SELECT item_id AS id, visit_id FROM items"
     " WHERE type IN ('visit.account', 'visit.evidence', 'visit.ended') AND outcome = 'applied'",
     "evidence": "SELECT id, visit_id FROM evidence",
+    "loose": "SELECT id, visit_id FROM evidence",
     "finding": "SELECT id, visit_id FROM findings",
     "raised": "SELECT id, visit_id FROM findings",
     "comment": _OF_FINDING.format("finding_comments"),

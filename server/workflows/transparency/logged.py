@@ -35,6 +35,7 @@ LOGGED: Final = (
     Logged("conflict", "conflicting_items", key="item_id", once="row"),
     Logged("raw", "raw_submissions", once="row"),
     Logged("evidence", "evidence", rows="one.state = 'verified'", once="never"),
+    Logged("loose", "evidence", rows="one.loose_sha256 IS NOT NULL", record="log_loose(one)"),
     Logged("decision", "decisions"),
     Logged("finding", "findings", rows=_DECIDED),
     Logged("weight", "findings", rows=_DECIDED, record="log_weight(one)"),

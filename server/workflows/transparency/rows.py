@@ -94,11 +94,17 @@ def _raw_bytes(session: Session) -> Iterator[Alteration]:
 
 
 def _files(session: Session) -> Iterator[Alteration]:
-    """Verified evidence names its own bytes: what nothing names is collected, and the scrubber never asks."""
+    """Evidence names its own bytes: what nothing names is collected, and the scrubber never asks.
+
+    What came before its promise is that of the phone that brought it until then, and never let go of.
+    """
+    folder = evidence_key(b"")
     query = f"""
         SELECT id FROM evidence
-         WHERE state = 'verified'
-           AND storage_key IS DISTINCT FROM '{evidence_key(b"")}' || encode(sha256, 'hex')
+         WHERE (state = 'verified' AND storage_key IS DISTINCT FROM '{folder}' || encode(sha256, 'hex'))
+            OR (state = 'stored' AND storage_key IS DISTINCT FROM '{folder}' || encode(loose_sha256, 'hex'))
+            OR (state = 'stored' AND promised_item IS NULL AND device_id IS DISTINCT FROM loose_from)
+            OR (loose_sha256 IS NOT NULL AND storage_key IS NULL AND state <> 'erased')
          ORDER BY id
     """
     for row in session.execute(sa.text(query)):
