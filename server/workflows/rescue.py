@@ -17,12 +17,13 @@ import sqlalchemy as sa
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
 from server.errors import DomainError, Invalid, Unavailable
-from server.media.store import MediaStore
+from server.media.store import MediaStore, StaleWriter
 from server.models.access import AccessEntry
 from server.models.people import Device
 from server.signing import current_signer
 from server.workflows.exchange import inbox
 from server.workflows.uploads import creating, receiving
+from server.workflows.uploads.finishing import TakenOver
 from server.workflows.uploads.grant import WantedUpload
 from sync.envelope import PublicKey
 from sync.manifest import CarriedFile, Manifest, RescueFault
@@ -36,8 +37,8 @@ PIECE: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CarriedOutcome:
-    """What became of one file: stored, begun (other volumes bring the rest), waiting (for the part before it)
-    or refused."""
+    """What became of one file: stored, begun (other volumes, or the phone itself, bring the rest), waiting
+    (for the part before it) or refused."""
 
     evidence_id: UUID
     outcome: str
@@ -148,6 +149,8 @@ def _take_file(part: FileStream, *, owner: Actor, store: MediaStore, now: dateti
         outcome = _append(part, file, owner=owner, store=store, now=now)
     except Unavailable:
         raise
+    except (TakenOver, StaleWriter):
+        outcome = "begun"  # by the phone itself, which sends it at this moment
     except DomainError as refused:
         problem = {"slug": refused.slug, "detail": refused.detail}
         return CarriedOutcome(file.evidence_id, "refused", problem)

@@ -310,6 +310,30 @@ def test_a_file_that_is_not_what_was_promised_is_refused_alone(
     assert db.session.get_one(Visit, visit_id).state == "reported"
 
 
+def test_a_file_that_its_phone_is_sending_at_the_same_time_is_not_refused(
+    app: Flask, phone: Phone, assignment: Assignment, dispatcher: Person, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    _, photo = a_day(phone, assignment)
+    (bundle,) = exported(phone, tmp_path / "out")
+    store = current_store()
+    keep = store.keep
+
+    def overtaken(content: memoryview, *, expected: bytes | None) -> bytes | None:
+        """The phone asks HEAD while the office works on the same file."""
+        with db.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE uploads SET fence = fence + 1"))
+        return keep(content, expected=expected)
+
+    with monkeypatch.context() as beside:
+        beside.setattr(store, "keep", overtaken)
+        answer = told(hand_in(dispatcher, bundle, app))
+    again = told(hand_in(dispatcher, bundle, app))
+
+    assert answer["files"] == [{"evidence_id": str(photo), "outcome": "begun", "problem": None}]
+    assert again["files"][0]["outcome"] == "stored"
+
+
 def test_nobody_reads_a_bundle_on_its_way(
     app: Flask, phone: Phone, assignment: Assignment, tmp_path: Path
 ) -> None:

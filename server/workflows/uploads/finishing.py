@@ -76,9 +76,11 @@ def finish_left(*, now: datetime) -> None:
             log.warning("upload.left_unfinished", upload_id=str(row.id), why=refused.slug)
 
 
-def taken_over() -> Conflict:
-    """What an older request is told."""
-    return Conflict("taken-over", "A newer request continues this upload; HEAD tells its offset.")
+class TakenOver(Conflict):
+    """A newer request continues this upload: what an older one is told."""
+
+    def __init__(self) -> None:
+        super().__init__("taken-over", "A newer request continues this upload; HEAD tells its offset.")
 
 
 def lost_here() -> Gone:
@@ -113,7 +115,7 @@ def _standing(grant: Grant) -> _Standing:
     """Ask in one statement, in no transaction; only the newest request is answered."""
     row = next(iter(run_alone(db.engine, _STANDING, {"id": grant.id})), None)
     if row is None or row.fence != grant.fence:
-        raise taken_over()
+        raise TakenOver
     kept = zip(row.starts or (), row.sizes or (), row.keys or (), strict=True)
     segments = [Segment(start=start, size_bytes=size, key=key) for start, size, key in kept]
     return _Standing(segments, row.expected, row.collections)

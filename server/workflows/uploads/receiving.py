@@ -17,7 +17,7 @@ from server.database import db
 from server.driver import longs, run_alone, texts
 from server.errors import ChecksumMismatch, TooLarge
 from server.media.store import MediaStore, Segment, SegmentMissing
-from server.workflows.uploads.finishing import finish, give_up, lost_here, taken_over
+from server.workflows.uploads.finishing import TakenOver, finish, give_up, lost_here
 from server.workflows.uploads.grant import MAX_BYTES, SEGMENT_BYTES, SEGMENTS_AT_ONCE, Grant
 from server.workflows.uploads.whole import keep_whole
 
@@ -225,7 +225,7 @@ def _advance(grant: Grant, segments: list[Segment], *, is_durable: bool) -> None
         "keys": texts(one.key for one in segments),
     }
     if not run_alone(db.engine, _ADVANCE, move):
-        raise taken_over()
+        raise TakenOver
 
 
 def _verify_chunk(checksum: Checksum, actual: bytes, *, is_whole: bool) -> None:
