@@ -2,7 +2,7 @@
 
 Inside one class of due dates the stop that costs the fewest metres more, at the best place of any round, is
 taken next. What every team offers for every case is kept, so that after a stop only its own round is asked
-again.
+again. Whoever visits a debtor makes that debtor's other stops too, so that two teams never meet there (X7).
 """
 
 from collections import defaultdict
@@ -41,6 +41,7 @@ class Filling:
         self.candidates, self.teams, self.board = candidates, teams, board
         self.tours = [begun(team, board, problem, most_stops=team.most_stops) for team in teams]
         self.may_go = who_may_go(teams, candidates)
+        self._still_may = self.may_go.copy()
         self.is_open = np.ones(len(candidates), dtype=bool)
         self.is_placed = np.zeros(len(candidates), dtype=bool)
         self._of_debtor: dict[UUID, list[int]] = defaultdict(list)
@@ -56,7 +57,7 @@ class Filling:
             while (best := offers.best()) is not None:
                 team, at, place = best
                 self._place(team, int(chosen[at]), place)
-                offers.close(~self.is_open[chosen])
+                offers.close(~(self._still_may[:, chosen] & self.is_open[chosen]))
                 self._ask(offers, team, chosen)
                 changed.add(team)
                 placed += 1
@@ -71,11 +72,14 @@ class Filling:
 
     def _ask(self, offers: "_Offers", team: int, chosen: Chosen) -> None:
         metres, place = self.tours[team].offers(chosen)
-        may = self.may_go[team, chosen] & self.is_open[chosen]
+        may = self._still_may[team, chosen] & self.is_open[chosen]
         offers.put(team, np.where(may, metres, FAR), place)
 
     def _place(self, team: int, number: int, place: int) -> None:
-        """Make a candidate a stop, and close those for whom nothing of the debtor's budget is left."""
+        """Make a candidate a stop, and close those for whom nothing of the debtor's budget is left.
+
+        To the others the same team goes, or nobody.
+        """
         self.tours[team].insert(number, place)
         self.is_placed[number] = True
         family = self._of_debtor[self.candidates[number].debtor_id]
@@ -84,6 +88,8 @@ class Filling:
         for each in family:
             may_one_more = len(stops) < min(most, self.candidates[each].most_stops)
             self.is_open[each] = may_one_more and not self.is_placed[each]
+        others = np.arange(len(self.teams)) != team
+        self._still_may[np.ix_(others, family)] = False
 
 
 def who_may_go(teams: Sequence[Team], candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
@@ -113,8 +119,8 @@ class _Offers:
         self._metres[team], self._places[team] = metres, places
 
     def close(self, closed: NDArray[np.bool_]) -> None:
-        """Take candidates out for every team."""
-        self._metres[:, closed] = FAR
+        """Take candidates out, each for some of the teams."""
+        self._metres[closed] = FAR
 
     def best(self) -> tuple[int, int, int] | None:
         """Return team, candidate and place of the fewest metres; None when nothing fits any more."""

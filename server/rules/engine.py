@@ -10,6 +10,7 @@ from datetime import datetime
 from server.rules.check import Check, CheckAfterwards
 from server.rules.checks import (
     address,
+    apart,
     balance,
     budget,
     days,
@@ -25,7 +26,9 @@ from server.rules.facts import ActualVisit, CaseFacts, WantedVisit
 from server.rules.pack import RulePack
 from server.rules.verdict import Reason, Verdict, collect
 
-_SUBJECTS = (holds, address, window, days, budget, hardship, team, qualification, review, balance, ground)
+_SUBJECTS = (
+    holds, address, window, days, budget, apart, hardship, team, qualification, review, balance, ground
+)  # fmt: skip
 _OF_THE_TEAM = (team, qualification)
 CHECKS: tuple[Check, ...] = tuple(check for subject in _SUBJECTS for check in subject.CHECKS)
 CASE_CHECKS: tuple[Check, ...] = tuple(

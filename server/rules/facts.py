@@ -141,15 +141,16 @@ class MemberFact:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An assigned visit of this debtor that has not (yet) been reported as begun.
+    """An assigned visit of this debtor that did not end early; once it has begun its arrival counts instead.
 
     `wish`: the channel of the debtor's own wish that it serves (`VisitRequest`). None: it serves none, or was
-    stored before this was told.
+    stored before this was told. `end`: when its window closes; None: it was stored before this was told.
     """
 
     assignment_id: UUID
     start: datetime
     wish: str | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ What took place counts on the day it began, what is assigned counts until it is 
 arrival is known only as an interval, after the fact, what is certain and what is possible are told apart.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -99,6 +99,16 @@ def next_day_that(
             return None
         start = next_midnight(start, zone)
     return None
+
+
+def next_start_beside(
+    start: datetime, length: timedelta, taken: Iterable[tuple[datetime, datetime]]
+) -> datetime:
+    """Return the first start, `start` or later, from which [start, start + length) meets none of `taken`."""
+    for begin, end in sorted(taken):
+        if begin < start + length and start < end:
+            start = end
+    return start
 
 
 def earlier_visits(

@@ -33,6 +33,7 @@ LONG_AGO: Final = date(2000, 1, 1)
 MOST_CALL_DAYS: Final = 8
 """More than any pack asks for. On how many days a case was called is what counts (A15), not on which."""
 NO_VISITS: Final = "[[], [], []]"
+NO_PLANS: Final = "[]"
 
 
 class Situation(NamedTuple):
@@ -45,7 +46,8 @@ class Situation(NamedTuple):
     cap · by_day: days of the debtor's visits in order, an arrival on its first; wishes, each as channel,
     asked on, for which day, is used; visits that serve a wish, apart from the others, each as day and the
     wish's channel · by_hour: the same with instants, an arrival at its latest; only looked at in hardship ·
-    owes_account: a visit of the debtor's has no written account yet.
+    planned: windows of the debtor's assigned visits, those of the day asked about and later · owes_account: a
+    visit of the debtor's has no written account yet.
     """
 
     money: str
@@ -56,6 +58,7 @@ class Situation(NamedTuple):
     limits: str
     by_day: str
     by_hour: str
+    planned: str
     owes_account: bool
 
 
@@ -137,6 +140,12 @@ def with_visits(facts: CaseFacts, had: str, zone: ZoneInfo) -> CaseFacts:
         reservations=tuple(Reservation(SOMEBODY, _instant(at, zone), wish) for at, wish in told),
         requests=tuple(_request(number, wish, zone) for number, wish in enumerate(wishes, start=1)),
     )
+
+
+def with_planned(facts: CaseFacts, planned: str) -> CaseFacts:
+    """Put the windows of the debtor's other visits into the facts."""
+    windows = [[datetime.fromisoformat(at) for at in window] for window in json.loads(planned)]
+    return replace(facts, reservations=tuple(Reservation(SOMEBODY, start, end=end) for start, end in windows))
 
 
 def _request(number: int, wish: Sequence[Any], zone: ZoneInfo) -> VisitRequest:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from server.rules.calendar import Calendar
 from server.rules.check import Check
-from server.rules.checks import address, balance, budget, days, ground, hardship, holds, review, window
+from server.rules.checks import address, apart, balance, budget, days, ground, hardship, holds, review, window
 from server.rules.engine import Spoken, conclude, judge_case
 from server.rules.evidence import REQUEST_ONLY, REQUEST_OR_RETURN, usable
 from server.rules.facts import CaseFacts, WantedVisit
@@ -31,6 +31,7 @@ from server.rules.situation import (
     with_looked_at,
     with_money,
     with_place,
+    with_planned,
     with_stopped,
     with_tried,
     with_visits,
@@ -241,17 +242,18 @@ class DayJudge:
         self._tried = cache(asker.member(ground.CHECKS, with_tried))
         self._days = cache(asker.about_days)
         self._hours = cache(asker.about_hours)
+        self._beside = cache(asker.member(apart.CHECKS, with_planned))
 
     def judge(self, situation: Situation) -> DayAnswer:
         """Return the answer for a case in this situation; its reasons carry no facts of a single case.
 
         The evidence is named by its number among the debtor's wishes.
         """
-        money, looked_at, stopped, place, tried, limits, by_day, by_hour, owes_account = situation
+        money, looked_at, stopped, place, tried, limits, by_day, by_hour, beside, owes_account = situation
         planned = self._days(limits, by_day)
         said = (
             self._stopped(stopped), self._place(place), *self._of_the_day,
-            planned.budget, self._hours(limits, by_hour), planned.week,
+            planned.budget, self._beside(beside), self._hours(limits, by_hour), planned.week,
             self._looked_at(looked_at, owes_account), self._money(money), self._tried(tried),
         )  # fmt: skip
         key = (planned.left, planned.wanted.evidence_entry_id, *[one.number for one in said])

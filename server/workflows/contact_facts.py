@@ -25,7 +25,7 @@ def load_reservations(
 ) -> tuple[Reservation, ...]:
     """Return the debtor's assigned visits that did not end early. `wishes`: see `wishes_served`."""
     rows = db.session.execute(
-        sa.select(Assignment.id, Assignment.window_start)
+        sa.select(Assignment.id, Assignment.window_start, Assignment.window_end)
         .where(
             Assignment.debtor_id == debtor_id,
             Assignment.window_start >= since,
@@ -34,7 +34,9 @@ def load_reservations(
         .order_by(Assignment.window_start, Assignment.id)
     )
     return tuple(
-        Reservation(row.id, row.window_start, wishes.get(row.id)) for row in rows if row.id != excluding
+        Reservation(row.id, row.window_start, wishes.get(row.id), row.window_end)
+        for row in rows
+        if row.id != excluding
     )
 
 

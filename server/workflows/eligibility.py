@@ -74,6 +74,7 @@ def which_cases(
     packs = (pack, *(of_clients or {}).values())
     asked = Asked(
         now=now,
+        begins=at_local(day, time.min, pack.zone),
         since=at_local(day, pack.window_opens, pack.zone) - LOOK_BACK,
         counting_since=at_local(min(counting_since(day, one) for one in packs), time.min, pack.zone),
         time_zone=pack.timezone,

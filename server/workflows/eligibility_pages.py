@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from server.driver import run, uuids
 from server.models.dispatch import ENDED_EARLY
-from server.rules.situation import MOST_CALL_DAYS, NO_VISITS, Situation
+from server.rules.situation import MOST_CALL_DAYS, NO_PLANS, NO_VISITS, Situation
 
 BEFORE_ALL: Final = UUID(int=0)
 FIRST_PAGE: Final = 1_000
@@ -32,10 +32,11 @@ class Asked:
     """Which cases, and as of when. None for `case_ids` means every open case, or those of one client.
 
     `since`: from when on what the debtors had is looked at. `counting_since`: from when on their visits
-    count. `small_fen`: the balance above which amounts are alike.
+    count. `begins`: the first instant of the day. `small_fen`: the balance above which amounts are alike.
     """
 
     now: datetime
+    begins: datetime
     since: datetime
     counting_since: datetime
     time_zone: str
@@ -72,6 +73,7 @@ class Debtor(NamedTuple):
     debtor_id: UUID
     by_day: str
     by_hour: str
+    planned: str
     wish_ids: Sequence[UUID] | None
     owes_account: bool
 
@@ -108,6 +110,7 @@ def _read(engine: sa.Engine, asked: Asked) -> Generator[Page, None, None]:
     about = {
         "client_id": asked.client_id,
         "now": asked.now,
+        "begins": asked.begins,
         "since": asked.since,
         "counting_since": asked.counting_since,
         "zone": asked.time_zone,
@@ -246,11 +249,13 @@ _ROWS_OF_NAMED: Final = _rows(_NAMED)
 def situation_of(row: Row, debtor: Debtor | None) -> Situation:
     """Say what the rules see of one row, and of what its debtor had."""
     by_day = by_hour = NO_VISITS
+    planned = NO_PLANS
     if debtor is not None:
-        by_day = debtor.by_day
+        by_day, planned = debtor.by_day, debtor.planned
         by_hour = debtor.by_hour if row.is_hardship else NO_VISITS
     owes_account = debtor is not None and debtor.owes_account
-    return Situation(*row[7:], by_day, by_hour, owes_account)  # the columns from `money` on are its members
+    # The row's columns from `money` on are the first members.
+    return Situation(*row[7:], by_day, by_hour, planned, owes_account)
 
 
 def _had(whose: str) -> str:
@@ -304,6 +309,13 @@ def _had(whose: str) -> str:
            AND (asked.at >= %(since)s OR asked.visit_on >= CAST(%(since)s AT TIME ZONE 'UTC' AS date))
            AND asked.debtor_id {whose}
          GROUP BY asked.debtor_id),
+    planned AS (
+        SELECT debtor_id,
+               json_agg(json_build_array(window_start, window_end) ORDER BY window_start, id) AS windows
+          FROM assignments
+         WHERE window_start >= %(since)s AND window_end > %(begins)s AND state <> ALL (%(ended_early)s)
+           AND debtor_id {whose}
+         GROUP BY debtor_id),
     owing AS (
         SELECT DISTINCT debtor_id, true AS owes_account FROM visits
          WHERE arrived_latest BETWEEN %(since)s AND %(now)s AND debtor_id {whose}
@@ -313,8 +325,10 @@ def _had(whose: str) -> str:
                 AS by_day,
            json_build_array(COALESCE(instants, '[]'), COALESCE(wishes, '[]'),
                             COALESCE(asked_instants, '[]'))::text AS by_hour,
+           COALESCE(planned.windows, '[]')::text AS planned,
            wished.ids AS wish_ids, COALESCE(owing.owes_account, false) AS owes_account
-      FROM counted FULL JOIN wished USING (debtor_id) FULL JOIN owing USING (debtor_id)
+      FROM counted FULL JOIN wished USING (debtor_id) FULL JOIN planned USING (debtor_id)
+      FULL JOIN owing USING (debtor_id)
     """
 
 

@@ -42,6 +42,12 @@ def in_hardship(office: Office) -> dict[str, Any]:
     return a_body(door, *a_team())
 
 
+def visited_then(office: Office) -> dict[str, Any]:
+    door = a_door()
+    assert office.ask("/assignments", a_body(door, *a_team())).status_code == 201
+    return a_body(door, *a_team(), start="2026-11-24 10:30")
+
+
 def elsewhere(office: Office) -> dict[str, Any]:
     team = a_team()
     assert office.ask("/assignments", a_body(a_door(), *team)).status_code == 201
@@ -94,6 +100,7 @@ GATES: list[Any] = [
     ("A10", "block", None, lambda o: a_body(a_door(hardship=("pregnancy",)), *a_team(3))),
     ("A10", "approval", "2026-11-24T02:00:00Z", lambda o: a_body(a_door(), *a_team(3))),
     ("X2", "block", "2026-11-24T03:00:00Z", elsewhere),
+    ("X7", "block", "2026-11-24T03:00:00Z", visited_then),
     ("X3", "block", "2026-11-24T10:00:00Z", lambda o: away("leave")),
     ("G6", "block", "2026-11-24T10:00:00Z", lambda o: away("training")),
     ("A5", "block", None, lambda o: at_address(status="unverified")),
@@ -336,7 +343,7 @@ def test_the_rules_can_be_read_by_everybody_who_works_here(office: Office):
     packs = visitor.get("/api/v1/rules/packs").get_json()["packs"]
     years = visitor.get("/api/v1/calendar?year=2026").get_json()["years"]
 
-    assert len(rules) == 252
+    assert len(rules) == 253
     assert {"id": "A9", "line": 63, "quotation": "外访次数应限制在每周不超过一次"}.items() <= next(
         rule for rule in rules if rule["id"] == "A9"
     ).items()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from server.authority import Role
 from server.database import db, transaction
 from server.models.assignments import end_early
-from server.models.cases import Case, Hold
+from server.models.cases import Case, Debtor, Hold
 from server.models.dispatch import Assignment, AssignmentMember, BudgetSlot, Decision
 from server.workflows import assignments
 from server.workflows.dispatch import VisitRefused, assign, lock_visit, reassign
@@ -48,7 +48,8 @@ def granted(results: Sequence[Any]) -> list[Assignment]:
 
 def test_32_dispatchers_at_once_get_two_visits_for_one_debtor(office: Office, app: Flask):
     door = a_door()
-    wishes = [a_wish(door, *a_team()) for _ in range(DISPATCHERS)]
+    starts = [f"2026-11-24 {8 + number // 3:02}:{number % 3 * 2}0" for number in range(DISPATCHERS)]
+    wishes = [a_wish(door, *a_team(), start=start, hours=1 / 3) for start in starts]
     actor = office.actor()
 
     results = at_once(app, [lambda wish=wish: assign(wish, actor=actor, now=NOW) for wish in wishes])
@@ -58,6 +59,24 @@ def test_32_dispatchers_at_once_get_two_visits_for_one_debtor(office: Office, ap
     assert [sorted(verdict.rules) for verdict in refused] == [["A3"]] * (DISPATCHERS - 2)
     assert db.session.scalar(sa.select(sa.func.count()).select_from(BudgetSlot)) == 2
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Decision)) == DISPATCHERS
+
+
+@pytest.mark.parametrize("is_one_case", [True, False])
+def test_of_two_teams_for_one_debtor_at_one_time_one_goes(office: Office, app: Flask, is_one_case: bool):
+    door = a_door()
+    other = door if is_one_case else a_door(debtor=db.session.get_one(Debtor, door.case.debtor_id))
+    wishes = [
+        a_wish(door, *a_team(), start="2026-11-24 10:00"),
+        a_wish(other, *a_team(), start="2026-11-24 10:30"),
+    ]
+    actor = office.actor()
+
+    results = at_once(app, [lambda wish=wish: assign(wish, actor=actor, now=NOW) for wish in wishes])
+
+    assert len(granted(results)) == 1
+    (refused,) = [result for result in results if not isinstance(result, Assignment)]
+    assert sorted(refused.rules) == ["X7"]
+    assert refused.allowed_from >= granted(results)[0].window_end
 
 
 def test_one_piece_of_evidence_serves_one_of_many(office: Office, app: Flask):

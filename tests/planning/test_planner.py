@@ -15,7 +15,7 @@ from server.planning.plan import DUE_ORDER, DayPlan, TeamDay, due_of
 from server.planning.planner import plan_day
 from server.planning.problem import Candidate, Point, Problem, Stretch, Team
 from server.planning.teams import fault_of
-from tests.planning.problems import problems
+from tests.planning.problems import a_candidate, a_day, a_team, north, problems
 
 ONE_MINUTE = timedelta(minutes=1)
 
@@ -114,6 +114,20 @@ def test_no_debtor_gets_more_than_is_left(problem: Problem):
         assert len(visited) == 1 or not any(one.is_hardship for one in visited)
         assert all(one.blocked is None for one in visited)
         assert problem.with_approval or all(one.approval is None for one in visited)
+
+
+def test_two_teams_never_go_to_one_debtor():
+    """They would plan without each other, and could stand at the door together (X7)."""
+    same = UUID(int=77)
+    north_side, south_side = (
+        a_candidate(number, debtor_id=same, budget_left=2, point=north(km))
+        for number, km in ((1, 5), (2, -5))
+    )
+    teams = a_team(0, start=north(5)), a_team(1, start=north(-5))
+
+    plan = plan_day(a_day(north_side, south_side, teams=teams))
+
+    assert sorted(len(day.stops) for day in plan.teams) == [0, 2]
 
 
 @settings(max_examples=30, deadline=None)

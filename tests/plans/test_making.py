@@ -104,6 +104,16 @@ def test_every_case_left_out_names_its_reason_and_its_rule(office: Office):
     assert plan.sums["rules"] == {"C4": 1, "B18": 1, "A10": 3}
 
 
+def test_a_debtor_who_is_visited_that_day_is_planned_beside_that_visit(office: Office):
+    door = a_door()
+    assign(a_wish(door, *a_team(), start="2026-11-24 10:00", hours=3), actor=office.actor(), now=NOW)
+
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case]))
+
+    (stop,) = stops_of(plan)
+    assert stop.arrives_at >= china("2026-11-24 13:00")
+
+
 def test_a_case_that_needs_approval_is_planned_when_asked_for(office: Office):
     door = a_door(outstanding_fen=100)
 

@@ -115,7 +115,8 @@ def situations(draw: st.DrawFn, mark: timedelta) -> tuple[WantedVisit, CaseFacts
             daily_visit_cap=draw(st.sampled_from([None, None, 1, 0])),
         ),
         reservations=tuple(
-            Reservation(UUID(int=100 + n), at, draw(served)) for n, at in enumerate(plans[:3])
+            Reservation(UUID(int=100 + n), at, draw(served), draw(st.none() | st.just(at + 9 * mark)))
+            for n, at in enumerate(plans[:3])
         ),
         arrivals=tuple(
             Arrival(UUID(int=200 + n), Interval(at, at), wish=draw(served)) for n, at in enumerate(plans[3:])

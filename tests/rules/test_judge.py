@@ -1,5 +1,6 @@
 """May this visit be assigned: hours, days, budget and hardship, each on both sides of its limit."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ import pytest
 
 from server.rules.calendar import Calendar
 from server.rules.engine import judge
-from server.rules.facts import HoldFact
+from server.rules.facts import HoldFact, Reservation
 from tests.rules.builders import (
     CALENDAR,
     HOUSE,
@@ -37,6 +38,12 @@ def test_an_ordinary_visit_is_allowed_without_any_reason():
     assert verdict.reasons == ()
     assert verdict.allowed_from == china("2026-11-24 10:00")
     assert verdict.pack == "cn.house@2"
+
+
+def a_window(begin: str, end: str) -> tuple[Reservation, ...]:
+    """Another visit of the debtor's on that day, with its window."""
+    (visit,) = reserved(f"2026-11-24 {begin}")
+    return (replace(visit, end=china(f"2026-11-24 {end}")),)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +220,11 @@ def test_a_provisional_holiday_bans_and_a_provisional_workday_permits_nothing():
             id="A2 own cap of one",
         ),
         pytest.param({"case": a_case(daily_visit_cap=0)}, {}, ["A2"], id="A2 own cap of none"),
+        pytest.param({"reservations": a_window("09:00", "10:00")}, {}, [], id="X7 one ends as it begins"),
+        pytest.param({"reservations": a_window("09:00", "10:00:01")}, {}, ["X7"], id="X7 a second too long"),
+        pytest.param({"reservations": a_window("10:59:59", "12:00")}, {}, ["X7"], id="X7 a second too early"),
+        pytest.param({"reservations": a_window("11:00", "12:00")}, {}, [], id="X7 one begins as it ends"),
+        pytest.param({"reservations": a_window("08:00", "20:00")}, {}, ["X7"], id="X7 inside a longer one"),
         pytest.param(
             {
                 "reservations": reserved("2026-11-24 08:00"),

@@ -1,7 +1,7 @@
 """Which rules are there, and in which words?
 
 `house.json` holds every row of the house rules (id, line of the source, class, exact quotation, meaning) and
-`own.json` the rules this product adds (X1-X6). Read once; nothing here decides anything.
+`own.json` the rules this product adds (X1-X7). Read once; nothing here decides anything.
 """
 
 import json

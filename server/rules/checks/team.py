@@ -12,6 +12,7 @@ from typing import Any
 from server.rules.check import Check, CheckAfterwards, certainty, was_in_hardship
 from server.rules.facts import ActualVisit, CaseFacts, Interval, MemberFact, Span, WantedVisit
 from server.rules.pack import RulePack
+from server.rules.periods import next_start_beside
 from server.rules.verdict import Reason, Severity, a_reason
 
 # What a person may be taken by: the rule that says so, and its slug.
@@ -71,11 +72,7 @@ def _spans(member: MemberFact, kind: str) -> list[Span]:
 
 
 def _next_free(start: datetime, length: timedelta, spans: list[Span]) -> datetime:
-    """The next start from which [start, start + length) meets none of the spans."""
-    for span in sorted(spans, key=lambda span: span.start):
-        if span.start < start + length and start < span.end:
-            start = span.end
-    return start
+    return next_start_beside(start, length, [(span.start, span.end) for span in spans])
 
 
 def next_start_when_free(

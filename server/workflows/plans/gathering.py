@@ -19,7 +19,7 @@ from server.database import db
 from server.models.cases import Address, Case, LedgerEntry
 from server.models.deadlines import PUSHING, CaseClock
 from server.models.dispatch import ENDED_EARLY, Assignment
-from server.planning.problem import Candidate, Point, Problem, Stopped, TravelModel
+from server.planning.problem import Candidate, Point, Problem, Stopped, Stretch, TravelModel
 from server.rules.evidence import REQUEST_ONLY
 from server.rules.local_time import ONE_DAY, at_local
 from server.rules.pack import RulePack
@@ -55,6 +55,7 @@ def gather(asked: Asked, *, now: datetime, on_judged: Judged) -> Gathered:
     dues = _load_dues(list(answers))
     ends = at_local(asked.day + ONE_DAY, time.min, zone)
     next_visits = _load_next_visits(answers, after=ends)
+    standing = _load_standing(answers, begins=begins, ends=ends)
     hours = {one.case_id: one for one in asked.hours}
     candidates = [
         _candidate(
@@ -63,6 +64,7 @@ def gather(asked: Asked, *, now: datetime, on_judged: Judged) -> Gathered:
             pack=packs[answer.client_id],
             due_at=dues.get(answer.case_id),
             next_visit=next_visits.get(answer.debtor_id),
+            standing=standing.get(answer.debtor_id, ()),
             hours=hours.get(answer.case_id),
         )
         for answer in answers.values()
@@ -192,6 +194,23 @@ def _load_next_visits(answers: dict[UUID, Answer], *, after: datetime) -> dict[U
     return {debtor_id: start for debtor_id, start in db.session.execute(query, {"ids": list(debtors)})}
 
 
+def _load_standing(
+    answers: dict[UUID, Answer], *, begins: datetime, ends: datetime
+) -> dict[UUID, list[Stretch]]:
+    """Return the windows of the day's visits that debtors have already: nobody else goes there then (X7)."""
+    debtors = {one.debtor_id for one in answers.values() if one.status != "blocked"}
+    query = sa.select(Assignment.debtor_id, Assignment.window_start, Assignment.window_end).where(
+        any_of(Assignment.debtor_id, "ids"),
+        Assignment.window_start < ends,
+        Assignment.window_end > begins,
+        Assignment.state.not_in(ENDED_EARLY),
+    )
+    standing: dict[UUID, list[Stretch]] = defaultdict(list)
+    for debtor_id, start, end in db.session.execute(query, {"ids": list(debtors)}):
+        standing[debtor_id].append((start, end))
+    return standing
+
+
 def _candidate(
     answer: Answer,
     asked: Asked,
@@ -199,11 +218,13 @@ def _candidate(
     pack: RulePack,
     due_at: datetime | None,
     next_visit: datetime | None,
+    standing: Sequence[Stretch],
     hours: AskedHours | None,
 ) -> Candidate:
     """Read an answer as the planner sees it; it is judged again when it is accepted."""
     has_point = answer.latitude is not None and answer.longitude is not None
     opens, latest_start, closes = _hours(answer, asked.day, pack, hours=hours)
+    opens, closes = _longest_beside(standing, opens, closes)
     if next_visit is not None and answer.evidence_entry_id is None:
         latest_start = min(latest_start, next_visit - timedelta(days=pack.hardship_period_days))
     left = answer.budget_left or (1 if answer.evidence_entry_id is not None else 0)
@@ -240,6 +261,15 @@ def _hours(
     if hours is not None and hours.end is not None:
         closes = min(closes, at_local(day, hours.end, pack.zone))
     return opens, latest_start, closes
+
+
+def _longest_beside(standing: Sequence[Stretch], opens: datetime, closes: datetime) -> Stretch:
+    """Return the longest part of [opens, closes] that meets none of the debtor's other visits; or no part."""
+    parts: list[Stretch] = []
+    for start, end in sorted(standing):
+        parts.append((opens, min(start, closes)))
+        opens = max(opens, end)
+    return max([*parts, (opens, closes)], key=lambda part: part[1] - part[0])
 
 
 def _stopped(answer: Answer, severity: str) -> Stopped:
