@@ -1,6 +1,6 @@
 """Only what was chosen is assigned, judged again on the facts of now, once, and the rest goes on."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -112,6 +112,44 @@ def test_what_changed_since_is_refused_with_its_reasons_and_the_rest_goes_on(off
     }
     assert refused == {held.case.id: ["D25"], taken.case.id: ["A3"], stale.case.id: ["C4"]}
     assert all(one.refusal["reasons"][0]["quotation"] for one in said.values() if one.refusal)
+
+
+def test_a_debtor_to_whom_somebody_else_sent_a_team_meanwhile_gets_no_second_visit_unmeant(office: Office):
+    doors = [a_door() for _ in range(4)]
+    cases = [door.case for door in doors]
+    morning, afternoon = (a_crew(*a_team(), works=(time(hour), time(hour + 4))) for hour in (9, 13))
+    mine, theirs = (planned(office, an_order(one, cases=cases, minutes=30)) for one in (morning, afternoon))
+    soon, later = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    first = accept(theirs.id, EVERYTHING, actor=office.actor(), now=soon)
+
+    done = accept(mine.id, EVERYTHING, actor=office.actor(), now=later)
+
+    assert all(one.assignment_id for one in first.outcomes)
+    standing = {one.case_id: str(one.assignment_id) for one in first.outcomes}
+    said = {one.case_id: one.refusal or {} for one in done.outcomes}
+    assert {each["slug"] for each in said.values()} == {"debtor-visited-meanwhile"}
+    assert {case_id: each["assignment_id"] for case_id, each in said.items()} == standing
+    assert count(Assignment) == len(doors)
+
+
+def test_a_second_visit_that_the_plan_knew_of_is_assigned(office: Office):
+    door = a_door()
+    assign(a_wish(door, *a_team(), start=f"{DAY} 19:00"), actor=office.actor(), now=NOW)
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case]))
+
+    (one,) = accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW + timedelta(minutes=1)).outcomes
+
+    assert one.assignment_id is not None
+
+
+def test_a_debtor_s_two_cases_of_one_plan_are_both_assigned(office: Office):
+    door = a_door()
+    other = a_door(debtor=db.session.get_one(Debtor, door.case.debtor_id))
+    plan = planned(office, an_order(a_crew(*a_team()), cases=[door.case, other.case]))
+
+    done = accept(plan.id, EVERYTHING, actor=office.actor(), now=NOW + timedelta(minutes=1))
+
+    assert len([one for one in done.outcomes if one.assignment_id is not None]) == 2
 
 
 def test_a_refused_stop_is_tried_again_only_when_it_is_named(office: Office):

@@ -2,8 +2,9 @@
 
 Only what the dispatcher chose, stop by stop, each in its own transaction and by the same path as any other
 assignment: judged again with the facts of now, under the debtor's lock. What changed since the plan is
-refused with its reasons, and the rest goes on. A stop becomes one assignment: chosen again, after an answer
-was lost, it gives the same one.
+refused with its reasons, and the rest goes on. So is a second visit of a debtor's day that the rules would
+let pass (A3) and nobody meant, because another dispatcher gave the first one meanwhile. A stop becomes one
+assignment: chosen again, after an answer was lost, it gives the same one.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,17 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from server.authority import Actor
 from server.database import db, release_connection, transaction
 from server.errors import Conflict, DomainError, Fault, Invalid
-from server.models.dispatch import Assignment
-from server.models.plans import PlanStop
+from server.models.dispatch import ENDED_EARLY, Assignment
+from server.models.plans import Plan, PlanStop
 from server.rules.facts import WantedVisit
 from server.workflows.dispatch import assign
 from server.workflows.plans.asking import Asked, asked_of, find_plan
+from server.workflows.standing_packs import local_zone
 
 MOST_AT_ONCE: Final = 100
 """Stops that one call tries to assign; whoever chose more calls again."""
@@ -68,10 +71,40 @@ class StopClaim:
         return db.session.scalar(query.with_for_update())
 
     def serve(self, assignment: Assignment) -> None:
-        """Note the assignment on the stop."""
+        """Note the assignment on the stop; Conflict where the debtor got another visit since the plan."""
+        self._require_no_other(assignment)
         accepted = {"assignment_id": assignment.id, "accepted_at": self._now}
         accepted |= {"accepted_by": self._actor.staff_id, "refused_at": None, "refusal": None}
         _note(self._stop_id, **accepted)
+
+    def _require_no_other(self, assignment: Assignment) -> None:
+        zone = local_zone()
+        of_the_plan = aliased(PlanStop)
+        other = db.session.execute(
+            sa.select(Assignment.id, Assignment.window_start)
+            .select_from(PlanStop)
+            .join(Plan, Plan.id == PlanStop.plan_id)
+            .join(Assignment, Assignment.issued_at > Plan.requested_at)
+            .where(
+                PlanStop.id == self._stop_id,
+                Assignment.debtor_id == assignment.debtor_id,
+                Assignment.state.not_in(ENDED_EARLY),
+                Assignment.id != assignment.id,
+                sa.cast(sa.func.timezone(zone.key, Assignment.window_start), sa.Date) == Plan.day,
+                ~sa.exists().where(
+                    of_the_plan.plan_id == Plan.id, of_the_plan.assignment_id == Assignment.id
+                ),
+            )
+            .order_by(Assignment.window_start)
+            .limit(1)
+        ).first()
+        if other is not None:
+            at = other.window_start.astimezone(zone)
+            detail = (
+                f"Since this plan was asked for, the debtor was given another visit, on {at:%Y-%m-%d} at "
+                f"{at:%H:%M}. If a second one that day is meant, assign it by hand."
+            )
+            raise Conflict("debtor-visited-meanwhile", detail, assignment_id=str(other.id))
 
 
 def accept(
