@@ -17,10 +17,12 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.deadlines.timetable import timetable
 from server.errors import Conflict, Fault, Invalid, NotFound
+from server.jobs import enqueue
 from server.models.access import AccessEntry
 from server.models.assignments import announce_again
 from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, LedgerEntry
 from server.models.dispatch import Assignment
+from server.rules.json_form import stamp
 from server.rules.local_time import local_day
 from server.workflows.recounting import recount_later
 from server.workflows.rejudging import rejudge_later
@@ -180,8 +182,8 @@ def list_ledger(case_id: UUID, *, before: UUID | None, limit: int) -> Sequence[L
 def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datetime) -> LedgerEntry:
     """Write a contact into the ledger. The same reference with the same content is written once.
 
-    A visit that took place may leave too little for those still planned (A2, A3, A9): they are judged again.
-    Raises Invalid when it lies in the future or asks for a visit without being the debtor's own word.
+    A visit that took place may leave too little for those still planned (A2, A3, A9): they are judged again,
+    and so are the debtor's visits near it. Raises Invalid when it lies in the future or asks for a visit without being the debtor's own word.
     """
     _check_entry(entry, now=now)
     facts = {name: getattr(entry, name) for name in NewEntry.__dataclass_fields__ if name != "reference"}
@@ -210,6 +212,8 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
         recount_later(cases=[case.id])
         if entry.channel == "visit":
             rejudge_later(Assignment.debtor_id == case.debtor_id)
+            around = (str(case.debtor_id), stamp(entry.at), stamp(entry.at))
+            enqueue("reconcile_neighbours", around=[around])
     return written
 
 

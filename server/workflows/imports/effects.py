@@ -2,7 +2,8 @@
 
 In the import's transaction: a case that the client closed, or that owes nothing any more, loses its visits
 (D18). Visits of other changed cases are sent to the phones again and judged anew after the commit (C4, D24,
-A1, A2, A9, A18): what the change forbids is taken back. Promises are settled anew when promises or
+A1, A2, A9, A18): what the change forbids is taken back. Visits that took place are judged again around those
+that a ledger tells of (A3, A9). Promises are settled anew when promises or
 payments came (F13, F16).
 """
 
@@ -17,15 +18,18 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import db
 from server.intake.cells import CHINA
+from server.jobs import enqueue
 from server.models.assignments import announce_again
 from server.models.cases import Case, Debtor
 from server.models.dispatch import Assignment
+from server.rules.json_form import stamp
 from server.workflows.imports.merging import Values
 from server.workflows.recounting import recount_client_later, recount_later
 from server.workflows.rejudging import rejudge_later
 from server.workflows.settling import settle_later
 from server.workflows.stopping import close_cases
 
+PER_JOB: Final = 500
 NOBODY: Final = Actor(staff_id=None, roles=frozenset())
 CONCERNS: Final = {
     "debtors": (Assignment.debtor_id, "id"),
@@ -75,6 +79,8 @@ def follow(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
         if kind != "ledger":
             announce_again(column.in_(concerned))
         rejudge_later(column.in_(concerned))
+    if kind == "ledger":
+        _judge_neighbours_again(changes)
 
 
 def _recount(kind: str, changes: Sequence[Change], *, now: datetime) -> None:
@@ -107,6 +113,15 @@ def _can_forbid(kind: str, change: Change) -> bool:
     if kind == "ledger":
         return change.after["channel"] == "visit"
     return change.before is not None or kind in ("contacts", "addresses")
+
+
+def _judge_neighbours_again(changes: Sequence[Change]) -> None:
+    """Have visits judged again around those that a file tells of, where they were and where they are now."""
+    rows = [row for change in changes for row in (change.before, change.after) if row is not None]
+    told = {(str(row["debtor_id"]), stamp(row["at"])) for row in rows if row["channel"] == "visit"}
+    visits = [(debtor_id, at, at) for debtor_id, at in sorted(told)]
+    for first in range(0, len(visits), PER_JOB):
+        enqueue("reconcile_neighbours", around=visits[first : first + PER_JOB])
 
 
 def _take_back(changes: Sequence[Change], *, now: datetime) -> None:

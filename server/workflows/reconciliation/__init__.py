@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from server.database import transaction
 from server.jobs import task
 from server.models.visits import Visit
-from server.workflows.reconciliation import again, payments
+from server.workflows.reconciliation import again, neighbours, payments
 from server.workflows.reconciliation.judging import judge_again
 from server.workflows.reconciliation.later import judge_later
 
-__all__ = ["again", "payments", "reconcile_due", "reconcile_visit"]
+__all__ = ["again", "neighbours", "payments", "reconcile_due", "reconcile_visit"]
 
 
 @task("reconcile_visit")

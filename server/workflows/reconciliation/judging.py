@@ -4,11 +4,9 @@ The facts are gathered and judged outside any transaction; what they change, and
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.database import transaction
@@ -17,11 +15,8 @@ from server.models.visits import Visit
 from server.reconcile.engine import reconcile
 from server.workflows.reconciliation.explaining import explain
 from server.workflows.reconciliation.gathering import LIMITS, gather
-from server.workflows.reconciliation.later import judge_later
+from server.workflows.reconciliation.neighbours import judge_neighbours_later
 from server.workflows.reconciliation.recording import Outcome, record
-
-# How long around an arrival other visits of the debtor may change its judgement (rolling caps: 7 days).
-NEIGHBOURS: Final = timedelta(days=8)
 
 Also = Callable[[Session, Outcome], None]
 
@@ -45,22 +40,12 @@ def judge_again(visit_id: UUID, *, now: datetime, because: str, also: Also | Non
         if facts.letters and facts.account is not None:
             enqueue("record_deliveries", queueing_lock=f"letters-{visit.id}", visit_id=str(visit.id))
         if before is None:
-            _judge_neighbours_again(session, visit)
+            _judge_neighbours_again(visit)
         if also is not None:
             also(session, outcome)
 
 
-def _judge_neighbours_again(session: Session, visit: Visit) -> None:
-    if visit.debtor_id is None:
-        return
-    near = session.scalars(
-        sa.select(Visit.id).where(
-            Visit.debtor_id == visit.debtor_id,
-            Visit.id != visit.id,
-            Visit.reconciled_at.is_not(None),
-            Visit.arrived_earliest.between(
-                visit.arrived_earliest - NEIGHBOURS, visit.arrived_latest + NEIGHBOURS
-            ),
-        )
-    )
-    judge_later(near.all(), because="neighbour")
+def _judge_neighbours_again(visit: Visit) -> None:
+    if visit.debtor_id is not None:
+        told = (visit.debtor_id, visit.arrived_earliest, visit.arrived_latest)
+        judge_neighbours_later([told], but=visit.id)
