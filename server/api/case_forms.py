@@ -147,7 +147,13 @@ class LedgerEntrySchema(ma.Schema):
     received_on = Day(allow_none=True)
     asks_for_visit = ma.fields.Boolean()
     visit_on = Day(allow_none=True)
-    visit_id = ma.fields.UUID(dump_only=True, allow_none=True)
+    visit_id = ma.fields.UUID(
+        allow_none=True,
+        metadata={
+            "description": "the phones' own visit that an entry of a visit is about, so that it counts once; "
+            "an entry without one is given it by repeating it under its reference"
+        },
+    )
     recorded_by = ma.fields.UUID(dump_only=True, allow_none=True)
 
 

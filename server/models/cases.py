@@ -238,6 +238,7 @@ class LedgerEntry(Model):
     `asks_for_visit`: the debtor asked for a visit, or agreed a return visit (on `visit_on` if a day was
     named). A letter's `received_on` (or proof of non-delivery) starts the seven working days of A15. Of a
     call, `connected` says whether anybody answered; None: only an effective one certainly was (J18, AMB3).
+    `visit_id`: the phones' own visit that the entry is about; one of a visit then counts as no other visit.
     """
 
     __tablename__ = "ledger_entries"
@@ -253,6 +254,12 @@ class LedgerEntry(Model):
         _partial("visits", "debtor_id", "at", where="channel = 'visit'"),
         _partial("requests", "debtor_id", "at", where="asks_for_visit"),
         _partial("effective", "case_id", where="effective"),
+        sa.Index(
+            "uq_ledger_entries_one_a_visit",
+            "visit_id",
+            unique=True,
+            postgresql_where=sa.text("channel = 'visit' AND visit_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

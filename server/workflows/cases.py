@@ -22,6 +22,7 @@ from server.models.access import AccessEntry
 from server.models.assignments import announce_again
 from server.models.cases import Address, Case, Client, Contact, Debtor, Hold, LedgerEntry
 from server.models.dispatch import Assignment
+from server.models.visits import Visit
 from server.rules.json_form import stamp
 from server.rules.local_time import local_day
 from server.workflows.recounting import recount_later
@@ -67,6 +68,7 @@ class NewEntry:
     received_on: date | None = None
     asks_for_visit: bool = False
     visit_on: date | None = None
+    visit_id: UUID | None = None
     reference: str | None = None
 
 
@@ -183,10 +185,11 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
     """Write a contact into the ledger. The same reference with the same content is written once.
 
     A visit that took place may leave too little for those still planned (A2, A3, A9): they are judged again,
-    and so are the debtor's visits near it. Raises Invalid when it lies in the future or asks for a visit without being the debtor's own word.
+    and so are the debtor's visits near it. One that names the phones' own visit counts as no other; an entry
+    that lacks the name gets it when it is repeated. Raises Invalid when the entry lies in the future, asks
+    for a visit without being the debtor's own word, or names a visit that is not of this case and day.
     """
     _check_entry(entry, now=now)
-    facts = {name: getattr(entry, name) for name in NewEntry.__dataclass_fields__ if name != "reference"}
     with transaction() as session:
         require_kept(session, of_case(case_id))
         case = _lock_case(session, case_id)
@@ -197,17 +200,21 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
             )
         )
         if standing is not None:
-            if standing.case_id == case_id and all(getattr(standing, name) == facts[name] for name in facts):
+            if standing.case_id != case_id or _content_of(standing) != _content_of(entry):
+                raise Conflict("reference-taken", "This reference names another entry. Use a new one.")
+            if entry.visit_id in (None, standing.visit_id):
                 return standing
-            raise Conflict("reference-taken", "This reference names another entry. Use a new one.")
-        written = LedgerEntry(
+        written = standing or LedgerEntry(
             client_id=case.client_id,
             reference=reference,
             case_id=case.id,
             debtor_id=case.debtor_id,
             recorded_by=actor.staff_id,
-            **facts,
+            **_content_of(entry),
         )
+        if entry.visit_id is not None:
+            _require_its_visit(written, entry.visit_id)
+            written.visit_id = entry.visit_id
         session.add(written)
         recount_later(cases=[case.id])
         if entry.channel == "visit":
@@ -215,6 +222,37 @@ def add_ledger_entry(case_id: UUID, entry: NewEntry, *, actor: Actor, now: datet
             around = (str(case.debtor_id), stamp(entry.at), stamp(entry.at))
             enqueue("reconcile_neighbours", around=[around])
     return written
+
+
+def _content_of(entry: NewEntry | LedgerEntry) -> dict[str, Any]:
+    """Return what an entry says, but for the phones' visit that it is about: that may be said later."""
+    named = NewEntry.__dataclass_fields__.keys() - {"reference", "visit_id"}
+    return {name: getattr(entry, name) for name in named}
+
+
+def _require_its_visit(entry: LedgerEntry, visit_id: UUID) -> None:
+    """Refuse a visit that is not of this case and day, or that an entry is about; the case is locked."""
+    if entry.visit_id is not None:
+        raise Conflict("entry-of-another-visit", "This entry is about another visit. Write a new one.")
+    visit = db.session.scalar(
+        sa.select(Visit)
+        .join(Assignment, Assignment.id == Visit.assignment_id)
+        .where(Visit.id == visit_id, Assignment.case_id == entry.case_id)
+    )
+    if visit is None:
+        fault = Fault("/visit_id", "No visit of this case has this id.")
+        raise Invalid("invalid-input", "Name a visit that phones reported of this case.", faults=[fault])
+    zone = local_zone()
+    first = local_day(visit.arrived_earliest, zone)
+    last = local_day(visit.left_latest or visit.arrived_latest, zone)
+    if not first <= local_day(entry.at, zone) <= last:
+        fault = Fault("/at", f"The visit took place on {first}{'' if first == last else f' to {last}'}.")
+        raise Invalid("invalid-input", "Give the time of the visit that is named.", faults=[fault])
+    about_it = sa.select(LedgerEntry.reference).where(
+        LedgerEntry.visit_id == visit_id, LedgerEntry.channel == "visit"
+    )
+    if (other := db.session.scalar(about_it)) is not None:
+        raise Conflict("visit-entered", "An entry is about this visit already.", reference=other)
 
 
 def _check_entry(entry: NewEntry, *, now: datetime) -> None:
@@ -229,6 +267,8 @@ def _check_entry(entry: NewEntry, *, now: datetime) -> None:
         faults.append(Fault("/asks_for_visit", "Only an inbound contact, call or visit can ask for a visit."))
     if entry.received_on is not None and entry.channel != "letter":
         faults.append(Fault("/received_on", "Only letters are received."))
+    if entry.visit_id is not None and entry.channel != "visit":
+        faults.append(Fault("/visit_id", "Only the entry of a visit is about one."))
     if entry.visit_on is not None and not entry.asks_for_visit:
         faults.append(Fault("/visit_on", "Names a day for a visit nobody asked for: set asks_for_visit."))
     faults += _check_days(entry, now=now)

@@ -106,13 +106,15 @@ _ENTRIES: Final = sa.text(
     """
     SELECT case_id, at, channel, effective, CASE WHEN length(result) <= 60 THEN result ELSE '' END AS result
     FROM ledger_entries WHERE case_id = ANY(CAST(:ids AS uuid[])) AND at >= :since
+      AND (channel <> 'visit' OR visit_id IS NULL)
     UNION ALL
-    SELECT s.case_id, v.arrived_latest, 'visit', EXISTS (
+    SELECT s.case_id, v.arrived_latest, 'visit', coalesce(told.effective, false) OR EXISTS (
                SELECT FROM accounts a WHERE a.visit_id = v.id
                AND a.claims ->> 'met' IN ('debtor', 'liable_person')
                AND NOT EXISTS (SELECT FROM accounts later WHERE later.parent_id = a.id)
-           ), ''
+           ), CASE WHEN length(told.result) <= 60 THEN told.result ELSE '' END
     FROM assignments s JOIN visits v ON v.assignment_id = s.id
+    LEFT JOIN ledger_entries told ON told.visit_id = v.id AND told.channel = 'visit'
     WHERE s.case_id = ANY(CAST(:ids AS uuid[])) AND v.arrived_latest >= :since
     ORDER BY 2
     """

@@ -55,13 +55,13 @@ PROMISED: Final = """(
 """The promises that were made. Of those withdrawn, the ones that ended when their case was closed (D18)."""
 
 CONTACTS: Final = """(
-    SELECT case_id, client_id, channel, at FROM ledger_entries
+    SELECT case_id, client_id, channel, at FROM ledger_entries WHERE channel <> 'visit' OR visit_id IS NULL
     UNION ALL
     SELECT assignments.case_id, cases.client_id, 'visit', visits.arrived_earliest
     FROM visits JOIN assignments ON assignments.id = visits.assignment_id
     JOIN cases ON cases.id = assignments.case_id
 )"""
-"""What the ledger tells, and the visits that phones report: those never go through the ledger."""
+"""What the ledger tells, and the visits that phones report: an entry about one of them is no more."""
 
 TOTALS: Final = sa.text(
     f"""
