@@ -26,7 +26,7 @@ from tests.builders import a_case, a_handset, a_visitor, an_address
 from tests.dispatch.reading import in_feed, slots_of
 from tests.dispatch.test_assign import permit_of
 from tests.dispatch.test_concurrency import at_once
-from tests.office import NOW, Door, Office, a_door, a_team, a_wish, china
+from tests.office import NOW, Door, Office, Stopped, a_door, a_team, a_wish, china
 from tests.phones import Watch, a_phone
 from tests.phones import office as connection
 
@@ -297,6 +297,34 @@ def test_a_permit_that_would_say_the_same_is_left_alone(app: Flask, office: Offi
 
     stored = db.session.get_one(Assignment, granted.id, populate_existing=True)
     assert (permit_of(stored), stored.permit_id) == (before, UUID(before["permit_id"]))
+
+
+# Time alone.
+
+
+@pytest.mark.parametrize(("start", "stands"), [("11:29", False), ("11:30", True)])
+def test_the_hardship_week_runs_from_the_arrival_and_not_from_the_window(
+    app: Flask, office: Office, tmp_path: Path, start: str, stands: bool
+) -> None:
+    door, team = a_door(hardship=("pregnancy",)), (a_visitor(), a_visitor())
+    at = [NOW]
+    phone = a_phone(team[0], tmp_path, watch=Watch(real=lambda: at[0]))
+    actor = office.actor()
+    first = assign(a_wish(door, *team, start="2026-11-24 10:00", hours=2), actor=actor, now=NOW)
+    next_week = assign(a_wish(door, *a_team(), start=f"2026-12-01 {start}"), actor=actor, now=NOW)
+    at[0] = china("2026-11-24 11:30")
+    app.extensions["clock"] = Stopped(at=at[0])
+    with connection(app) as http:
+        phone.sync(http)
+        (held,) = phone.today()
+        phone.start_visit(held, team=[member.id for member in team], position=None)
+        phone.sync(http)
+    phone.close()
+    run_worker(app, until_idle=True)
+
+    state, reason = ending(next_week)
+    assert first.id == held.id
+    assert (state, "A9 hardship-weekly-cap" in reason) == ("issued" if stands else "cancelled", not stands)
 
 
 # At the same moment.

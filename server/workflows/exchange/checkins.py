@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.bulk import insert_rows
-from server.models.cases import Hold
+from server.models.cases import Debtor, Hold
 from server.models.dispatch import ENDED_EARLY, Assignment, AssignmentMember
 from server.models.feed import FeedRow, staff_scope
 from server.models.visits import Item, Visit
@@ -31,21 +31,23 @@ EVIDENCE_WITHIN: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class KnownAssignment:
-    """What the office knows of an assignment when its visit is reported."""
+    """What the office knows of an assignment when its visit is reported. `is_hardship`: of its debtor."""
 
     assignment: Assignment
     team: frozenset[UUID]
+    is_hardship: bool
 
 
 def known_assignments(session: Session, ids: set[UUID]) -> dict[UUID, KnownAssignment]:
     """Load assignments with their teams."""
     rows = session.execute(
-        sa.select(Assignment, sa.func.array_agg(AssignmentMember.staff_id).label("team"))
+        sa.select(Assignment, sa.func.array_agg(AssignmentMember.staff_id), Debtor.hardship)
         .join(AssignmentMember, AssignmentMember.assignment_id == Assignment.id)
+        .join(Debtor, Debtor.id == Assignment.debtor_id)
         .where(Assignment.id.in_(ids))
-        .group_by(Assignment.id)
+        .group_by(Assignment.id, Debtor.id)
     )
-    return {row.Assignment.id: KnownAssignment(row.Assignment, frozenset(row.team)) for row in rows}
+    return {one.id: KnownAssignment(one, frozenset(team), bool(hardship)) for one, team, hardship in rows}
 
 
 def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> None:
@@ -109,14 +111,17 @@ def _is_theirs(arrived: Arrived, body: VisitStarted, known: Mapping[UUID, KnownA
 def _rejudge_plans(
     bodies: Sequence[tuple[Arrived, VisitStarted]], known: Mapping[UUID, KnownAssignment]
 ) -> None:
-    """A visit the budget did not expect then may leave too little for those still planned (A2, A3, A9)."""
-    unexpected = {
-        known[body.assignment_id].assignment.debtor_id
-        for arrived, body in bodies
-        if UNEXPECTED.intersection(arrived.flags)
+    """A visit may leave too little for those still planned: one that the budget did not expect then (A2, A3),
+    and any to people in hardship, whose week runs from the arrival and not from the start of the window (A9).
+    """
+    told = [(arrived, known[body.assignment_id]) for arrived, body in bodies if body.assignment_id in known]
+    concerned = {
+        one.assignment.debtor_id
+        for arrived, one in told
+        if one.is_hardship or UNEXPECTED.intersection(arrived.flags)
     }
-    if unexpected:
-        rejudge_later(Assignment.debtor_id.in_(unexpected))
+    if concerned:
+        rejudge_later(Assignment.debtor_id.in_(concerned))
 
 
 def _feed_key(arrived: Arrived, body: VisitStarted) -> tuple[str, UUID]:
