@@ -19,7 +19,8 @@ from server.models.dispatch import Assignment
 from server.models.escalations import Escalation
 from server.models.people import Device, Staff
 from server.workflows.dispatch import assign
-from server.workflows.rejudging import rejudge
+from server.workflows.rejudging import rejudge, take_back_outdated
+from tests.api.overlays import SOURCE, a_text, entered
 from tests.api.test_imports_effects import imported, row
 from tests.api.test_push_locks import wait_until_somebody_waits
 from tests.builders import a_case, a_handset, a_visitor, an_address
@@ -325,6 +326,49 @@ def test_the_hardship_week_runs_from_the_arrival_and_not_from_the_window(
     state, reason = ending(next_week)
     assert first.id == held.id
     assert (state, "A9 hardship-weekly-cap" in reason) == ("issued" if stands else "cancelled", not stands)
+
+
+@pytest.mark.parametrize(
+    ("at", "stands"),
+    [("27 12:00", True), ("28 06:59", True), ("28 07:00", False), ("28 20:30", True)],
+    ids=[
+        "old enough tomorrow",
+        "before the client's morning file",
+        "an hour before",
+        "when nobody may begin",
+    ],
+)
+def test_a_balance_that_grew_too_old_by_the_day_of_the_visit_takes_it_back(
+    app: Flask, office: Office, at: str, stands: bool
+) -> None:
+    wanted = a_wish(a_door(), *a_team(), start="2026-11-28 18:00", hours=3)
+    granted = assign(wanted, actor=office.actor(), now=NOW)
+
+    for moment in (NOW, china(f"2026-11-{at}")):
+        app.extensions["clock"] = Stopped(at=moment)
+        take_back_outdated(now=moment)
+        run_worker(app, until_idle=True)
+
+    taken_back = ("cancelled", "no longer allowed: C4 balance-stale")
+    assert ending(granted) == (("issued", "") if stands else taken_back)
+
+
+def test_a_client_that_asks_for_newer_balances_has_its_visits_taken_back_earlier(
+    app: Flask, office: Office
+) -> None:
+    door, other = a_door(), a_door()
+    wishes = [a_wish(one, *a_team(), start="2026-11-26 18:00") for one in (door, other)]
+    granted, left = (assign(wish, actor=office.actor(), now=NOW) for wish in wishes)
+    entered(office, a_text(f"balance_max_age_days = {{ value = 5, {SOURCE} }}"), door=door)
+    run_worker(app, until_idle=True)
+    morning = china("2026-11-26 07:30")
+    app.extensions["clock"] = Stopped(at=morning)
+
+    take_back_outdated(now=morning)
+    run_worker(app, until_idle=True)
+
+    assert ending(granted) == ("cancelled", "no longer allowed: C4 balance-stale")
+    assert ending(left) == ("issued", "")
 
 
 # At the same moment.
