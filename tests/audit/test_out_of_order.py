@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from server.authority import Role
 from server.database import db
 from server.jobs import run_worker
 from server.models.findings import Finding
+from server.workflows.exchange.overdue import apply_overdue_items
 from sync.client import Report
 from sync.phone import Phone
 from tests.builders import a_visitor, an_assignment
 from tests.office import Door, Office, Stopped, a_door, china
 from tests.phones import Watch, a_phone
 from tests.phones import office as connection
-from tests.pushing import begin
+from tests.pushing import begin, push, waiting
 
 MORNING = china("2026-11-24 08:30")
 KNOCKS = [china(f"2026-11-24 {hour}:00") for hour in (10, 12, 14)]
@@ -111,6 +112,24 @@ def test_the_third_knock_of_the_day_is_the_one_too_many(day: Day, order: tuple[i
     assert set(standing) == {visits[2]}
     severity, observation = standing[visits[2]]
     assert (severity, observation["certainty"], observation["earlier_visits"]) == ("severe", "certain", 2)
+
+
+def test_a_visit_whose_check_in_comes_last_of_all_counts_among_the_others(day: Day) -> None:
+    """It was shown without its check-in, and nobody knew whose debtor it was."""
+    visits = [day.knock(which) for which in range(3)]
+    day.phones[0].record("visit.ended", {"visit_id": str(visits[0]), "position": None})
+    check_in, *others = waiting(day.phones[0])
+    push(day.app, day.phones[0], others)
+    list(day.report([1, 2]))
+    day.turn_to(EVENING + timedelta(days=5, minutes=1))
+    apply_overdue_items(now=day.at)
+    catch_up(day.app)
+    assert found("daily-visit-budget") == {}
+
+    push(day.app, day.phones[0], [check_in])
+    catch_up(day.app)
+
+    assert set(found("daily-visit-budget")) == {visits[2]}
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: "".join("ABC"[n] for n in order))

@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.bulk import insert_rows
+from server.jobs import enqueue
 from server.models.cases import Debtor, Hold
 from server.models.dispatch import ENDED_EARLY, Assignment, AssignmentMember
 from server.models.feed import FeedRow, staff_scope
 from server.models.visits import Item, Visit
+from server.rules.json_form import stamp
 from server.workflows.exchange import parents
 from server.workflows.exchange.arrived import Arrived
 from server.workflows.exchange.promised import keep_promises
@@ -78,6 +80,7 @@ def start_visits(session: Session, items: Sequence[Arrived], now: datetime) -> N
         .values(state="started")
     )
     _rejudge_plans(bodies, known)
+    _judge_neighbours_again([rows[visit_id] for visit_id in awaited])
 
 
 def _awaited(session: Session, ids: Collection[UUID]) -> Collection[UUID]:
@@ -122,6 +125,17 @@ def _rejudge_plans(
     }
     if concerned:
         rejudge_later(Assignment.debtor_id.in_(concerned))
+
+
+def _judge_neighbours_again(late: Sequence[Mapping[str, Any]]) -> None:
+    """A visit that was judged before anybody knew whose debtor it was concerns that debtor's other visits."""
+    around = [
+        (str(row["debtor_id"]), stamp(row["arrived_earliest"]), stamp(row["arrived_latest"]))
+        for row in late
+        if row["debtor_id"] is not None
+    ]
+    if around:
+        enqueue("reconcile_neighbours", around=around)
 
 
 def _feed_key(arrived: Arrived, body: VisitStarted) -> tuple[str, UUID]:
