@@ -149,4 +149,4 @@ def verify(body: dict[str, Any], address_id: UUID) -> dict[str, Any]:
 @blueprint.response(200, HardshipSchema)
 def hardship(body: dict[str, Any], debtor_id: UUID) -> Any:
     """Replace what hardship a debtor is known to be in (A9, A10)."""
-    return cases.set_hardship(debtor_id, hardship=body["hardship"])
+    return cases.set_hardship(debtor_id, **body, actor=current_actor(), now=current_time())

@@ -1,4 +1,4 @@
-"""Who looked at whom, when, and why?"""
+"""Who looked at whom, or changed what protects them, when, and why?"""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,10 @@ from sync.protocol import uuid7
 
 
 class AccessEntry(Model):
-    """One unmasked read of personal data or one look at evidence. Append-only."""
+    """One unmasked read of personal data, one look at evidence, or one change of what protects somebody.
+
+    Append-only.
+    """
 
     __tablename__ = "access_log"
     __table_args__ = (sa.Index("ix_access_log_entity", "entity_kind", "entity_id"),)

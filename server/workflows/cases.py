@@ -331,8 +331,11 @@ def acknowledge_note(case_id: UUID, *, actor: Actor, now: datetime) -> Case:
     return case
 
 
-def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
-    """Replace what hardship a debtor is known to be in; their visits are judged again (A8, A9, A10)."""
+def set_hardship(debtor_id: UUID, *, hardship: Sequence[str], actor: Actor, now: datetime) -> Debtor:
+    """Replace what hardship a debtor is known to be in; their visits are judged again (A8, A9, A10).
+
+    It protects, and can be taken away and put back: who changed it, and by how much, is in the access log.
+    """
     with transaction() as session:
         require_kept(session, sa.select(Debtor.id).where(Debtor.id == debtor_id))
         debtor = session.get(Debtor, debtor_id, populate_existing=True)
@@ -340,6 +343,18 @@ def set_hardship(debtor_id: UUID, *, hardship: Sequence[str]) -> Debtor:
             raise NotFound("debtor-unknown", "There is no debtor with this id.")
         wanted = sorted(set(hardship))
         if debtor.hardship != wanted:
+            was = set(debtor.hardship)
+            session.add(
+                AccessEntry(
+                    at=now,
+                    staff_id=actor.staff_id,
+                    action="hardship",
+                    entity_kind="debtor",
+                    entity_id=debtor_id,
+                    fields=["debtors.hardship"],
+                    request={"added": len(set(wanted) - was), "removed": len(was - set(wanted))},
+                )
+            )
             debtor.hardship = wanted
             recount_later(debtors=[debtor_id])
             announce_again(Assignment.debtor_id == debtor_id)

@@ -254,6 +254,21 @@ def test_hardship_is_replaced_as_a_whole(dispatcher: Person) -> None:
     assert dispatcher.put(path, json={"hardship": []}).get_json()["hardship"] == []
 
 
+def test_who_takes_hardship_away_and_puts_it_back_is_seen(dispatcher: Person) -> None:
+    case = a_case(hardship=("pregnancy", "financial_hardship"))
+    path = f"/api/v1/debtors/{case.debtor_id}/hardship"
+
+    for hardship in ([], [], ["pregnancy", "financial_hardship"]):
+        dispatcher.put(path, json={"hardship": hardship})
+
+    entries = db.session.scalars(sa.select(AccessEntry).where(AccessEntry.entity_id == case.debtor_id))
+    told = [(one.staff_id, one.action, one.request) for one in entries]
+    assert sorted(told, key=str) == [
+        (dispatcher.staff.id, "hardship", {"added": 0, "removed": 2}),
+        (dispatcher.staff.id, "hardship", {"added": 2, "removed": 0}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "allowed"),
     [

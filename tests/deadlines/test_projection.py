@@ -147,7 +147,7 @@ def test_hardship_tightens_what_may_still_be_asked_for(app: Flask, office: Offic
     settled(app)
     before = rules_of(case)["F4"]
 
-    set_hardship(case.debtor_id, hardship=["pregnancy"])
+    set_hardship(case.debtor_id, hardship=["pregnancy"], actor=office.actor(), now=NOW)
     run_worker(app, until_idle=True)
 
     assert (before, rules_of(case)["F4"]) == ("running", "capped")
@@ -337,7 +337,7 @@ class Stage:
             holds.release(hold_id, Word("go on", given_by="debtor"), actor=actor, now=self.now)
 
     def in_hardship(self, case: Case) -> None:
-        set_hardship(case.debtor_id, hardship=["pregnancy"])
+        set_hardship(case.debtor_id, hardship=["pregnancy"], actor=self.office.actor(), now=self.now)
 
     def promised(self, case: Case) -> None:
         with transaction() as session:
