@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from server.database import db, transaction
-from server.models.cases import Address, Contact
+from server.models.cases import Address, Contact, Debtor
 from server.models.people import Absence, Qualification
 from server.rules import pack as packs
 from server.rules.local_time import at_local
@@ -163,6 +163,19 @@ def test_a_hardship_week_that_ends_at_noon_frees_the_afternoon(office: Office):
     (answer,) = which_cases(day=TOMORROW, now=NOW, pack=HOUSE)
 
     assert (answer.status, answer.first_start) == ("may", china("2026-11-24 12:00"))
+
+
+def test_another_team_in_the_morning_leaves_the_hours_after_it(office: Office):
+    door = a_door()
+    other = a_door(debtor=db.session.get_one(Debtor, door.case.debtor_id))
+    assign(a_wish(door, *a_team(), start="2026-11-24 08:00", hours=1.5), actor=office.actor(), now=NOW)
+
+    answers = list(which_cases(day=TOMORROW, now=NOW, pack=HOUSE))
+
+    assert {answer.case_id for answer in answers} == {door.case.id, other.case.id}
+    for answer in answers:
+        assert (answer.status, answer.first_start) == ("may", china("2026-11-24 09:30"))
+        assert said(answer.address_id, answer) == said(*one_by_one(answer.case_id, TOMORROW))
 
 
 def test_what_is_blocked_says_since_which_rule_and_from_when(office: Office):
