@@ -2,7 +2,8 @@
 
 Clocks are a projection and vanish with their case or at the month's end, so an evening job writes down what
 has passed by then. What a later import proves to have been done in time goes again as long as its clock
-stands. No case names who works it: a missed clock is nobody's until a supervisor puts it down to somebody.
+stands; a hold or a cap that comes after the deadline excuses nothing. No case names who works it: a missed
+clock is nobody's until a supervisor puts it down to somebody.
 """
 
 from collections.abc import Sequence
@@ -58,9 +59,9 @@ _TAKE_BACK: Final = sa.text(
     DELETE FROM missed_clocks USING case_clocks
     WHERE case_clocks.case_id = missed_clocks.case_id AND case_clocks.rule = missed_clocks.rule
       AND case_clocks.opened_on = missed_clocks.opened_on
-      AND (case_clocks.is_provisional OR case_clocks.state IN ('capped', 'suspended')
+      AND (case_clocks.is_provisional
            OR case_clocks.state = 'met' AND case_clocks.because <> 'late'
-           OR case_clocks.state = 'running' AND case_clocks.due_at >= :now)
+           OR case_clocks.state IN ('running', 'capped', 'suspended') AND case_clocks.due_at >= :now)
     """
 )
 _LOOKED: Final = sa.text("INSERT INTO clock_records VALUES (:today, :now) ON CONFLICT (day) DO NOTHING")

@@ -1,5 +1,6 @@
 """Clocks that were missed: written down in the evening, put down to somebody, paged."""
 
+import pytest
 import sqlalchemy as sa
 
 from server.authority import Role
@@ -42,6 +43,22 @@ def test_a_missed_clock_outlives_its_case_and_goes_when_it_was_met_in_time_after
 
     missed_clocks.write_down(now=china("2026-10-16 23:50"))
 
+    assert missed_now() == [("F1", "")]
+
+
+@pytest.mark.parametrize("stopped", ["suspended", "capped"])
+def test_a_stop_after_the_deadline_excuses_nothing(office: Office, stopped: str) -> None:
+    """Else whoever missed it had only to hold the case until the month was closed."""
+    before, put_off = a_clock("F1"), a_clock("F2")
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+    with transaction() as session:
+        session.execute(sa.update(CaseClock).values(state=stopped, because="hold: other"))
+        later = {"due_at": china("2026-10-20 21:00")}  # days on which a hold stood do not count
+        session.execute(sa.update(CaseClock).where(CaseClock.case_id == put_off.case_id).values(later))
+
+    missed_clocks.write_down(now=china("2026-10-16 23:50"))
+
+    assert before.rule == "F1"
     assert missed_now() == [("F1", "")]
 
 
