@@ -28,6 +28,7 @@ SCENES: Final[dict[Scene, int]] = {
 ENDS: Final = frozenset({"recording", "outcome", "promise", "advice", "mood", "discreet", "letter", "detail"})
 LONG_TALKS: Final = 0.12
 WRONG_CLOCKS: Final = 0.05
+RECEIVERS: Final = 0.02
 RUN_ON: Final = 0.06  # of the longer accounts among those the reader is built against, one in 18
 TYPICAL_SLIPS: Final = {"承诺": "承若", "账": "帐", "款": "歀", "答应": "答映", "离开": "离幵"}
 
@@ -50,6 +51,10 @@ class Diary:
         if chance.random() < WRONG_CLOCKS:
             return chance.choice((-1, 1)) * timedelta(minutes=chance.choice((4, 7, 25, 60, 480)))
         return timedelta(seconds=chance.gauss(0, 40))
+
+    def has_receiver(self, day: date, crew: int) -> bool:
+        """Whether a team's phone takes its place from a receiver outside it: all day, if at all."""
+        return random.Random(f"{self.seed}/{day}/{crew}/receiver").random() < RECEIVERS
 
     def place(self, number: int) -> tuple[date, int, int]:
         """Return day, round of the day and team of a visit."""
@@ -86,8 +91,18 @@ def honest_script(chance: random.Random, number: int, diary: Diary, *, scene: Sc
     _talk(chance, script)
     _shoot(chance, script)
     _disturb(chance, script)
+    if diary.has_receiver(day, crew):
+        _note(script, "external receiver")
+        _receive(script)
     set_clock(script, diary.clock_error(day, crew))
     return script
+
+
+def _receive(script: Script) -> None:
+    """Have every position come from outside the phone: to its programs that looks like a made-up one."""
+    for fix in (script.check_in, script.check_out):
+        if fix is not None:
+            fix.mock = True
 
 
 def set_clock(script: Script, error: timedelta) -> None:
@@ -325,9 +340,6 @@ def _disturb(chance: random.Random, script: Script) -> None:
     if luck() < 0.004:
         _note(script, "loudspeaker")
         script.sounds[0].loop = 0.05
-    if luck() < 0.0025 and script.check_in:
-        _note(script, "external receiver")
-        script.check_in.mock = True
 
 
 def _slip(chance: random.Random, script: Script) -> None:

@@ -58,9 +58,10 @@ def mark_claims(facts: VisitFacts, findings: Sequence[Finding], limits: Limits) 
 
 
 def _arrival(facts: VisitFacts, limits: Limits) -> bool:
-    """Server-anchored time, and a position at the address."""
+    """Server-anchored time, and a position at the address that no other program gave."""
     near = (
         facts.check_in is not None
+        and not facts.check_in.mock
         and facts.address is not None
         and metres_between(facts.check_in, facts.address) <= limits.place_m + facts.check_in.accuracy_m
     )

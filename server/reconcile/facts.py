@@ -151,11 +151,12 @@ class EarlierAccount:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where the same phone checked in for another visit, and when."""
+    """Where the same person checked in for another visit, and when. `address` is where they were sent."""
 
     visit_id: UUID
     place: Place
     arrival: Interval
+    address: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,12 @@ def test_of_two_impossible_places_the_right_one_is_only_noted() -> None:
     assert [one.severity for one in found(facts, "impossible-travel")] == ["note"]
 
 
+def test_two_right_places_that_nobody_reaches_in_time_are_no_mere_note() -> None:
+    facts = replace(HONEST, stops=(replace(a_stop(FAR, minutes_before=10), address=FAR),))
+
+    assert [one.severity for one in found(facts, "impossible-travel")] == ["serious"]
+
+
 @pytest.mark.parametrize(
     "stop",
     [

@@ -8,6 +8,8 @@ from flask import Flask
 
 from server.authority import Role
 from server.database import db, transaction
+from server.models.cases import Address
+from server.models.dispatch import Assignment
 from server.models.findings import Finding
 from server.models.people import Staff
 from server.models.visits import Visit
@@ -92,12 +94,36 @@ def test_one_phone_in_two_towns_within_a_minute_is_found(app: Flask, phone: Phon
     with transaction() as session:
         session.execute(sa.update(Visit).values(arrived_method="anchored"))
 
-    found = findings_of(second)
+    found, of_the_first = findings_of(second), findings_of(first)
 
+    assert found["impossible-travel"].severity == "severe"
     assert found["impossible-travel"].observation["other_visit_id"] == str(first)
+    assert of_the_first["impossible-travel"].severity == "note"
     marks = {one["claim"]: one for one in db.session.get_one(Visit, second).claim_marks}
     assert marks["recording_announced"] == {
         "claim": "recording_announced",
         "mark": "silent",
         "why": "no recording",
     }
+
+
+def test_one_phone_at_two_right_doors_within_a_minute_is_found_at_both(
+    app: Flask, phone: Phone, visitor: Staff
+) -> None:
+    first = a_visit(app, phone, visitor, BEIJING, "债务人开门。")
+    second = a_visit(app, phone, visitor, SHANGHAI, "债务人在家。", days=1)
+    with transaction() as session:
+        session.execute(sa.update(Visit).values(arrived_method="anchored"))
+        of_second = (
+            sa.select(Assignment.address_id)
+            .join(Visit, Visit.assignment_id == Assignment.id)
+            .where(Visit.id == second)
+        )
+        session.execute(
+            sa.update(Address)
+            .where(Address.id == of_second.scalar_subquery())
+            .values(latitude=SHANGHAI["lat"], longitude=SHANGHAI["lon"], datum="WGS-84")
+        )
+
+    assert findings_of(second)["impossible-travel"].severity == "serious"
+    assert findings_of(first)["impossible-travel"].severity == "serious"

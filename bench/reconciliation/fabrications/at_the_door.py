@@ -113,8 +113,21 @@ def _photos_there(script: Script, there: Point) -> None:
 
 @fabrication("position from another program", must=["mock-location"], touches=["place"])
 def mock(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
-    script.check_in = script.home.moved(chance.gauss(0, 3), chance.gauss(0, 3))
-    script.check_in.mock = True
+    script.check_in, script.check_out = _made_up(script, chance), _made_up(script, chance)
+
+
+@fabrication(
+    "another program, switched off too soon", must=["mock-location", "check-in-elsewhere"], touches=["place"]
+)
+def switched_off(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
+    script.check_in = _made_up(script, chance)
+    script.check_out = script.home.moved(chance.uniform(1200, 6000), chance.uniform(-2000, 2000))
+
+
+def _made_up(script: Script, chance: random.Random) -> Point:
+    there = script.home.moved(chance.gauss(0, 3), chance.gauss(0, 3))
+    there.mock = True
+    return there
 
 
 @fabrication("door of another place", must=["photo-elsewhere"], touches=["door file"])
@@ -133,6 +146,8 @@ def two_towns(script: Script, chance: random.Random, earlier: Sequence[Script]) 
     before = [one for one in earlier if one.crew == script.crew and one.day == script.day]
     if not before or before[-1].check_in is None or script.is_rebooted or before[-1].is_rebooted:
         return False  # where a clock is unsure nobody can say so
+    if before[-1].check_in.mock:
+        return False  # nor where a place may be made up
     if not before[-1].is_honest or script.arrives - before[-1].arrives > timedelta(hours=2):
         return False
     there = Point(31.2304, 121.4737, 20.0)

@@ -53,6 +53,13 @@ def read_place(position: Mapping[str, Any] | None) -> Place | None:
     )
 
 
+def surveyed(row: Any) -> Place | None:
+    """Return an assigned place. GCJ-02 points are off by half a kilometre: they are no measure."""
+    if row.latitude is None or row.datum != "WGS-84":
+        return None
+    return Place(row.latitude, row.longitude)
+
+
 def gaps_explained(visit: Visit, *, team: Collection[UUID]) -> tuple[GapExplained, ...]:
     """Return what was said of pauses in this visit: by the phone itself, or as an incident with the recorder.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from server.models.letters import Letter, LetterTemplate
 from server.models.people import Device
 from server.models.retention import Erasure
 from server.models.visits import Account, Item, Visit
-from server.reconcile.facts import AccountFact, LetterFact, Limits, Place, VisitFacts
+from server.reconcile.facts import AccountFact, LetterFact, Limits, VisitFacts
 from server.rules import facts as rule_facts
 from server.rules.engine import judge_afterwards
 from server.rules.evidence import REQUEST_OR_RETURN, fault_of
@@ -26,7 +26,7 @@ from server.rules.verdict import Reason
 from server.workflows.case_facts import load_calendar, load_case_facts
 from server.workflows.contact_facts import load_elsewhere
 from server.workflows.reconciliation.elsewhere import reuses
-from server.workflows.reconciliation.evidence import evidence_fact, gaps_explained, read_place
+from server.workflows.reconciliation.evidence import evidence_fact, gaps_explained, read_place, surveyed
 from server.workflows.reconciliation.heard_before import same_sounds
 from server.workflows.reconciliation.payments import doubtful_payments
 from server.workflows.reconciliation.records import loose_files, records_of
@@ -71,7 +71,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         departure=_departure(visit),
         assigned_team=assigned,
         present_team=frozenset(visit.team),
-        address=_surveyed(row),
+        address=surveyed(row),
         check_in=read_place(visit.arrived_at_position),
         check_out=read_place(visit.left_at_position),
         account=_live(revisions),
@@ -107,13 +107,6 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
 def _around(visit: Visit) -> datetime:
     """Return the day whose rules apply. Of a clock that says nothing we only know when its item came."""
     return visit.arrived_latest if visit.arrived_method == "received" else visit.arrived_earliest
-
-
-def _surveyed(row: Any) -> Place | None:
-    """Return the assigned place. GCJ-02 points are off by half a kilometre: they are no measure."""
-    if row.latitude is None or row.datum != "WGS-84":
-        return None
-    return Place(row.latitude, row.longitude)
 
 
 def _accounts(visit_id: UUID) -> Sequence[Account]:

@@ -1,15 +1,18 @@
 """What did the people of a visit write and where were they for other visits? One bounded query each."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from server.database import db
+from server.models.cases import Address
+from server.models.dispatch import Assignment
 from server.models.visits import Account, Visit
-from server.reconcile.facts import EarlierAccount, Place, Stop
+from server.reconcile.facts import EarlierAccount, Stop
 from server.reconcile.likeness import MOST_COMPARED
+from server.workflows.reconciliation.evidence import read_place, surveyed
 from sync.clock import Interval
 
 MOST_EARLIER: Final = 200
@@ -39,7 +42,7 @@ def earlier_accounts(visit: Visit) -> tuple[EarlierAccount, ...]:
 
 
 def stops(visit: Visit) -> tuple[Stop, ...]:
-    """Return where the same person checked in for other visits within a day of this one."""
+    """Return where the same person checked in for other visits within a day of this one, and was sent to."""
     rows = db.session.execute(
         sa.select(
             Visit.id,
@@ -47,7 +50,12 @@ def stops(visit: Visit) -> tuple[Stop, ...]:
             Visit.arrived_earliest,
             Visit.arrived_latest,
             Visit.arrived_method,
+            Address.latitude,
+            Address.longitude,
+            Address.datum,
         )
+        .outerjoin(Assignment, Assignment.id == Visit.assignment_id)
+        .outerjoin(Address, Address.id == Assignment.address_id)
         .where(
             Visit.staff_id == visit.staff_id,
             Visit.id != visit.id,
@@ -60,21 +68,14 @@ def stops(visit: Visit) -> tuple[Stop, ...]:
     return tuple(
         Stop(
             row.id,
-            _place(row.arrived_at_position),
+            place,
             Interval.kept(row.arrived_earliest, row.arrived_latest, row.arrived_method),
+            surveyed(row),
         )
         for row in rows
+        if (place := read_place(row.arrived_at_position)) is not None
     )
 
 
 def _people(visit: Visit) -> set[UUID]:
     return {visit.staff_id, *visit.team}
-
-
-def _place(position: dict[str, Any]) -> Place:
-    return Place(
-        lat=position["lat"],
-        lon=position["lon"],
-        accuracy_m=position.get("accuracy_m") or 0.0,
-        mock=bool(position.get("mock", False)),
-    )
