@@ -103,6 +103,35 @@ def test_late_evidence_supersedes_the_finding_that_it_was_missing(
     assert settled["check-in-elsewhere"].state == "open"
 
 
+def test_a_judgement_that_was_overtaken_keeps_nothing_of_the_older_facts(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    visit_id = a_fabricated_visit(app, phone, assignment)
+    overtaken: list[str] = []
+
+    def overtake() -> None:
+        with app.app_context():
+            with transaction() as session:
+                session.execute(sa.update(Evidence).values(state="verified"))
+            reconcile_visit(now=now() + timedelta(hours=31), visit_id=str(visit_id))
+
+    def before_it_is_kept(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FOR UPDATE" in statement and not overtaken:
+            overtaken.append(statement)
+            other = threading.Thread(target=overtake)
+            other.start()
+            other.join()
+
+    sa.event.listen(db.engine, "before_cursor_execute", before_it_is_kept)
+    try:
+        found = judge(visit_id, later=timedelta(hours=30))
+    finally:
+        sa.event.remove(db.engine, "before_cursor_execute", before_it_is_kept)
+
+    assert overtaken
+    assert "evidence-missing" not in {name for name, row in found.items() if row.state == "open"}
+
+
 def test_a_decision_survives_reruns(app: Flask, phone: Phone, assignment: Assignment, cast: Cast) -> None:
     visit_id = a_fabricated_visit(app, phone, assignment)
     finding = judge(visit_id)["check-in-elsewhere"]
