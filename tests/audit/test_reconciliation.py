@@ -8,6 +8,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import BIT
 
 from server.authority import Role
@@ -122,11 +123,11 @@ def test_a_judgement_that_was_overtaken_keeps_nothing_of_the_older_facts(
             other.start()
             other.join()
 
-    sa.event.listen(db.engine, "before_cursor_execute", before_it_is_kept)
+    event.listen(db.engine, "before_cursor_execute", before_it_is_kept)
     try:
         found = judge(visit_id, later=timedelta(hours=30))
     finally:
-        sa.event.remove(db.engine, "before_cursor_execute", before_it_is_kept)
+        event.remove(db.engine, "before_cursor_execute", before_it_is_kept)
 
     assert overtaken
     assert "evidence-missing" not in {name for name, row in found.items() if row.state == "open"}
