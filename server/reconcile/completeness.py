@@ -40,8 +40,11 @@ def account_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def required_evidence(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """The visit's outcome needs a kind of evidence that nobody promised (B8, B23, H4)."""
-    if facts.account is None:
+    """The visit's outcome needs a kind of evidence that nobody promised (B8, B23, H4).
+
+    A team mate's phone may have taken it, and promise it when it finds a network.
+    """
+    if facts.account is None or not facts.is_evidence_due:
         return
     have = {one.purpose for one in facts.evidence} | {one.kind for one in facts.evidence}
     wanted = [("badge", "B8"), ("audio", "B23")]

@@ -2,6 +2,7 @@
 
 What the permit carried, who was met and what was photographed are held against each claimed delivery. That
 the debtor was handed a letter without being met is in `outcome`; the photo of a handover in `completeness`.
+What no phone has promised yet may be promised until the evidence is due.
 """
 
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def left_at_unsure_address(facts: VisitFacts, limits: Limits) -> Iterator[Findin
 
 def left_without_photo(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Left at the home without a photo of the closed envelope (H8)."""
-    if any(one.purpose in SHOWS_DELIVERY for one in facts.evidence):
+    if not facts.is_evidence_due or any(one.purpose in SHOWS_DELIVERY for one in facts.evidence):
         return
     for place, claimed in _claimed(facts):
         if claimed.method in LEFT:
@@ -113,7 +114,7 @@ def sealed_to_nobody_known(facts: VisitFacts, limits: Limits) -> Iterator[Findin
 
 def signature_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The account says that the letter was signed for, and there is no signature (B26)."""
-    if any("signature" in (one.kind, one.purpose) for one in facts.evidence):
+    if not facts.is_evidence_due or any("signature" in (one.kind, one.purpose) for one in facts.evidence):
         return
     for place, claimed in _claimed(facts):
         if claimed.signed:

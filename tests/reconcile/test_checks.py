@@ -47,6 +47,7 @@ def test_an_honest_visit_has_no_finding_and_its_claims_are_supported() -> None:
     assert marks["promise"] == "silent"
 
 
+HANDED_OVER = with_account(letters=[{"template": "t", "delivery": "handed_to_debtor", "recipient": "debtor"}])
 FABRICATIONS = [
     (
         "promised-missing",
@@ -55,12 +56,8 @@ FABRICATIONS = [
     ),
     ("digest", "digest-mismatch", with_evidence(a_recording(), a_photo(state="mismatched"))),
     ("unreadable", "evidence-unreadable", with_evidence(a_recording(), a_photo(failed="truncated"))),
-    ("no-recording", "evidence-not-taken", with_evidence(a_photo())),
-    (
-        "letter-without-photo",
-        "evidence-not-taken",
-        with_account(letters=[{"template": "t", "delivery": "handed_to_debtor", "recipient": "debtor"}]),
-    ),
+    ("no-recording", "evidence-not-taken", with_evidence(a_photo()) | OVERDUE),
+    ("letter-without-photo", "evidence-not-taken", HANDED_OVER | OVERDUE),
     (
         "captured-before",
         "captured-outside-visit",
@@ -191,6 +188,8 @@ HONEST_NOISE = [
             ),
         ),
     ),
+    ("recorded-by-a-team-mate-s-phone-that-is-still-offline", with_evidence(a_photo())),
+    ("photographed-by-a-team-mate-s-phone-that-is-still-offline", HANDED_OVER),
     ("still-uploading", with_evidence(a_recording(), a_photo(state="uploading"))),
     ("gps-drift", {"check_in": Place(39.9120, 116.4640, accuracy_m=400)}),
     ("no-position", {"check_in": None, "check_out": None}),

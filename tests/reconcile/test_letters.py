@@ -8,7 +8,7 @@ import pytest
 
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import LetterFact, Limits, VisitFacts
-from tests.reconcile.honest import HONEST, a_photo, with_account
+from tests.reconcile.honest import HONEST, OVERDUE, a_photo, with_account
 
 NOTICE = LetterFact(UUID(int=50), "notice-1", "notice", "debtor")
 SLIP = LetterFact(UUID(int=51), "slip-1", "callback_slip", "debtor")
@@ -207,19 +207,21 @@ def test_only_a_slip_is_left_where_the_address_is_unsure(
 
 def test_what_was_left_is_photographed() -> None:
     unseen = replace(CARRIED, evidence=(*HONEST.evidence, SIGNATURE))
+    left = a_claim("mailbox", recipient="nobody")
 
-    findings = found(unseen, "nobody", a_claim("mailbox", recipient="nobody"))
-
-    assert findings == [("letter-left-without-photo", "H8")]
+    assert found(unseen, "nobody", left) == []  # a team mate's phone may promise it yet
+    assert found(replace(unseen, **OVERDUE), "nobody", left) == [("letter-left-without-photo", "H8")]
 
 
 @pytest.mark.parametrize(("signed", "count"), [(True, 1), (False, 0), (None, 0), ("yes", 0)])
 def test_a_claimed_signature_is_there(signed: object, count: int) -> None:
     unsigned = replace(CARRIED, evidence=(*HONEST.evidence, PHOTO))
 
-    findings = found(unsigned, "debtor", a_claim("handed_to_debtor", signed=signed))
+    claim = a_claim("handed_to_debtor", signed=signed)
 
-    assert findings == [("letter-signature-missing", "B26")] * count
+    assert found(unsigned, "debtor", claim) == []
+    missing = found(replace(unsigned, **OVERDUE), "debtor", claim)
+    assert missing == [("letter-signature-missing", "B26")] * count
 
 
 @pytest.mark.parametrize(
