@@ -35,11 +35,12 @@ class Image:
     """What a photo shows of itself.
 
     `taken_local` is the camera's time as it shows it, `camera` make and model, `edge` the shorter side in
-    pixels, `editing` the traces of a hand between camera and file.
+    pixels, `editing` the traces of a hand between camera and file, `placed_at` when satellites gave `place`.
     """
 
     taken_at: datetime | None = None
     place: Place | None = None
+    placed_at: datetime | None = None
     taken_local: datetime | None = None
     camera: str | None = None
     software: str | None = None

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from geographiclib.geodesic import Geodesic
 
-from server.reconcile.facts import Limits, Place, Stop, VisitFacts
+from server.reconcile.facts import EvidenceFact, Limits, Place, Stop, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
+from server.reconcile.timing import said_by_picture
 from server.rules.local_time import local_day
 
 SURE: Final = 2.0  # phones state the radius that holds two fixes in three; twice as far lies one in a hundred
@@ -130,13 +131,17 @@ def _measured(facts: VisitFacts, limits: Limits) -> Iterator[tuple[Place, Mappin
 
 
 def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """A photo carries a position, or the phone had one as it was captured, that is not the address (C14)."""
+    """A photo carries a position, or the phone had one as it was captured, that is not the address (C14).
+
+    Indoors a camera may write where it last saw satellites: such a place says nothing of the picture.
+    """
     if facts.address is None:
         return
     for one in facts.evidence:
         if one.purpose == "badge":
             continue
-        said = (("picture", one.image.place if one.image else None), ("phone", one.place))
+        pictured = None if one.image is None or _is_placed_before(one, facts, limits) else one.image.place
+        said = (("picture", pictured), ("phone", one.place))
         for whose, place in said:
             if place is None or place.mock or _metres_certainly_apart(place, facts.address, limits) == 0:
                 continue
@@ -154,6 +159,15 @@ def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 about=str(one.id),
             )
             break
+
+
+def _is_placed_before(one: EvidenceFact, facts: VisitFacts, limits: Limits) -> bool:
+    """Whether a picture's place is older than its capture, and than the picture by its own time."""
+    if one.image is None or one.image.placed_at is None or one.captured_from is None:
+        return False
+    taken_at = said_by_picture(one.image, facts)
+    taken = () if taken_at is None else (taken_at, one.captured_from.earliest)
+    return bool(taken) and one.image.placed_at < min(taken) - limits.time
 
 
 def impossible_travel(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Clocks give intervals. A contradiction is reported only where no instant of the 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from server.reconcile.facts import EvidenceFact, Limits, VisitFacts
+from server.reconcile.facts import EvidenceFact, Image, Limits, VisitFacts
 from server.reconcile.finding import Finding, cite
 from server.reconcile.recordings import covered_seconds, heard_through, is_more_to_come
 from sync.bodies import claimed_stay
@@ -47,16 +47,14 @@ def _time_apart(one: EvidenceFact, facts: VisitFacts) -> timedelta | None:
 def photo_time_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The time inside a photo is neither that of its capture nor what the phone's clock showed then (C14).
 
-    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar. A
-    camera that names no offset is taken to show the town's time, and believed less.
+    A camera writes what the phone's clock shows: a clock that is wrong by an hour makes nobody a liar. One
+    that names no offset is believed less.
     """
     for one in facts.evidence:
         if one.image is None or one.captured_from is None or one.captured_until is None:
             continue
-        local, taken_at = one.image.taken_local, one.image.taken_at
-        is_guessed = taken_at is None
-        if taken_at is None and local is not None:
-            taken_at = local.replace(tzinfo=facts.zone)
+        is_guessed = one.image.taken_at is None
+        taken_at = said_by_picture(one.image, facts)
         if taken_at is not None and apart_from_capture(one, taken_at) > limits.time:
             yield Finding(
                 check="photo-time-differs",
@@ -72,6 +70,13 @@ def photo_time_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 confidence=0.5 if is_guessed else 0.8,
                 about=str(one.id),
             )
+
+
+def said_by_picture(image: Image, facts: VisitFacts) -> datetime | None:
+    """Return when a picture says it was taken; a camera that names no offset shows the town's time."""
+    if image.taken_at is not None or image.taken_local is None:
+        return image.taken_at
+    return image.taken_local.replace(tzinfo=facts.zone)
 
 
 def apart_from_capture(one: EvidenceFact, instant: datetime) -> timedelta:

@@ -229,6 +229,40 @@ def test_where_the_phone_was_counts_beside_where_the_picture_says() -> None:
     assert found(**mocked) == found(**with_evidence(a_photo(place=HOME), a_recording())) == []
 
 
+LOCAL = datetime(2026, 11, 24, 10, 2)  # SOON as the town's clocks show it
+PLACED = [
+    ("on the spot", {"taken_at": SOON, "placed_at": SOON}, ["photo-elsewhere"]),
+    ("just now", {"taken_at": SOON, "placed_at": SOON - minutes(10)}, ["photo-elsewhere"]),
+    ("in the office, before", {"taken_at": SOON, "placed_at": SOON - minutes(11)}, []),
+    ("and no offset named", {"taken_local": LOCAL, "placed_at": SOON - minutes(11)}, []),
+    ("nobody knows when", {"taken_at": SOON}, ["photo-elsewhere"]),
+    ("the picture has no time", {"placed_at": SOON - minutes(90)}, ["photo-elsewhere"]),
+    ("by the town's time", {"taken_at": SOON, "placed_at": SOON + timedelta(hours=8)}, ["photo-elsewhere"]),
+    (
+        "in a picture of yesterday",
+        {"taken_at": SOON - timedelta(days=1), "placed_at": SOON - timedelta(days=1)},
+        ["photo-elsewhere", "photo-time-differs"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("says", "expected"), [row[1:] for row in PLACED], ids=[row[0] for row in PLACED])
+def test_a_place_that_is_older_than_its_picture_says_nothing(
+    says: dict[str, Any], expected: list[str]
+) -> None:
+    photo = a_photo(image=Image(place=AWAY, **says))
+
+    assert [check for check, _ in found(**with_evidence(photo, a_recording()))] == expected
+
+
+def test_where_the_phone_was_counts_although_the_picture_s_place_is_old() -> None:
+    old = Image(place=AWAY, taken_at=SOON, placed_at=SOON - minutes(60))
+
+    assert found(**with_evidence(a_photo(place=AWAY, image=old), a_recording())) == [
+        ("photo-elsewhere", "serious")
+    ]
+
+
 def a_part(n: int, start: float, seconds: float, speech: float = 100, **facts: Any) -> EvidenceFact:
     """A recording that begins so many minutes after the arrival."""
     begins = TEN + minutes(start)

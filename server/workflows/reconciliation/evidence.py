@@ -98,11 +98,12 @@ def _image(image: Mapping[str, Any] | None) -> Image | None:
     if image is None:
         return None
     named = [image.get(name) for name in ("make", "model")]
-    taken_at, local = (image.get(name) for name in ("taken_at", "taken_local"))
+    taken_at, local, placed_at = (image.get(name) for name in ("taken_at", "taken_local", "gps_at"))
     edges = [edge for name in ("width", "height") if (edge := image.get(name)) is not None]
     return Image(
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         place=read_place(image.get("position")),
+        placed_at=datetime.fromisoformat(placed_at) if placed_at else None,
         taken_local=datetime.fromisoformat(local) if local else None,
         camera=" ".join(filter(None, named)) or None,
         software=image.get("software"),
