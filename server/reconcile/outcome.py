@@ -4,23 +4,25 @@ from collections.abc import Iterator
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding, cite
-from server.reconcile.recordings import heard_through, is_more_to_come, spoken_seconds
+from server.reconcile.recordings import heard_through, is_explained, is_more_to_come, spoken_seconds
 
 
 def nobody_speaks(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """Somebody was met, yet nobody speaks in the recordings (C14)."""
+    """Somebody was met, yet nobody speaks in the recordings (C14): little where the recorder was broken."""
     if facts.account is None or facts.account.claims.get("met") in (None, "nobody"):
         return
     heard, speech = heard_through(facts), spoken_seconds(facts)
     if heard and speech < limits.speech_seconds and not is_more_to_come(facts):
+        has_reason = all(is_explained(one, facts) for one in heard)
         yield Finding(
             check="nobody-speaks",
             rule="C14",
-            severity="severe",
+            severity="minor" if has_reason else "severe",
             claim="met",
-            observation={"speech_seconds": round(speech, 1), "met": facts.account.claims["met"]},
+            observation={"speech_seconds": round(speech, 1), "met": facts.account.claims["met"]}
+            | ({"explained": True} if has_reason else {}),
             citation=cite(heard[0].id, second=0),
-            confidence=0.9,
+            confidence=0.3 if has_reason else 0.9,
         )
 
 

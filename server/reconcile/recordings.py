@@ -26,6 +26,11 @@ def is_more_to_come(facts: VisitFacts) -> bool:
     return any(not one.is_inspected if one.is_here else not facts.is_evidence_due for one in promised)
 
 
+def is_explained(one: EvidenceFact, facts: VisitFacts) -> bool:
+    """Whether somebody of the team said why this recording, or those of the whole visit, miss something."""
+    return any(told.evidence_id in (None, one.id) for told in facts.gaps_explained)
+
+
 def spoken_seconds(facts: VisitFacts) -> float:
     """Return for how long somebody speaks."""
     return sum(one.sound.speech_seconds for one in heard_through(facts) if one.sound)

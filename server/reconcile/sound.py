@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from server.reconcile.facts import EvidenceFact, Limits, Sound, Stretch, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
+from server.reconcile.recordings import is_explained
 from server.reconcile.timing import apart_from_capture
 
 
@@ -16,7 +17,7 @@ def recording_gaps(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Stretches are missing inside a recording, and nobody said why (B23, C17)."""
     for one, sound in _sounds(facts):
         missing = sum(until - start for start, until in sound.gaps)
-        if missing <= limits.gap_seconds or _is_explained(one, facts):
+        if missing <= limits.gap_seconds or is_explained(one, facts):
             continue
         share = missing / sound.duration_seconds if sound.duration_seconds else 1.0
         severity: Severity = "serious" if share >= limits.gap_share else "minor"
@@ -46,7 +47,7 @@ def recording_silent(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             for stretch in sound.silence
             if stretch[1] - stretch[0] - _shared(stretch, sound.gaps) >= limits.silent_seconds
         ]
-        if not silent or _is_explained(one, facts):
+        if not silent or is_explained(one, facts):
             continue
         longest = max(silent, key=lambda stretch: stretch[1] - stretch[0])
         yield Finding(
@@ -108,10 +109,6 @@ def _sounds(facts: VisitFacts) -> Iterator[tuple[EvidenceFact, Sound]]:
     for one in facts.evidence:
         if one.is_here and one.sound is not None:
             yield one, one.sound
-
-
-def _is_explained(one: EvidenceFact, facts: VisitFacts) -> bool:
-    return any(told.evidence_id in (None, one.id) for told in facts.gaps_explained)
 
 
 def _shared(stretch: Stretch, others: Sequence[Stretch]) -> float:

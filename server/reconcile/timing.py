@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from server.reconcile.facts import EvidenceFact, Image, Limits, VisitFacts
 from server.reconcile.finding import Finding, cite
-from server.reconcile.recordings import covered_seconds, heard_through, is_more_to_come
+from server.reconcile.recordings import covered_seconds, heard_through, is_explained, is_more_to_come
 from sync.bodies import claimed_stay
 
 
@@ -117,7 +117,8 @@ def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The recordings together cover less than the stay the account claims (B23, C14).
 
     What counts is the shortest stay that claim and clocks allow: times are honestly rounded, and clocks that
-    are trusted still give intervals. Where those are wider than rounding the claim says more.
+    are trusted still give intervals. Where those are wider than rounding the claim says more. What the phone
+    explained as it happened (a broken recorder, somebody who will not be recorded) is incomplete, no lie.
     """
     sounds = heard_through(facts)
     if facts.account is None or not sounds or is_more_to_come(facts):
@@ -129,13 +130,16 @@ def recording_too_short(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     recorded = covered_seconds(sounds)
     if recorded < stay * limits.recorded_share:
         longest = max(sounds, key=lambda one: one.sound.duration_seconds if one.sound else 0)
+        has_reason = any(is_explained(one, facts) for one in sounds)
         yield Finding(
             check="recording-too-short",
             rule="C14",
-            severity="serious",
+            severity="minor" if has_reason else "serious",
             claim="left_at",
-            observation={"recorded_seconds": round(recorded, 1), "stay_seconds": round(stay, 1)},
+            observation={"recorded_seconds": round(recorded, 1), "stay_seconds": round(stay, 1)}
+            | ({"explained": True} if has_reason else {}),
             citation=cite(longest.id, second=longest.sound.duration_seconds if longest.sound else None),
+            confidence=0.3 if has_reason else 1.0,
         )
 
 

@@ -307,6 +307,18 @@ def test_a_video_without_sound_is_not_waited_for() -> None:
     assert of_recordings(a_part(20, 0, 300), mute) == ["recording-too-short"]
 
 
+def test_a_recording_that_was_explained_as_it_broke_off_is_incomplete_and_no_lie() -> None:
+    whole, named, other = (GapExplained(one) for one in (None, UUID(int=20), UUID(int=77)))
+    short: dict[str, Any] = with_evidence(a_photo(), a_recording(seconds=60, speech=20))
+    mute: dict[str, Any] = with_evidence(a_photo(), a_recording(speech=0.4))
+
+    for gap in (whole, named):
+        assert found(**short, gaps_explained=(gap,)) == [("recording-too-short", "minor")]
+        assert found(**mute, gaps_explained=(gap,)) == [("nobody-speaks", "minor")]
+    assert found(**short, gaps_explained=(other,)) == [("recording-too-short", "serious")]
+    assert found(**mute, gaps_explained=(other,)) == [("nobody-speaks", "severe")]
+
+
 TOGETHER = [
     ("the same minutes twice", [(0, 600), (0, 600)], ["recording-too-short"]),
     ("one minute of them twice", [(0, 600), (9, 660)], []),
