@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -60,6 +61,26 @@ def test_a_gap_is_found_until_the_phone_explains_it(app: Flask, phone: Phone, as
     after = judge(visit_id)["recording-gaps"].state
 
     assert (before, after) == ("open", "superseded")
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [("gap.explained", {"why": "a call"}), ("incident.raised", {"kind": "recorder_failure", "text": "坏了"})],
+)
+def test_nobody_explains_the_gap_of_another_team(
+    app: Flask, phone: Phone, mate: Staff, assignment: Assignment, tmp_path: Path, type_: str, body: Any
+) -> None:
+    visit_id = a_fabricated_visit(app, phone, assignment)
+    with_sound(visit_id, gaps=[[300.0, 420.0]])
+    friend = a_phone(mate, tmp_path / "friend")
+
+    friend.record(type_, {"visit_id": str(visit_id), **body})
+    push(app, friend)
+
+    assert judge(visit_id)["recording-gaps"].state == "open"
+    phone.record(type_, {"visit_id": str(visit_id), **body})
+    push(app, phone)
+    assert judge(visit_id)["recording-gaps"].state == "superseded"
 
 
 def test_every_record_is_read_with_its_clock_and_place(
