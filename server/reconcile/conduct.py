@@ -29,6 +29,8 @@ UNSURE: Final = 0.7  # how sure a segment is whose engine does not say
 ACCOUNT_CONFIDENCE: Final = 0.8
 HEARD_CONFIDENCE: Final = 0.6
 WITHIN: Final = 40  # clauses of one sentence: nobody writes longer ones, but a text may be made of one
+MISHEARD: Final = 0.8  # how much surer a word is than one that only sounds like it
+LEAST_MISHEARD: Final = 5  # characters: of shorter words another that sounds alike says something else
 _CALLING: Final = re.compile(
     r"(?:骂|斥责|指责|称|叫|说)(?:他|她|其|债务人|持卡人|对方|客户|本人)(?:是|为|作|就是|这个)?(?:个)?$"
 )
@@ -60,17 +62,19 @@ class Topic:
     unless_after: tuple[str, ...]
 
 
-Lexicon = tuple[AhoCorasick, tuple[tuple[str, Topic], ...]]
+Entry = tuple[str, Topic]
+Lexicon = tuple[AhoCorasick, tuple[Entry, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A forbidden word where it stands in a text."""
+    """A forbidden word where it stands in a text; `is_misheard` where only its sound does."""
 
     topic: Topic
     word: str
     start: int
     end: int
+    is_misheard: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -94,55 +98,76 @@ def topics() -> Mapping[str, Topic]:
     }
 
 
-@lru_cache(maxsize=2)
-def _shipped(where: Where) -> Lexicon:
-    return _lexicon([(word, topics()[slug]) for slug, entry in _table().items() for word in entry[where]])
-
-
 @lru_cache(maxsize=64)
-def _added(where: Where, added: tuple[AddedWords, ...]) -> Lexicon | None:
-    """Return a finder of its own for a client's words, so that a longer one hides none of those that ship."""
-    entries = [
+def _lexicons(where: Where, added: tuple[AddedWords, ...]) -> tuple[Lexicon, ...]:
+    """Return what to look for, in turn: a finder each, so that a longer word hides none of those before.
+
+    What ships, what the client adds, and of a recording what sounds like either.
+    """
+    shipped = [(word, topics()[slug]) for slug, entry in _table().items() for word in entry[where]]
+    more = [
         (narrow(word), topics()[one.topic])
         for one in added
         if one.topic is not None and one.topic in topics()
         for word in (one.words if where == "words" else one.spoken)
     ]
-    return _lexicon(entries) if entries else None
+    plain = [[(word, (word, topic)) for word, topic in entries] for entries in (shipped, more)]
+    alike = [
+        [(other, (word, topic)) for word, topic in entries for other in _sounding_like(word)]
+        for entries in ((shipped, more) if where == "spoken" else ())
+    ]
+    return tuple(_lexicon(entries) for entries in (*plain, *alike) if entries)
 
 
-def _lexicon(entries: Sequence[tuple[str, Topic]]) -> Lexicon:
-    finder = AhoCorasick([word for word, _ in entries], matchkind=MatchKind.LeftmostLongest)
-    return finder, tuple(entries)
+def _lexicon(entries: Sequence[tuple[str, Entry]]) -> Lexicon:
+    finder = AhoCorasick([written for written, _ in entries], matchkind=MatchKind.LeftmostLongest)
+    return finder, tuple(entry for _, entry in entries)
+
+
+@lru_cache(maxsize=1)
+def _alike() -> Mapping[str, frozenset[str]]:
+    """Return the characters that sound like each one, by any of its readings."""
+    found: dict[str, set[str]] = {}
+    for group in tomllib.loads(Path(__file__).with_name("sounds.toml").read_text("utf-8")).values():
+        for one in group:
+            found.setdefault(one, set()).update(group)
+    return {one: frozenset(group - {one}) for one, group in found.items()}
+
+
+def _sounding_like(word: str) -> Iterator[str]:
+    """Write a word with any one of its characters misheard; engines err in one of fifty."""
+    if len(word) >= LEAST_MISHEARD:
+        for at, one in enumerate(word):
+            for other in sorted(_alike().get(one, ())):
+                yield word[:at] + other + word[at + 1 :]
 
 
 def forbidden_in(text: str, where: Where, added: tuple[AddedWords, ...] = ()) -> Iterator[Place]:
     """Find the forbidden words that a text says in earnest, in its own voice."""
     even = narrow(text)
-    found = _matches(even, _shipped(where))
-    if added and (more := _added(where, added)) is not None:
-        known = {(topic.slug, place) for topic, _, start, end in found for place in range(start, end)}
-        found += [
-            one
-            for one in _matches(even, more)
-            if not any((one[0].slug, place) in known for place in range(one[2], one[3]))
-        ]
+    found = list(_matches(even, where, added))
     if not found:
         return
     clauses = clauses_of(even)
     spoken = voiced(clauses)
-    for topic, word, start, end in sorted(found, key=lambda one: (one[2], one[3], one[0].slug)):
-        at = index_at(clauses, start)
-        if at is None or not _is_excused(spoken, at, topic, start - clauses[at].start, len(word), where):
-            yield Place(topic, word, start, end)
+    for one in sorted(found, key=lambda one: (one.start, one.end, one.topic.slug)):
+        at = index_at(clauses, one.start)
+        if at is None or not _is_excused(
+            spoken, at, one.topic, one.start - clauses[at].start, len(one.word), where
+        ):
+            yield one
 
 
-def _matches(even: str, lexicon: Lexicon) -> list[tuple[Topic, str, int, int]]:
-    finder, entries = lexicon
-    return [
-        (entries[index][1], entries[index][0], start, end)
-        for index, start, end in finder.find_matches_as_indexes(even)
-    ]
+def _matches(even: str, where: Where, added: tuple[AddedWords, ...]) -> Iterator[Place]:
+    """Find words in their turn; what another one of its topic stands over is found once."""
+    known: set[tuple[str, int]] = set()
+    for finder, entries in _lexicons(where, added):
+        for index, start, end in finder.find_matches_as_indexes(even):
+            word, topic = entries[index]
+            taken = {(topic.slug, place) for place in range(start, end)}
+            if known.isdisjoint(taken):
+                known |= taken
+                yield Place(topic, word, start, end, is_misheard=even[start:end] != word)
 
 
 def _is_excused(
@@ -236,7 +261,11 @@ def prohibited_words_heard(facts: VisitFacts, limits: Limits) -> Iterator[Findin
 
 
 def _heard(one: EvidenceFact, topic: Topic, places: Sequence[tuple[Segment, Place]]) -> Finding:
-    sure = max(UNSURE if segment.confidence is None else segment.confidence for segment, _ in places)
+    sure = max(
+        (UNSURE if segment.confidence is None else segment.confidence)
+        * (MISHEARD if place.is_misheard else 1)
+        for segment, place in places
+    )
     return Finding(
         check=f"heard-{topic.slug}",
         rule=topic.rule,
@@ -249,5 +278,11 @@ def _heard(one: EvidenceFact, topic: Topic, places: Sequence[tuple[Segment, Plac
     )
 
 
+def _sure(segment: Segment, place: Place) -> float:
+    heard = UNSURE if segment.confidence is None else segment.confidence
+    return heard * MISHEARD if place.is_misheard else heard
+
+
 def _second(segment: Segment, place: Place) -> dict[str, Any]:
-    return {"second": round(segment.start, 1), "until": round(segment.end, 1), "word": place.word}
+    told = {"second": round(segment.start, 1), "until": round(segment.end, 1), "word": place.word}
+    return told | ({"heard": segment.text[place.start : place.end]} if place.is_misheard else {})

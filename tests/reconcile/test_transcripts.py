@@ -234,3 +234,38 @@ def test_what_the_visitors_say_or_do_counts(topic: str, words: str) -> None:
 )
 def test_the_debtor_s_words_and_what_was_not_done_do_not_count(words: str) -> None:
     assert [place.word for place in forbidden_in(words, "words")] == []
+
+
+MISHEARD = [
+    ("impersonation", "我们事法院的。"),
+    ("impersonation", "我门是派出所的。"),
+    ("third-party-pays", "你们家理人得还。"),
+    ("cash", "转到我微心吧。"),
+    ("insult", "你就事个老赖。"),
+]
+
+
+@pytest.mark.parametrize(("topic", "words"), MISHEARD)
+def test_a_word_that_the_engine_writes_by_its_sound_is_heard_and_less_sure(topic: str, words: str) -> None:
+    [found] = [one for one in heard(*OPENING, words) if one.check == f"heard-{topic}"]
+    [place] = found.citation["places"]
+
+    assert found.confidence == round(0.6 * 0.9 * 0.8, 3)
+    assert found.citation["second"] == place["second"] == 20.0
+    assert place["heard"] in words and place["heard"] != place["word"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["我们不事法院的。", "我找亲戚接一下孩子。", "我们走这桥过来的。", "我们四海远的。", "你们家里人都好。"],
+    ids=["denied", "too short to be sure", "shorter still", "two slips", "another word"],
+)
+def test_what_only_resembles_a_word_is_no_finding(words: str) -> None:
+    assert [one.check for one in heard(*OPENING, words) if one.check.startswith("heard-")] == []
+
+
+def test_a_word_heard_plainly_is_found_once_and_is_as_sure_as_before() -> None:
+    [found] = [one for one in heard(*OPENING, "我们是法院的。") if one.check == "heard-impersonation"]
+
+    assert found.confidence == round(0.6 * 0.9, 3)
+    assert [set(place) for place in found.citation["places"]] == [{"second", "until", "word"}]
