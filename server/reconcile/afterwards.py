@@ -8,11 +8,14 @@ from server.rules.verdict import Reason
 
 
 def broken_rules(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """Turn the reasons of the rules' second judgement into findings."""
+    """Turn the reasons of the rules' second judgement into findings.
+
+    What hangs on the time is certain only where the server vouches for the time.
+    """
     for reason in facts.broken_rules:
         if _is_hold(reason):
             continue  # judged below, where it is known what had reached the phone
-        is_certain = reason.facts.get("certainty") != "possible"
+        is_certain = _is_certain(reason, facts)
         severity: Severity = "severe" if reason.severity == "block" else "serious"
         if reason.severity == "warn":
             severity = "note"
@@ -23,7 +26,7 @@ def broken_rules(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             rule=reason.rule,
             severity=severity,
             claim="",
-            observation=dict(reason.facts),
+            observation=dict(reason.facts) | ({} if is_certain else {"certainty": "possible"}),
             citation={"quotation": reason.quotation},
             confidence=1.0 if is_certain else 0.5,
             about=reason.rule,
@@ -48,6 +51,12 @@ def visited_under_hold(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         observation={"known_before_arrival": is_known, "holds": [dict(reason.facts) for reason in holds]},
         citation={"quotation": holds[0].quotation} if holds else {},
     )
+
+
+def _is_certain(reason: Reason, facts: VisitFacts) -> bool:
+    certainty = reason.facts.get("certainty")
+    measured = facts.departure if reason.facts.get("moment") == "departure" else facts.arrival
+    return certainty is None or (certainty == "certain" and (measured or facts.arrival).is_trusted)
 
 
 def _is_hold(reason: Reason) -> bool:

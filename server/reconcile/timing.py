@@ -93,7 +93,10 @@ def _outside(instant: datetime, earliest: datetime, latest: datetime) -> timedel
 
 
 def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """The claimed arrival or departure is not when the phone checked in or out (C14)."""
+    """The claimed arrival or departure is not when the phone checked in or out (C14).
+
+    Little where only the phone's own clock says when that was: it may be wrong by hours.
+    """
     if facts.account is None:
         return
     arrived, left = claimed_stay(dict(facts.account.claims))
@@ -106,9 +109,10 @@ def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             yield Finding(
                 check="stay-differs",
                 rule="C14",
-                severity="serious",
+                severity="serious" if measured.is_trusted else "minor",
                 claim=claim,
                 observation={"claimed": claimed, "earliest": measured.earliest, "latest": measured.latest},
+                confidence=1.0 if measured.is_trusted else 0.3,
                 about=claim,
             )
 

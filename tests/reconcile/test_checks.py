@@ -10,7 +10,7 @@ import pytest
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import Image, Limits, Place, Reuse, SameSound
 from server.reconcile.place import metres_between
-from server.rules.verdict import a_reason
+from server.rules.verdict import Reason, a_reason
 from tests.reconcile.honest import (
     ANNA,
     AWAY,
@@ -306,6 +306,31 @@ def test_a_possible_breach_weighs_less_than_a_certain_one() -> None:
     ]
 
     assert severities == ["severe", "minor"]
+
+
+def test_what_only_the_phone_s_own_clock_says_is_never_certain() -> None:
+    by_its_clock = replace(at(TEN + timedelta(hours=8), doubt=minutes(10)), method="wall")
+    outside = a_reason("T1", "visit-window", "block", certainty="certain", moment="arrival")
+    left_late = a_reason("T1", "visit-window", "block", certainty="certain", moment="departure")
+    no_matter_when = a_reason("X4", "exam-not-taken", "block")
+
+    def severities(reason: Reason, **changes: Any) -> list[str]:
+        facts = replace(HONEST, broken_rules=(reason,), account=None, revisions=(), evidence=(), **changes)
+        return [one.severity for one in reconcile(facts, Limits()).findings]
+
+    assert severities(outside, arrival=by_its_clock) == ["minor"]
+    assert severities(left_late, arrival=by_its_clock) == ["severe"]
+    assert severities(left_late, departure=by_its_clock) == ["minor"]
+    assert severities(no_matter_when, arrival=by_its_clock, departure=by_its_clock) == ["severe"]
+
+
+def test_a_stay_that_differs_from_a_clock_nobody_vouches_for_weighs_little() -> None:
+    by_its_clock = replace(at(TEN + timedelta(hours=8), doubt=minutes(10)), method="wall")
+    facts = replace(HONEST, arrival=by_its_clock, departure=None, evidence=())
+
+    found = [one for one in reconcile(facts, Limits()).findings if one.check == "stay-differs"]
+
+    assert [(one.severity, one.confidence) for one in found] == [("minor", 0.3)]
 
 
 def test_a_hold_that_had_not_reached_the_phone_is_only_a_note() -> None:
