@@ -17,6 +17,7 @@ from server.reconcile.finding import Finding, Severity, cite
 from server.reconcile.narrative import Kind, read_narrative
 from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.spelling import narrow
+from server.reconcile.narrative.voices import RELATIVES
 from server.reconcile.recordings import RECORDINGS, is_more_to_come
 
 NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
@@ -36,7 +37,9 @@ def _sounding(words: str) -> re.Pattern[str]:
 
 _ANNOUNCED: Final = _sounding("录音|录像|录影|全程记录")
 _ROLE: Final = _sounding("委托|受托|代表.{0,6}(?:银行|卡中心)|授权|外包|合作机构|催收公司|我们公司是")
-_SELF: Final = re.compile("我就是|我是本人|是我本人|我本人|本人就是")
+_SELF: Final = re.compile("我就是|我是本人|是我本人|我本人|本人就是|是我(?=[啊呀哦嘛]?(?:[，。！？,!?]|$))")
+# Whoever speaks of their own, or is asked for them, says of these that they are away: 我老公上班，他不在家.
+_OWN: Final = re.compile(f"[我你您](?:们|家|的)*(?:{RELATIVES.pattern})")
 _SOMEBODY_ELSE: Final = re.compile(
     "我是(?:他|她)(?:的)?(?:爱人|老婆|妻子|老公|丈夫|妈|母亲|爸|父亲|儿子|女儿|哥|姐|弟|妹|邻居|同事|室友|房东)"
     "|(?:他|她)(?:现在)?不在(?:家|这)|(?:他|她)(?:出去|出差|上班|搬走)"
@@ -138,10 +141,11 @@ def role_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def _says(words: re.Pattern[str], one: Heard) -> bool:
-    """Whether a segment says it, unless it says that it is not so."""
+    """Whether a segment says it, be it only once, and not merely that it is not so."""
     text = narrow(one.segment.text)
-    found = words.search(text)
-    return found is not None and negations(text[max(0, found.start() - 4) : found.start()]) % 2 == 0
+    return any(
+        negations(text[max(0, found.start() - 4) : found.start()]) % 2 == 0 for found in words.finditer(text)
+    )
 
 
 def promise_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -177,9 +181,19 @@ def person_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     if boxes(facts).get("met") != "debtor" or deaf(facts, limits):
         return
     said = heard(facts)
-    others = [one for one in said if _SOMEBODY_ELSE.search(narrow(one.segment.text))]
+    before = ("", *(narrow(one.segment.text) for one in said))
+    others = [one for one, led_to in zip(said, before, strict=False) if _is_somebody_else(one, led_to)]
     if others and not any(_SELF.search(narrow(one.segment.text)) for one in said):
         yield _finding("person-differs", "met", others[0], account_says="debtor")
+
+
+def _is_somebody_else(one: Heard, led_to: str) -> bool:
+    """Whether a segment says that somebody else speaks, or that the debtor is away; `led_to` is said before."""
+    text = narrow(one.segment.text)
+    found = _SOMEBODY_ELSE.search(text)
+    if found is None:
+        return False
+    return found.group().startswith("我是") or not _OWN.search(f"{led_to}\n{text[: found.start()]}")
 
 
 def told_a_third_party(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

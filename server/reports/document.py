@@ -23,6 +23,9 @@ GETA: Final = "〓"
 MARGIN: Final = 40.0
 ROW: Final = 15.0
 PADDING: Final = 4.0
+SMALLEST: Final = 5.0
+"""The size below which words are cut instead."""
+ROUNDING: Final = 0.01
 HEAD: Final = "#eef2f6"
 
 
@@ -87,13 +90,15 @@ class _Pages(FPDF):
         """Write the heading and the figures."""
         sheet = self._sheet
         self._line(sheet.title, 17, INK)
-        self._line(sheet.subtitle, 10, FAINT)
+        self._ink(FAINT, 10)
+        self._paragraph(sheet.subtitle, 15)
         self.ln(8)
         wide = self.epw / 4
         for place, (name, value) in enumerate(sheet.figures):
             x, y = MARGIN + place % 4 * wide, self.get_y()
             self._put(Label(x, y + 9, name, 8, FAINT), 0, 0)
-            self._put(Label(x, y + 26, value, 14, INK), 0, 0)
+            self.set_font("sans", size=14)
+            self._put(Label(x, y + 26, value, self._size_for(value, wide - PADDING), INK), 0, 0)
             if place % 4 == 3 or place == len(sheet.figures) - 1:
                 self.set_y(y + 38)
         self.ln(4)
@@ -127,8 +132,7 @@ class _Pages(FPDF):
             self._ink(INK, 7.5)
             self.c_margin = PADDING
             for cell, column, width in zip(row, table.columns, widths, strict=True):
-                align = "R" if column.kind in ("count", "money") else "L"
-                self.cell(width, ROW, self._fitting(written(cell, column.kind), width), "B", align=align)
+                self._cell(written(cell, column.kind), width, is_number=column.kind in ("count", "money"))
             self.ln(ROW)
         self.c_margin = 0
         self.ln(6)
@@ -136,8 +140,11 @@ class _Pages(FPDF):
     def words(self, text: str) -> None:
         """Write a paragraph."""
         self._ink(FAINT, 8)
+        self._paragraph(text, 12)
+
+    def _paragraph(self, text: str, height: float) -> None:
         self.multi_cell(
-            self.epw, 12, shown(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT, wrapmode=WrapMode.CHAR
+            self.epw, height, shown(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT, wrapmode=WrapMode.CHAR
         )
 
     def _head(self, table: Table, widths: Sequence[float]) -> None:
@@ -164,10 +171,23 @@ class _Pages(FPDF):
         self.set_text_color(colour)
         self.set_draw_color(LINE)
 
+    def _cell(self, text: str, width: float, *, is_number: bool) -> None:
+        """Write what is wide smaller, a number as small as it needs: half a number is another number."""
+        room = width - 2 * PADDING
+        size = self._size_for(text, room)
+        self.set_font("sans", size=size if is_number else max(size, SMALLEST))
+        shortened = text if is_number else self._fitting(text, width)
+        self.cell(width, ROW, shown(shortened), "B", align="R" if is_number else "L")
+
+    def _size_for(self, text: str, room: float) -> float:
+        """Return the size that the font must have for a text to need no more room, at most the one it has."""
+        needed = self.get_string_width(shown(text))
+        return self.font_size_pt if needed <= room else self.font_size_pt * room / needed
+
     def _fitting(self, text: str, width: float) -> str:
         """Shorten text that is wider than its cell, and show that it was."""
         text = shown(text)
-        if self.get_string_width(text) <= width - 2 * PADDING:
+        if self.get_string_width(text) <= width - 2 * PADDING + ROUNDING:
             return text
         while text and self.get_string_width(text + "…") > width - 2 * PADDING:
             text = text[:-1]

@@ -82,6 +82,9 @@ UNHEARD = [
         {"promise": {"amount_fen": 500_000, "due_on": "2026-12-05"}, "outcome": "promise"},
     ),
     ("person-differs", (*OPENING, "他不在家，我是他老婆。"), {}),
+    ("person-differs", (*OPENING, "您是他爱人吗？", "对的，他出差了。"), {}),
+    ("person-differs", (*OPENING, "我老公在里屋，我是他妹妹。"), {}),
+    ("person-differs", (*OPENING, "是我哥的卡，我是他妹妹。"), {}),
     (
         "debt-told-to-third-party",
         (*OPENING, "他欠款很久了。"),
@@ -127,6 +130,10 @@ def test_another_character_of_the_same_sound_is_no_silence() -> None:
 
 HEARD_WELL = [
     (*OPENING, "我就是本人，他不在家那是我弟弟。"),
+    (*OPENING, "对，是我。", "我老公上班去了，他不在家。"),
+    (*OPENING, "您爱人在家吗？", "她出差了，过几天回。"),
+    (*OPENING, "我家孩子都大了，他上班去了。"),
+    (OPENING[0], "这个不能录音的吧？没关系，我们全程录音也是保护您。"),
     (*OPENING, "我十二月五号还五千。"),
     (*OPENING, "我现在没钱，过阵子再说吧。"),
     (*OPENING, "我们不收现金，请您到银行柜面还。"),
