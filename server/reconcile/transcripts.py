@@ -188,7 +188,7 @@ def person_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def _is_somebody_else(one: Heard, led_to: str) -> bool:
-    """Whether a segment says that somebody else speaks, or that the debtor is away; `led_to` is said before."""
+    """Whether somebody else speaks, or says that the debtor is away; `led_to` is what was said before."""
     text = narrow(one.segment.text)
     found = _SOMEBODY_ELSE.search(text)
     if found is None:
