@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
-from server.reconcile.facts import EvidenceFact, Limits, Segment, VisitFacts
+from server.reconcile.facts import AccountFact, EvidenceFact, Limits, Segment, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
 from server.reconcile.narrative.clauses import clauses_of, index_at, is_supposed, negations
 from server.reconcile.narrative.spelling import narrow
@@ -27,6 +27,7 @@ from server.rules.added_words import AddedWords
 Where = Literal["words", "spoken"]
 UNSURE: Final = 0.7  # how sure a segment is whose engine does not say
 ACCOUNT_CONFIDENCE: Final = 0.8
+WITHDRAWN_CONFIDENCE: Final = 0.5
 HEARD_CONFIDENCE: Final = 0.6
 WITHIN: Final = 40  # clauses of one sentence: nobody writes longer ones, but a text may be made of one
 MISHEARD: Final = 0.8  # how much surer a word is than one that only sounds like it
@@ -224,22 +225,45 @@ def _is_somebody_elses(one: Voiced, topic: Topic, place: int, before: str) -> bo
 
 
 def prohibited_words(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """The live account's narrative uses forbidden wording: one finding a topic, all places cited."""
+    """The live account's narrative uses forbidden wording: one finding a topic, all places cited.
+
+    What an earlier account said, and the live one does not, weighs less and does not vanish: whoever wrote
+    down that cash was taken may have been told that it is forbidden.
+    """
     if facts.account is None:
         return
-    for topic, places in _by_topic(forbidden_in(facts.account.narrative, "words", facts.lexicon)).items():
-        yield Finding(
-            check=f"wording-{topic.slug}",
-            rule=topic.rule,
-            severity=topic.severity,
-            claim="narrative",
-            observation={"words": sorted({one.word for one in places})},
-            citation={
-                "account_id": str(facts.account.id),
-                "places": [{"word": one.word, "from": one.start, "until": one.end} for one in places],
-            },
-            confidence=ACCOUNT_CONFIDENCE,
-        )
+    live = _by_topic(forbidden_in(facts.account.narrative, "words", facts.lexicon))
+    for topic, places in live.items():
+        yield _written(topic, places, facts.account)
+    told = set(live)
+    for revision in sorted(facts.revisions, key=lambda one: (one.received_at, one.id)):
+        if revision.id == facts.account.id:
+            continue
+        for topic, places in _by_topic(forbidden_in(revision.narrative, "words", facts.lexicon)).items():
+            if topic not in told:
+                yield _written(topic, places, revision, is_withdrawn=True)
+                told.add(topic)
+
+
+def _written(
+    topic: Topic, places: Sequence[Place], account: AccountFact, *, is_withdrawn: bool = False
+) -> Finding:
+    severity = topic.severity
+    if is_withdrawn:
+        severity = "serious" if severity == "severe" else "minor"
+    return Finding(
+        check=f"wording-{topic.slug}",
+        rule=topic.rule,
+        severity=severity,
+        claim="" if is_withdrawn else "narrative",
+        observation={"words": sorted({one.word for one in places})}
+        | ({"withdrawn": True} if is_withdrawn else {}),
+        citation={
+            "account_id": str(account.id),
+            "places": [{"word": one.word, "from": one.start, "until": one.end} for one in places],
+        },
+        confidence=WITHDRAWN_CONFIDENCE if is_withdrawn else ACCOUNT_CONFIDENCE,
+    )
 
 
 def _by_topic(places: Iterable[Place]) -> Mapping[Topic, Sequence[Place]]:

@@ -1,6 +1,7 @@
 """Can the visit have ended as the account says?"""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from server.reconcile.facts import Limits, VisitFacts
 from server.reconcile.finding import Finding, cite
@@ -45,11 +46,15 @@ def not_entitled(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def amendment_reverses(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """A later revision says the opposite of an earlier one: for the auditor to know (C17)."""
+    """A later revision says the opposite of an earlier one: for the auditor to know (C17).
+
+    A second account that amends none takes the place of the one before as much as an amendment does.
+    """
     by_id = {revision.id: revision for revision in facts.revisions}
-    for revision in facts.revisions:
-        parent = by_id.get(revision.parent_id) if revision.parent_id else None
-        if parent is None:
+    in_order = sorted(facts.revisions, key=lambda one: (one.received_at, one.id))
+    for before, revision in pairwise((None, *in_order)):
+        parent = by_id.get(revision.parent_id) if revision and revision.parent_id else before
+        if revision is None or parent is None:
             continue
         changed = [
             name

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from server.reconcile.engine import reconcile
-from server.reconcile.facts import Image, Limits, Place, Reuse, SameSound
+from server.reconcile.facts import AccountFact, Image, Limits, Place, Reuse, SameSound
 from server.reconcile.place import metres_between
 from server.rules.verdict import Reason, a_reason
 from tests.reconcile.honest import (
@@ -294,6 +294,34 @@ def test_an_amendment_that_reverses_a_claim_is_noted() -> None:
 
     assert [(one.check, one.severity) for one in report.findings] == [("amendment-reverses", "note")]
     assert set(report.findings[0].observation["changed"]) == {"met", "outcome"}
+
+
+def test_a_second_account_that_amends_none_is_held_against_the_first() -> None:
+    first = an_account(met="nobody", outcome="not_home")
+    second = replace(an_account(n=31), received_at=first.received_at + minutes(5))
+
+    report = reconcile(replace(HONEST, account=second, revisions=(second, first)), Limits())
+
+    assert [(one.check, one.severity) for one in report.findings] == [("amendment-reverses", "note")]
+    assert report.findings[0].citation == {"account_id": str(second.id)}
+    assert report.findings[0].observation["before"] == {"met": "nobody", "outcome": "not_home"}
+
+
+def test_a_forbidden_word_that_was_written_once_is_not_amended_away() -> None:
+    first = an_account(narrative="债务人承认欠款，我们收了现金三百元。")
+    second = replace(an_account(n=31, parent=30), received_at=first.received_at + minutes(5))
+    third = replace(
+        an_account(narrative="我们收了现金。", n=32, parent=31), received_at=first.received_at + minutes(9)
+    )
+
+    def cash(*revisions: AccountFact) -> tuple[str, float, str, str]:
+        facts = replace(HONEST, account=revisions[-1], revisions=revisions)
+        [one] = [one for one in reconcile(facts, Limits()).findings if one.check == "wording-cash"]
+        return one.key, one.confidence, one.severity, one.citation["account_id"]
+
+    assert cash(first) == ("wording-cash", 0.8, "severe", str(first.id))
+    assert cash(first, second) == ("wording-cash", 0.5, "serious", str(first.id))
+    assert cash(first, second, third) == ("wording-cash", 0.8, "severe", str(third.id))
 
 
 def test_a_possible_breach_weighs_less_than_a_certain_one() -> None:
