@@ -18,7 +18,7 @@ from server.reconcile.narrative import Kind, read_narrative
 from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.spelling import narrow
 from server.reconcile.narrative.voices import RELATIVES
-from server.reconcile.recordings import RECORDINGS, is_more_to_come
+from server.reconcile.recordings import RECORDINGS, is_explained, is_more_to_come
 
 NOT_HEARD: Final = 0.5  # what was not heard may have been said too softly
 UNDERSTOOD: Final = 0.7  # of the speech in a recording; below, what was not heard may have been said
@@ -107,9 +107,12 @@ def _finding(
     )
 
 
-def _is_understood(facts: VisitFacts) -> bool:
-    """Whether nearly all that is spoken in the recordings became words: only then is silence an answer."""
+def _is_understood(facts: VisitFacts, limits: Limits) -> bool:
+    """Whether nearly all that was spoken was recorded and became words: only then is silence an answer."""
     recordings = [one for one in facts.evidence if one.transcript is not None and one.sound is not None]
+    missing = sum(until - start for one in recordings if one.sound for start, until in one.sound.gaps)
+    if missing > limits.gap_seconds or any(is_explained(one, facts) for one in recordings):
+        return False
     spoken = sum(one.sound.speech_seconds for one in recordings if one.sound)
     written = sum(part.end - part.start for one in recordings for part in one.transcript or ())
     return written >= spoken * UNDERSTOOD
@@ -117,7 +120,7 @@ def _is_understood(facts: VisitFacts) -> bool:
 
 def announcement_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The account says that the recording was announced, and nobody is heard to say so (C1, B23)."""
-    if boxes(facts).get("recording_announced") and not deaf(facts, limits) and _is_understood(facts):
+    if boxes(facts).get("recording_announced") and not deaf(facts, limits) and _is_understood(facts, limits):
         said = heard(facts)
         if not any(_says(_ANNOUNCED, one) for one in said):
             yield _finding(
@@ -134,7 +137,7 @@ def role_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The debtor was met, and nobody is heard to say for whom the team comes (C1)."""
     if boxes(facts).get("met") not in ("debtor", "liable_person") or deaf(facts, limits):
         return
-    if _is_understood(facts):
+    if _is_understood(facts, limits):
         said = heard(facts)
         if not any(_says(_ROLE, one) for one in said):
             yield _finding("role-not-heard", "identity_shown", said[0], severity="minor", weight=NOT_HEARD)
@@ -151,7 +154,7 @@ def _says(words: re.Pattern[str], one: Heard) -> bool:
 def promise_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Sums, or days, are spoken of, and the promised one is not among them (C1)."""
     promise = boxes(facts).get("promise")
-    if promise is None or facts.account is None or deaf(facts, limits) or not _is_understood(facts):
+    if promise is None or facts.account is None or deaf(facts, limits) or not _is_understood(facts, limits):
         return
     wanted: Mapping[Kind, str] = {"amount": str(promise["amount_fen"]), "date": str(promise["due_on"])}
     day = claimed_day(facts, facts.account)

@@ -8,7 +8,7 @@ import pytest
 
 from server.reconcile.conduct import forbidden_in
 from server.reconcile.engine import reconcile
-from server.reconcile.facts import Limits, Segment
+from server.reconcile.facts import GapExplained, Limits, Segment, Sound
 from server.reconcile.finding import Finding
 from tests.reconcile.honest import BADGE, HONEST, a_photo, a_recording, with_account
 
@@ -122,6 +122,25 @@ def test_what_nobody_understood_may_have_been_said() -> None:
     ]
 
     assert found == [set(), {"announcement-not-heard", "role-not-heard"}]
+
+
+@pytest.mark.parametrize(
+    ("gap", "explained", "is_found"),
+    [((0.0, 60.0), None, True), ((0.0, 61.0), None, False), ((0.0, 5.0), RECORDING, False)],
+    ids=["a call", "a longer gap", "an explained pause"],
+)
+def test_what_was_said_while_nothing_was_recorded_may_have_been_said(
+    gap: tuple[float, float], explained: UUID | None, is_found: bool
+) -> None:
+    words = ("您什么时候方便还一下呢，我们可以等您几天。", "没什么别的事情，你慢慢说，不着急不着急。")
+    sound = Sound(1190, 18, gaps=(gap,))
+    recording = a_recording(transcript=a_transcript(*words), sound=sound)
+    told = () if explained is None else (GapExplained(explained),)
+
+    report = reconcile(replace(HONEST, evidence=(BADGE, a_photo(), recording), gaps_explained=told), Limits())
+
+    found = {one.check for one in report.findings} & {"announcement-not-heard", "role-not-heard"}
+    assert bool(found) == is_found
 
 
 def test_another_character_of_the_same_sound_is_no_silence() -> None:
