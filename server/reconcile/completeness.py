@@ -24,18 +24,23 @@ def evidence_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def account_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """No written account, or a late one (C13)."""
+    """No written account, or a late one (C13). One that was written in time and came late is a note."""
     if facts.account_due_at is None:
         return
     first = min((revision.received_at for revision in facts.revisions), default=None)
     if (first or facts.judged_at) <= facts.account_due_at:
         return
+    on_time = any(
+        item.type == "visit.account" and item.when.is_trusted and item.when.latest <= facts.account_due_at
+        for item in facts.items
+    )
     yield Finding(
         check="account-missing" if first is None else "account-late",
         rule="C13",
-        severity="serious" if first is None else "minor",
+        severity="serious" if first is None else "note" if on_time else "minor",
         claim="",
-        observation={"due_at": facts.account_due_at, "received_at": first},
+        observation={"due_at": facts.account_due_at, "received_at": first}
+        | ({"written_in_time": True} if first is not None and on_time else {}),
     )
 
 

@@ -79,6 +79,24 @@ def test_what_the_account_tells_of_has_its_records(
     assert found(**changes) == expected
 
 
+@pytest.mark.parametrize(
+    ("facts", "severity"),
+    [
+        ({"when": TEN + minutes(25)}, "note"),
+        ({"when": TEN + minutes(31)}, "minor"),
+        ({"when": TEN + minutes(25), "trusted": False}, "minor"),
+        ({"when": TEN + minutes(25), "type": "visit.ended"}, "minor"),
+    ],
+    ids=["offline", "written late", "by a clock nobody vouches for", "another record"],
+)
+def test_an_account_that_was_written_in_time_and_came_late_is_a_note(
+    facts: dict[str, Any], severity: str
+) -> None:
+    record = a_record(**{"type": "visit.account", **facts})
+
+    assert found(account_due_at=TEN + minutes(30), items=(record,)) == [("account-late", severity)]
+
+
 def test_missing_numbers_and_loose_files_count_once_the_phone_s_time_is_over() -> None:
     absent: dict[str, Any] = {
         "chain_gaps": (ChainGap(PHONE, 4, 9, 2),),
