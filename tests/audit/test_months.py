@@ -22,7 +22,7 @@ from server.models.people import Staff
 from server.models.retention import Erasure
 from server.models.visits import Account, Visit
 from server.rules.local_time import local_day
-from server.workflows.reconciliation import months, reconcile_visit
+from server.workflows.reconciliation import months, reconcile_due, reconcile_visit
 from server.workflows.standing_packs import local_zone
 from sync.phone import Phone
 from tests.audit.test_reconciliation import a_fabricated_visit, judge
@@ -162,7 +162,12 @@ def test_what_was_erased_is_not_judged_again(app: Flask, visits: list[UUID]) -> 
     before = judge(visits[0])
 
     reconcile_visit(now=now() + timedelta(days=40), visit_id=str(visits[0]))
+    with transaction() as session:
+        session.execute(sa.text("DELETE FROM procrastinate_jobs"))
+    reconcile_due(now=now() + timedelta(days=40))
 
+    due = sa.text("SELECT args ->> 'visit_id' FROM procrastinate_jobs WHERE task_name = 'reconcile_visit'")
+    assert set(db.session.scalars(due)) == {str(one) for one in visits[1:]}
     assert months.count(this_month()) == 2
     assert months.look(this_month(), now=now(), told=quietly).visits == 2
     assert {one.id: one.state for one in judge(visits[0]).values()} == {

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from server.database import transaction
 from server.jobs import task
+from server.models.retention import Erasure
 from server.models.visits import Visit
 from server.workflows.reconciliation import again, neighbours, payments
 from server.workflows.reconciliation.judging import judge_again
@@ -30,11 +31,15 @@ def reconcile_visit(*, now: datetime, visit_id: str, because: str = "arrived") -
 
 @task("reconcile_due", every="*/10 * * * *")
 def reconcile_due(*, now: datetime) -> None:
-    """Judge visits again whose evidence or account has become overdue since they were last judged."""
+    """Judge visits again whose evidence or account has become overdue since they were last judged.
+
+    What was erased cannot be judged, so it would be due for ever and in the end take every place.
+    """
     with transaction() as session:
         due = session.scalars(
             sa.select(Visit.id)
             .where(sa.or_(_is_due(Visit.evidence_due_at, now), _is_due(Visit.account_due_at, now)))
+            .where(~sa.exists().where(Erasure.debtor_id == Visit.debtor_id))
             .limit(500)
         ).all()
         judge_later(due, because="overdue")
