@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from server.reconcile.facts import HANDED_OVER, Limits, VisitFacts
-from server.reconcile.finding import Finding, cite
+from server.reconcile.finding import Finding, cite, cite_account
 
 
 def evidence_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -27,7 +27,8 @@ def account_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """No written account, or a late one (C13). One that was written in time and came late is a note."""
     if facts.account_due_at is None:
         return
-    first = min((revision.received_at for revision in facts.revisions), default=None)
+    earliest = min(facts.revisions, key=lambda one: (one.received_at, one.id), default=None)
+    first = None if earliest is None else earliest.received_at
     if (first or facts.judged_at) <= facts.account_due_at:
         return
     on_time = any(
@@ -41,6 +42,7 @@ def account_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         claim="",
         observation={"due_at": facts.account_due_at, "received_at": first}
         | ({"written_in_time": True} if first is not None and on_time else {}),
+        citation={} if earliest is None else {"account_id": str(earliest.id)},
     )
 
 
@@ -65,5 +67,6 @@ def required_evidence(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 severity="minor",
                 claim="outcome",
                 observation={"needed": needed},
+                citation=cite_account(facts),
                 about=needed,
             )

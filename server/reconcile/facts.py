@@ -5,7 +5,7 @@ happened; places are WGS-84 with the accuracy the phone stated.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -183,6 +183,7 @@ class ItemFact:
 
     `place` is None where the record states none. `is_of_revoked_key`: it came when the phone was out of use.
     `is_signed`: its signature is by the phone's key; else it counts only because the office accepted it.
+    `is_forked`: another record has its number.
     """
 
     id: UUID
@@ -197,6 +198,7 @@ class ItemFact:
     place: Place | None = None
     is_of_revoked_key: bool = False
     is_signed: bool = True
+    is_forked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,10 @@ class PaymentFact:
 
 @dataclass(frozen=True, slots=True)
 class VisitFacts:
-    """Everything one reconciliation looks at. `letters` is None where no assignment is known."""
+    """Everything one reconciliation looks at. `letters` is None where no assignment is known.
+
+    `step_items` names the records of "check_in" and "check_out", as far as they came.
+    """
 
     visit_id: UUID
     judged_at: datetime
@@ -278,6 +283,7 @@ class VisitFacts:
     loose_files: tuple[LooseFile, ...] = ()
     payments: tuple[PaymentFact, ...] = ()
     has_check_in: bool = True
+    step_items: Mapping[str, UUID] = field(default_factory=dict[str, UUID])
 
     @property
     def is_evidence_due(self) -> bool:

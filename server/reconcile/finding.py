@@ -43,6 +43,17 @@ class Finding:
 Check = Callable[[VisitFacts, Limits], Iterator[Finding]]
 
 
+def cite_account(facts: VisitFacts) -> dict[str, str]:
+    """Point at the live account, where there is one."""
+    return {"account_id": str(facts.account.id)} if facts.account else {}
+
+
+def cite_step(facts: VisitFacts, step: str) -> dict[str, str]:
+    """Point at the record of the check-in or check-out, where it came."""
+    item = facts.step_items.get(step)
+    return {"item_id": str(item)} if item else {}
+
+
 def cite(evidence_id: UUID, *, second: float | None = None) -> dict[str, Any]:
     """Point at a piece of evidence, and at a second in it."""
     return {"evidence_id": str(evidence_id)} | ({} if second is None else {"second": round(second, 1)})

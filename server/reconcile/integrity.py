@@ -24,8 +24,16 @@ def digest_mismatch(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 def broken_chain(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """The phone's chain forks: two records under one number, so something was replaced (C17)."""
     if "chain_fork" in facts.flags:
+        forked = sorted(
+            (one for one in facts.items if one.is_forked), key=lambda one: (one.device_id, one.seq)
+        )
         yield Finding(
-            check="chain-fork", rule="C17", severity="severe", claim="", observation={"flag": "chain_fork"}
+            check="chain-fork",
+            rule="C17",
+            severity="severe",
+            claim="",
+            observation={"flag": "chain_fork"},
+            citation={"item_id": str(forked[0].id), "device_id": str(forked[0].device_id)} if forked else {},
         )
 
 

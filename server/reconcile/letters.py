@@ -10,7 +10,7 @@ from typing import Final
 
 from server.letters.delivery import IN_PERSON, LEFT, ClaimedDelivery, claimed_deliveries, letters_meant
 from server.reconcile.facts import LetterFact, Limits, VisitFacts
-from server.reconcile.finding import Finding, Severity
+from server.reconcile.finding import Finding, Severity, cite_account
 
 SEALED: Final = "sealed_to_adult_co_resident"
 SHOWS_DELIVERY: Final = frozenset({"delivery", "letter"})
@@ -26,6 +26,7 @@ def _met(facts: VisitFacts) -> str:
 
 
 def _finding(
+    facts: VisitFacts,
     check: str,
     rule: str,
     place: int,
@@ -36,7 +37,13 @@ def _finding(
 ) -> Finding:
     observation = {"template": claimed.template, "delivery": claimed.method, **seen}
     return Finding(
-        check=check, rule=rule, severity=severity, claim="letters", observation=observation, about=str(place)
+        check=check,
+        rule=rule,
+        severity=severity,
+        claim="letters",
+        observation=observation,
+        citation=cite_account(facts) | {"letter": place},
+        about=str(place),
     )
 
 
@@ -47,18 +54,18 @@ def letter_not_on_permit(facts: VisitFacts, limits: Limits) -> Iterator[Finding]
     for place, claimed, letter in _meant(facts):
         if letter is None:
             carried = [one.template for one in facts.letters]
-            yield _finding("letter-not-on-permit", "H2", place, claimed, carried=carried)
+            yield _finding(facts, "letter-not-on-permit", "H2", place, claimed, carried=carried)
 
 
 def wrong_recipient(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """A letter reached a liable person who was not met, or one it was not addressed to (H5, H6)."""
     for place, claimed, letter in _meant(facts):
         if claimed.method == "handed_to_liable_person" and _met(facts) != "liable_person":
-            yield _finding("letter-wrong-recipient", "H6", place, claimed, met=_met(facts))
+            yield _finding(facts, "letter-wrong-recipient", "H6", place, claimed, met=_met(facts))
         elif claimed.method in IN_PERSON:
             to = _addressed_to(claimed, letter, facts)
             if to and claimed.receiver not in to:
-                yield _finding("letter-wrong-recipient", "H5", place, claimed, addressed_to=to[0])
+                yield _finding(facts, "letter-wrong-recipient", "H5", place, claimed, addressed_to=to[0])
 
 
 def _meant(facts: VisitFacts) -> Iterator[tuple[int, ClaimedDelivery, LetterFact | None]]:
@@ -79,7 +86,7 @@ def left_although_met(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Left in the mailbox or under the door although somebody was met (H8)."""
     for place, claimed in _claimed(facts):
         if claimed.method in LEFT and _met(facts) != "nobody":
-            yield _finding("letter-left-although-met", "H8", place, claimed, met=_met(facts))
+            yield _finding(facts, "letter-left-although-met", "H8", place, claimed, met=_met(facts))
 
 
 def left_at_unsure_address(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -87,7 +94,7 @@ def left_at_unsure_address(facts: VisitFacts, limits: Limits) -> Iterator[Findin
     slips = {one.template for one in facts.letters or () if one.kind == "callback_slip"}
     for place, claimed in _claimed(facts):
         if facts.is_address_verified is False and claimed.method in LEFT and claimed.template not in slips:
-            yield _finding("letter-at-unsure-address", "H7", place, claimed)
+            yield _finding(facts, "letter-at-unsure-address", "H7", place, claimed)
 
 
 def left_without_photo(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -96,7 +103,7 @@ def left_without_photo(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         return
     for place, claimed in _claimed(facts):
         if claimed.method in LEFT:
-            yield _finding("letter-left-without-photo", "H8", place, claimed, severity="minor")
+            yield _finding(facts, "letter-left-without-photo", "H8", place, claimed, severity="minor")
 
 
 def sealed_to_nobody_known(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -106,10 +113,16 @@ def sealed_to_nobody_known(facts: VisitFacts, limits: Limits) -> Iterator[Findin
             continue
         if claimed.recipient != "co_resident" or _met(facts) != "third_party":
             yield _finding(
-                "letter-sealed-to-other", "C6", place, claimed, recipient=claimed.recipient, met=_met(facts)
+                facts,
+                "letter-sealed-to-other",
+                "C6",
+                place,
+                claimed,
+                recipient=claimed.recipient,
+                met=_met(facts),
             )
         elif not claimed.relation:
-            yield _finding("letter-sealed-without-relation", "H19", place, claimed)
+            yield _finding(facts, "letter-sealed-without-relation", "H19", place, claimed)
 
 
 def signature_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -118,7 +131,7 @@ def signature_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         return
     for place, claimed in _claimed(facts):
         if claimed.signed:
-            yield _finding("letter-signature-missing", "B26", place, claimed)
+            yield _finding(facts, "letter-signature-missing", "B26", place, claimed)
 
 
 def letters_unaccounted(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -132,4 +145,5 @@ def letters_unaccounted(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             severity="minor",
             claim="letters",
             observation={"carried": [one.template for one in facts.letters]},
+            citation=cite_account(facts),
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from server.reconcile.facts import Limits, VisitFacts
-from server.reconcile.finding import Finding, cite
+from server.reconcile.finding import Finding, cite, cite_account
 from server.reconcile.recordings import heard_through, is_explained, is_more_to_come, spoken_seconds
 
 
@@ -41,6 +41,7 @@ def not_entitled(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 severity="serious",
                 claim="letters",
                 observation={"delivery": letter["delivery"], "recipient": letter["recipient"], "met": met},
+                citation=cite_account(facts) | {"letter": n},
                 about=str(n),
             )
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from geographiclib.geodesic import Geodesic
 
 from server.reconcile.facts import EvidenceFact, Limits, Place, Stop, VisitFacts
-from server.reconcile.finding import Finding, Severity, cite
+from server.reconcile.finding import Finding, Severity, cite, cite_step
 from server.reconcile.timing import said_by_picture
 from server.rules.local_time import local_day
 
@@ -52,6 +52,7 @@ def check_in_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 "accuracy_m": place.accuracy_m,
                 "at": name,
             },
+            citation=cite_step(facts, name),
             confidence=0.5 if place.mock else 1.0,
             about=name,
         )
@@ -75,7 +76,7 @@ def mock_location(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             severity=severity,
             claim=("arrived_at" if name == "check_in" else "left_at") if severity == "serious" else "",
             observation={"at": name, "besides": besides},
-            citation=cited,
+            citation={**cite_step(facts, name), **cited},
             confidence=confidence,
             about=name,
         )
@@ -101,7 +102,7 @@ def _said_besides(
     measured = list(_measured(facts, limits))
     for place, cited in measured:
         if _metres_certainly_apart(given, place, limits) > limits.apart_m:
-            return "another place", cited
+            return "another place", {f"other_{name}": value for name, value in cited.items()}
     for stop in facts.stops if name == "check_in" else ():
         if _is_out_of_reach(given, stop, facts, limits) and _is_there(stop.place, stop.address, limits):
             return "out of reach", {"other_visit_id": str(stop.visit_id)}
@@ -119,7 +120,7 @@ def _measured(facts: VisitFacts, limits: Limits) -> Iterator[tuple[Place, Mappin
     """Give where the phones of those present were during this visit, as far as no other program says it."""
     for name, place in (("check_in", facts.check_in), ("check_out", facts.check_out)):
         if place is not None and not place.mock:
-            yield place, {"at": name}
+            yield place, cite_step(facts, name)
     begins = facts.arrival.earliest - limits.capture
     ends = (facts.departure or facts.arrival).latest + limits.capture
     for item in facts.items:
@@ -196,6 +197,7 @@ def impossible_travel(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 "metres": round(metres_between(here, stop.place)),
                 "most_minutes": round(seconds / 60, 1),
             },
+            citation=cite_step(facts, "check_in") | {"other_visit_id": str(stop.visit_id)},
             confidence=0.9,
             about=str(stop.visit_id),
         )

@@ -1,12 +1,12 @@
 """Did the people go who were sent, and were they together?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Final
 from uuid import UUID
 
 from server.reconcile.facts import ItemFact, Limits, Place, VisitFacts
-from server.reconcile.finding import Finding
+from server.reconcile.finding import Finding, cite_account, cite_step
 from server.reconcile.place import SURE, metres_between
 
 MOST_COMPARED: Final = 40
@@ -17,12 +17,12 @@ USUAL: Final = 0.8
 def team_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     """Those present at check-in, or in the account, are not those assigned (C14)."""
     if facts.assigned_team is not None and facts.present_team != facts.assigned_team:
-        yield _differs("check_in", facts.present_team, facts.assigned_team)
+        yield _differs("check_in", facts.present_team, facts.assigned_team, cite_step(facts, "check_in"))
     if facts.account is None:
         return
     claimed = frozenset(UUID(member) for member in facts.account.claims.get("team_present") or ())
     if claimed != facts.present_team:
-        yield _differs("account", claimed, facts.present_team)
+        yield _differs("account", claimed, facts.present_team, cite_account(facts))
 
 
 def tracks_disagree(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
@@ -95,7 +95,9 @@ def solo_device(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             )
 
 
-def _differs(where: str, present: frozenset[UUID], expected: frozenset[UUID]) -> Finding:
+def _differs(
+    where: str, present: frozenset[UUID], expected: frozenset[UUID], cited: Mapping[str, str]
+) -> Finding:
     return Finding(
         check="team-differs",
         rule="C14",
@@ -106,5 +108,6 @@ def _differs(where: str, present: frozenset[UUID], expected: frozenset[UUID]) ->
             "missing": sorted(str(member) for member in expected - present),
             "extra": sorted(str(member) for member in present - expected),
         },
+        citation=cited,
         about=where,
     )

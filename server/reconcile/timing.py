@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from server.reconcile.facts import EvidenceFact, Image, Limits, VisitFacts
-from server.reconcile.finding import Finding, cite
+from server.reconcile.finding import Finding, cite, cite_account, cite_step
 from server.reconcile.recordings import covered_seconds, heard_through, is_explained, is_more_to_come
 from sync.bodies import claimed_stay
 
@@ -112,6 +112,8 @@ def stay_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 severity="serious" if measured.is_trusted else "minor",
                 claim=claim,
                 observation={"claimed": claimed, "earliest": measured.earliest, "latest": measured.latest},
+                citation=cite_account(facts)
+                | cite_step(facts, "check_in" if claim == "arrived_at" else "check_out"),
                 confidence=1.0 if measured.is_trusted else 0.3,
                 about=claim,
             )

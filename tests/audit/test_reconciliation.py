@@ -99,6 +99,8 @@ def test_late_evidence_supersedes_the_finding_that_it_was_missing(
 
     settled = judge(visit_id, later=timedelta(hours=31))
 
+    visit = db.session.get_one(Visit, visit_id)
+    assert settled["check-in-elsewhere"].citation == {"item_id": str(visit.started_item)}
     assert overdue["evidence-missing"].state == "superseded"
     assert settled["evidence-missing"].state == "superseded"
     assert settled["check-in-elsewhere"].state == "open"

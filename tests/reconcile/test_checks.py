@@ -167,6 +167,23 @@ def test_a_fabrication_is_found(check: str, changes: dict[str, Any]) -> None:
     assert check in checks_of(**changes)
 
 
+NOTHING_TO_CITE = {"account-missing", "chain-fork", "visited-under-hold"}  # absent, or only flagged here
+
+
+@pytest.mark.parametrize("changes", [row[2] for row in FABRICATIONS], ids=[row[0] for row in FABRICATIONS])
+def test_every_finding_says_what_to_look_at(changes: dict[str, Any]) -> None:
+    step_items = {"check_in": UUID(int=91), "check_out": UUID(int=92)}
+
+    findings = reconcile(replace(HONEST, step_items=step_items, **changes), Limits()).findings
+
+    assert {one.check for one in findings if not one.citation} <= NOTHING_TO_CITE
+    for one in findings:
+        if one.claim in ("arrived_at", "left_at") and "evidence_id" not in one.citation:
+            assert one.citation["item_id"] == str(
+                step_items["check_in" if one.claim == "arrived_at" else "check_out"]
+            )
+
+
 HONEST_NOISE = [
     (
         "rounded-times-where-no-clock-measured-the-stay",

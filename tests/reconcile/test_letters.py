@@ -234,5 +234,15 @@ def test_the_account_says_where_carried_letters_are_when_nobody_was_met(
     assert found(CARRIED, met, outcome=outcome) == [("letters-unaccounted", "C6")] * count
 
 
+def test_a_finding_names_the_account_and_which_of_its_letters() -> None:
+    letters = [a_claim("refused"), a_claim("handed_to_debtor", template="my-own")]
+    told = replace(CARRIED, **with_account(letters=letters))
+
+    [one] = [one for one in reconcile(told, Limits()).findings if one.check == "letter-not-on-permit"]
+
+    assert told.account is not None
+    assert one.citation == {"account_id": str(told.account.id), "letter": 1}
+
+
 def test_without_a_known_assignment_nothing_is_said_of_its_letters() -> None:
     assert found(replace(CARRIED, letters=None), "debtor", a_claim("handed_to_debtor")) == []

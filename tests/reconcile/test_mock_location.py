@@ -77,13 +77,19 @@ def test_what_says_nothing_of_the_place_bears_nothing_out(item: Any) -> None:
 def test_a_phone_that_was_elsewhere_in_the_visit_contradicts_the_program() -> None:
     mate = along(BO, AWAY, when=TEN + minutes(5))
 
-    findings = reconcile(replace(HONEST, **BOTH, items=(mate,)), Limits()).findings
+    step_items = {"check_in": UUID(int=91), "check_out": UUID(int=92)}
+
+    findings = reconcile(replace(HONEST, **BOTH, items=(mate,), step_items=step_items), Limits()).findings
 
     assert [(one.check, one.severity, one.claim) for one in findings] == [
         (MOCK, "serious", "arrived_at"),
         (MOCK, "serious", "left_at"),
     ]
-    assert findings[0].citation == {"item_id": str(mate.id), "device_id": str(mate.device_id)}
+    assert findings[0].citation == {
+        "item_id": str(UUID(int=91)),
+        "other_item_id": str(mate.id),
+        "other_device_id": str(mate.device_id),
+    }
 
 
 def test_what_was_reported_hours_later_from_the_office_contradicts_nothing() -> None:

@@ -260,3 +260,11 @@ def test_a_record_that_the_phones_key_did_not_sign_is_found_though_the_office_ac
     assert (one.check, one.rule, one.severity) == ("signature-invalid", "C14", "serious")
     assert one.citation == {"item_id": str(records[1].id), "device_id": str(PHONE)}
     assert found(items=(a_record(1), a_record(2), a_record(3))) == []
+
+
+def test_a_fork_names_the_first_record_whose_number_another_has() -> None:
+    records = (a_record(2, is_forked=True), a_record(3, is_forked=True), a_record(1))
+
+    (one,) = findings(items=records, flags=frozenset({"chain_fork"}))
+
+    assert one.citation == {"item_id": str(records[0].id), "device_id": str(PHONE)}

@@ -99,6 +99,11 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
         loose_files=loose_files(visit),
         payments=() if assignment is None else doubtful_payments(assignment.case_id, visit, now=now),
         has_check_in=visit.started_item is not None,
+        step_items={
+            step: item
+            for step, item in (("check_in", visit.started_item), ("check_out", visit.ended_item))
+            if item is not None
+        },
     )
     release_connection()
     return facts

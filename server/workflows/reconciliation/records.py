@@ -93,6 +93,7 @@ def _item(row: Any, device: Device, signer: Signer) -> ItemFact | None:
         place=place,
         is_of_revoked_key="key_revoked" in row.flags,
         is_signed=ACCEPTED not in row.flags or _is_signed(row, device),
+        is_forked="chain_fork" in row.flags,
     )
 
 
