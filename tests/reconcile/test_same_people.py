@@ -14,6 +14,7 @@ from server.models.findings import Finding
 from server.models.people import Staff
 from server.models.visits import Visit
 from server.workflows.reconciliation import reconcile_visit
+from server.workflows.reconciliation.same_people import MOST_STOPS
 from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
@@ -127,3 +128,25 @@ def test_one_phone_at_two_right_doors_within_a_minute_is_found_at_both(
 
     assert findings_of(second)["impossible-travel"].severity == "serious"
     assert findings_of(first)["impossible-travel"].severity == "serious"
+
+
+def test_nobody_hides_where_they_were_behind_many_other_check_ins(
+    app: Flask, phone: Phone, visitor: Staff
+) -> None:
+    first = a_visit(app, phone, visitor, BEIJING, "债务人开门。")
+    second = a_visit(app, phone, visitor, SHANGHAI, "债务人在家。", days=1)
+    with transaction() as session:
+        session.execute(sa.update(Visit).values(arrived_method="anchored"))
+        for n in range(MOST_STOPS):
+            at = now() - timedelta(hours=20, minutes=n)
+            session.add(
+                Visit(
+                    id=uuid7(), device_id=phone.device_id, staff_id=visitor.id, team=[visitor.id], seen_seq=0,
+                    arrived_earliest=at, arrived_latest=at, arrived_method="anchored", first_received_at=at,
+                    arrived_at_position=SHANGHAI, evidence_due_at=now(), reconciled_at=now(),
+                )
+            )  # fmt: skip
+
+    found = findings_of(second)
+
+    assert found["impossible-travel"].observation["other_visit_id"] == str(first)

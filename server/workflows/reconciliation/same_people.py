@@ -42,7 +42,11 @@ def earlier_accounts(visit: Visit) -> tuple[EarlierAccount, ...]:
 
 
 def stops(visit: Visit) -> tuple[Stop, ...]:
-    """Return where the same person checked in for other visits within a day of this one, and was sent to."""
+    """Return where the same person checked in for other visits within a day of this one, and was sent to.
+
+    The nearest in time, so that nobody hides one behind many.
+    """
+    apart = sa.func.extract("epoch", Visit.arrived_earliest - visit.arrived_earliest)
     rows = db.session.execute(
         sa.select(
             Visit.id,
@@ -62,7 +66,7 @@ def stops(visit: Visit) -> tuple[Stop, ...]:
             Visit.arrived_earliest.between(visit.arrived_earliest - A_DAY, visit.arrived_latest + A_DAY),
             Visit.arrived_at_position.is_not(None),
         )
-        .order_by(Visit.arrived_earliest, Visit.id)
+        .order_by(sa.func.abs(apart), Visit.id)
         .limit(MOST_STOPS)
     )
     return tuple(
