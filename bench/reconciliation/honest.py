@@ -340,6 +340,15 @@ def _disturb(chance: random.Random, script: Script) -> None:
     if luck() < 0.004:
         _note(script, "loudspeaker")
         script.sounds[0].loop = 0.05
+    if luck() < 0.03:
+        _note(script, "old fix")
+        _see_no_satellites(chance, chance.choice(script.photos), script.home)
+
+
+def _see_no_satellites(chance: random.Random, photo: Photo, home: Point) -> None:
+    """Have a camera write where it last knew its place, a while ago on the way."""
+    photo.exif_place = home.moved(chance.uniform(700, 9_000), chance.uniform(-4_000, 4_000))
+    photo.placed_at = photo.at - timedelta(minutes=chance.uniform(15, 180))
 
 
 def _slip(chance: random.Random, script: Script) -> None:

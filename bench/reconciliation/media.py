@@ -78,6 +78,7 @@ def photograph(photo: Photo) -> bytes:
         "taken_at": photo.exif_at,
         "position": None if place is None else (place.lat, place.lon),
         "accuracy_m": None if place is None else place.accuracy_m,
+        "placed_at": photo.placed_at,
         "software": photo.software,
         "model": photo.model,
     }

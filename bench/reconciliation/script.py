@@ -37,6 +37,7 @@ class Photo:
     """One picture: what it shows (`doorway`), when it was captured, what its EXIF says.
 
     `copied` marks a copy of another visit's picture: shrunk, cropped by this share and saved again.
+    `placed_at` is when the camera last saw satellites, if that was before.
     """
 
     purpose: str
@@ -44,6 +45,7 @@ class Photo:
     at: datetime
     exif_at: datetime | None
     exif_place: Point | None
+    placed_at: datetime | None = None
     kind: str = "photo"
     quality: int = 80
     crop: float = 0.0

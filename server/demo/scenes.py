@@ -47,6 +47,7 @@ def make_photo(
     utc_offset: str = "+08:00",
     position: tuple[float, float] | None = None,
     accuracy_m: float | None = None,
+    placed_at: datetime | None = None,
     make: str = "Xiaomi",
     model: str = "2312DRA50C",
     software: str | None = None,
@@ -56,7 +57,8 @@ def make_photo(
 ) -> bytes:
     """Return a JPEG of the doorway that `seed` names, with the EXIF a phone writes.
 
-    `taken_at` is an aware instant, written as local time at `utc_offset`; `position` is latitude, longitude.
+    `taken_at` is an aware instant, written as local time at `utc_offset`; `position` is latitude, longitude,
+    as satellites gave it at `placed_at` (None: when it was taken).
     """
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = make
@@ -67,7 +69,7 @@ def make_photo(
     if taken_at is not None:
         exif.get_ifd(ExifTags.IFD.Exif).update(_time_tags(taken_at, utc_offset))
     if position is not None:
-        exif.get_ifd(ExifTags.IFD.GPSInfo).update(_position_tags(position, accuracy_m, taken_at))
+        exif.get_ifd(ExifTags.IFD.GPSInfo).update(_position_tags(position, accuracy_m, placed_at or taken_at))
     file = BytesIO()
     draw_doorway(seed, size=size).save(file, "JPEG", quality=quality, exif=exif)
     return file.getvalue()
@@ -144,7 +146,7 @@ def _time_tags(taken_at: datetime, utc_offset: str) -> dict[int, str]:
 
 
 def _position_tags(
-    position: tuple[float, float], accuracy_m: float | None, taken_at: datetime | None
+    position: tuple[float, float], accuracy_m: float | None, placed_at: datetime | None
 ) -> dict[int, Any]:
     latitude, longitude = position
     tags: dict[int, Any] = {
@@ -155,8 +157,8 @@ def _position_tags(
     }
     if accuracy_m is not None:
         tags[ExifTags.GPS.GPSHPositioningError] = accuracy_m
-    if taken_at is not None:
-        at = taken_at.astimezone(UTC)
+    if placed_at is not None:
+        at = placed_at.astimezone(UTC)
         tags[ExifTags.GPS.GPSDateStamp] = at.strftime("%Y:%m:%d")
         tags[ExifTags.GPS.GPSTimeStamp] = (float(at.hour), float(at.minute), float(at.second))
     return tags

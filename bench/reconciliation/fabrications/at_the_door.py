@@ -63,7 +63,9 @@ def cloned(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
 @fabrication("photo of another hour", must=["captured-outside-visit"], touches=["door file"])
 def another_hour(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
     door = _photo(script, "door")
-    door.at -= timedelta(minutes=chance.uniform(22, 45))
+    by = timedelta(minutes=chance.uniform(22, 45))
+    door.at -= by
+    door.placed_at = door.placed_at and door.placed_at - by
     if door.exif_at is not None:
         door.exif_at = door.at + script.skew
 
@@ -72,6 +74,8 @@ def another_hour(script: Script, chance: random.Random, _: Sequence[Script]) -> 
 def gallery(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
     door = _photo(script, "door")
     door.exif_at = script.arrives - timedelta(hours=chance.uniform(2, 400))
+    if door.placed_at is not None:
+        door.exif_place = door.placed_at = None
 
 
 @fabrication("longer stay claimed", must=["stay-differs"], touches=["stay"])
@@ -108,7 +112,7 @@ def elsewhere(script: Script, chance: random.Random, _: Sequence[Script]) -> Non
 def _photos_there(script: Script, there: Point) -> None:
     for photo in script.photos:
         if photo.exif_place is not None:
-            photo.exif_place = there
+            photo.exif_place, photo.placed_at = there, None
 
 
 @fabrication("position from another program", must=["mock-location"], touches=["place"])
@@ -134,6 +138,7 @@ def _made_up(script: Script, chance: random.Random) -> Point:
 def other_door(script: Script, chance: random.Random, _: Sequence[Script]) -> None:
     door = _photo(script, "door")
     door.exif_place = script.home.moved(chance.uniform(600, 9000), chance.uniform(-2000, 2000))
+    door.placed_at = None
 
 
 @fabrication(
@@ -200,6 +205,7 @@ def _postpone(script: Script, arrives: datetime) -> None:
     script.arrives = arrives
     for photo in script.photos:
         photo.at += by
+        photo.placed_at = photo.placed_at and photo.placed_at + by
         photo.exif_at = None if photo.exif_at is None else photo.exif_at + by
     for sound in script.sounds:
         sound.at += by
