@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from server.authority import Role
-from server.database import transaction
+from server.database import db, transaction
+from server.models.cases import Address, Case
 from server.models.deadlines import Payment
 from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
@@ -199,6 +200,32 @@ def test_a_payment_that_no_statement_shows_is_found_when_it_should_have(
     assert "payment-unconfirmed" not in soon
     assert later["payment-unconfirmed"].severity == "serious"
     assert (early, queued()) == (0, 1)
+
+
+def test_a_payment_after_two_visits_is_found_once_at_the_last_one_of_whoever_entered_it(
+    app: Flask, phone: Phone, visitor: Staff, assignment: Assignment
+) -> None:
+    case = db.session.get_one(Case, assignment.case_id)
+    address = db.session.get_one(Address, assignment.address_id)
+    first = a_fabricated_visit(app, phone, assignment)
+    again = an_assignment(case, address, visitor, start=now() + timedelta(days=1))
+    second = a_fabricated_visit(app, phone, again)
+    add(
+        Payment(
+            client_id=db.session.scalar(sa.text("SELECT client_id FROM cases")),
+            reference="office:1",
+            case_id=case.id,
+            amount_fen=50_000,
+            paid_on=now().date(),
+            source="office",
+            recorded_by=visitor.id,
+            recorded_at=now(),
+        )
+    )
+
+    found = [judge(visit_id, later=timedelta(days=20)) for visit_id in (first, second)]
+
+    assert ["payment-unconfirmed" in one for one in found] == [False, True]
 
 
 QUEUED = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'reconcile_visit' AND status = 'todo'"

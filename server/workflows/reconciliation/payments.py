@@ -23,8 +23,18 @@ MOST_VISITS: Final = 1000
 
 
 def doubtful_payments(case_id: UUID, visit: Visit, *, now: datetime) -> tuple[PaymentFact, ...]:
-    """Return entries on the visit's case that no line of the statement shows by now, or shows otherwise."""
-    line = aliased(Payment)
+    """Return entries on the visit's case that no line of the statement shows by now, or shows otherwise.
+
+    Of several visits of whoever made the entry it belongs to the last one before: nothing counts twice.
+    """
+    line, later, sent = aliased(Payment), aliased(Visit), aliased(Assignment)
+    is_of_later = (
+        sa.exists()
+        .where(sent.id == later.assignment_id, sent.case_id == case_id, later.id != visit.id)
+        .where(later.arrived_earliest > visit.arrived_earliest)
+        .where(later.arrived_earliest <= Payment.recorded_at)
+        .where(Payment.recorded_by == sa.any_(sa.func.array_append(later.team, later.staff_id)))
+    )
     rows = db.session.execute(
         sa.select(Payment.id, Payment.amount_fen, Payment.paid_on, Payment.recorded_by, line.amount_fen)
         .outerjoin(line, line.id == Payment.confirmed_by)
@@ -33,6 +43,7 @@ def doubtful_payments(case_id: UUID, visit: Visit, *, now: datetime) -> tuple[Pa
             Payment.source == "office",
             Payment.voided_at.is_(None),
             Payment.recorded_at.between(visit.arrived_earliest, visit.arrived_latest + AFTER),
+            ~is_of_later,
             sa.or_(
                 sa.and_(line.id.is_(None), Payment.recorded_at < lapses_before(now)),
                 line.amount_fen != Payment.amount_fen,
