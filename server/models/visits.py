@@ -154,6 +154,8 @@ def _judged_before(due_at: str) -> sa.Index:
 class Visit(Model):
     """What happened around one assignment. Times are intervals: [earliest, latest] and how we know.
 
+    `visited_at`: when it is taken to have been made, by every count of days and months. Of an arrival that
+    only its receipt tells of the earliest time says nothing (it may be the year 2000).
     `assignment_id` is null when the phone named one that we do not know, `started_item` while the check-in is
     missing and only what was to follow it has come.
     """
@@ -177,6 +179,13 @@ class Visit(Model):
     arrived_earliest: Mapped[datetime] = mapped_column(index=True)
     arrived_latest: Mapped[datetime]
     arrived_method: Mapped[str]
+    visited_at: Mapped[datetime] = mapped_column(
+        sa.Computed(
+            "CASE arrived_method WHEN 'received' THEN arrived_latest ELSE arrived_earliest END",
+            persisted=True,
+        ),
+        index=True,
+    )
     arrived_at_position: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     left_earliest: Mapped[datetime | None]
     left_latest: Mapped[datetime | None]

@@ -2,7 +2,7 @@
 
 A loader: reads only, a fixed number of queries for any number of people. A breach is a finding that stands
 (confirmed, and not overturned by a second look) of a visit whose record the person signed: nobody answers for
-what a colleague wrote. It belongs to the local month of the arrival. A complaint counts when it is serious
+what a colleague wrote. It belongs to the local month of the visit. A complaint counts when it is serious
 and was upheld; whether somebody was calmed is no measure (D3). A fraud counts while it is proven (E6).
 """
 
@@ -108,10 +108,10 @@ def confirmed_findings(
     return (
         sa.select(
             Finding.id, Finding.visit_id, Finding.rule, Finding.check, Finding.severity, Visit.staff_id,
-            Visit.arrived_earliest,
+            Visit.visited_at,
         )
         .join(Visit, Visit.id == Finding.visit_id)
-        .where(Finding.stands == sa.true(), Visit.arrived_earliest >= since, Visit.arrived_earliest < until)
+        .where(Finding.stands == sa.true(), Visit.visited_at >= since, Visit.visited_at < until)
     )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def _breaches(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID,
     found: dict[UUID, list[facts.Breach]] = defaultdict(list)
     query = confirmed_findings(month.since, month.until).where(Visit.staff_id.in_(ids)).order_by(Finding.id)
     for row in session.execute(query):
-        on = local_day(row.arrived_earliest, month.zone)
+        on = local_day(row.visited_at, month.zone)
         breach = facts.Breach(row.id, row.visit_id, row.rule, row.check, row.severity, on)
         found[row.staff_id].append(breach)
     measures = measures_of(session, [one.finding_id for breaches in found.values() for one in breaches])

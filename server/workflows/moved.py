@@ -57,7 +57,7 @@ PROMISED: Final = """(
 CONTACTS: Final = """(
     SELECT case_id, client_id, channel, at FROM ledger_entries WHERE channel <> 'visit' OR visit_id IS NULL
     UNION ALL
-    SELECT assignments.case_id, cases.client_id, 'visit', visits.arrived_earliest
+    SELECT assignments.case_id, cases.client_id, 'visit', visits.visited_at
     FROM visits JOIN assignments ON assignments.id = visits.assignment_id
     JOIN cases ON cases.id = assignments.case_id
 )"""

@@ -15,6 +15,7 @@ from server.models.dispatch import Assignment, Decision
 from server.models.findings import Finding
 from server.models.people import Staff
 from server.models.visits import Visit
+from sync.clock import BEGINNING
 from sync.protocol import uuid7
 from tests.builders import a_case, a_handset, add, an_address, an_assignment
 from tests.office import NOW, Office, Stopped, china
@@ -38,6 +39,11 @@ def a_visit(visitor: Staff, at: str = "2026-10-12 10:00", **facts: Any) -> Visit
         "evidence_due_at": arrived + timedelta(days=2),
     }
     return add(Visit(**(defaults | facts)))
+
+
+def a_visit_without_times(visitor: Staff, by: str) -> Visit:
+    """A visit that was over by then: its check-in never came, or the phone's clock says nothing."""
+    return a_visit(visitor, by, arrived_earliest=BEGINNING, arrived_method="received")
 
 
 def a_visit_with(part: str, person: Staff, visitor: Staff, *, case: Case) -> Visit:

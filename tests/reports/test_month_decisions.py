@@ -11,7 +11,15 @@ from sync.protocol import uuid7
 from tests.builders import Person, a_case, a_person, a_token, a_visitor
 from tests.office import Office
 from tests.reports.closing import OCTOBER, charged, close, read, slug
-from tests.reports.stage import a_complaint, a_finding, a_visit, a_visit_with, at, auditor
+from tests.reports.stage import (
+    a_complaint,
+    a_finding,
+    a_visit,
+    a_visit_with,
+    a_visit_without_times,
+    at,
+    auditor,
+)
 
 
 def a_forgery(office: Office, visitor: Any) -> Finding:
@@ -149,6 +157,16 @@ def test_a_fraud_is_proven_by_confirmed_findings_of_ones_own_visits_each_used_on
     assert [one["pointer"] for one in refused.get_json()["errors"]] == ["/finding_ids/1", "/finding_ids/2"]
     assert (first.status_code, first.get_json()["committed_on"]) == (201, "2026-10-12")
     assert (again.status_code, slug(again)) == (409, "finding-used")
+
+
+def test_a_fraud_of_a_visit_without_times_is_committed_when_it_was_over(office: Office) -> None:
+    visitor = a_visitor()
+    visit = a_visit_without_times(visitor, "2026-10-12 10:00")
+
+    fraud = a_fraud(office, visitor, a_finding(visit, auditor(office), rule="C17", severity="severe"))
+
+    assert fraud["committed_on"] == "2026-10-12"
+    assert charged(read(office, f"{OCTOBER}/people/{visitor.id}")) == [("E6", 50_000, 100_000)]
 
 
 @pytest.mark.parametrize(("outcome", "charges"), [("overturned", []), ("upheld", [("E6", 50_000, 100_000)])])

@@ -15,7 +15,7 @@ from sync.protocol import uuid7
 from tests.builders import a_person, a_visitor
 from tests.office import NOW, Office, china
 from tests.reports.closing import OCTOBER, charged, close, read, slug
-from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
+from tests.reports.stage import a_complaint, a_finding, a_visit, a_visit_without_times, at, auditor
 
 
 def test_a_month_is_proposed_per_person_and_branch_with_its_evidence(office: Office) -> None:
@@ -43,8 +43,8 @@ def test_a_month_is_proposed_per_person_and_branch_with_its_evidence(office: Off
     assert of[str(west.id)]["counted"] == 12
 
 
-@pytest.mark.parametrize(
-    ("arrived", "counts"),
+TURNS_OF_THE_MONTH = pytest.mark.parametrize(
+    ("at", "counts"),
     [
         ("2026-09-30 23:59", False),
         ("2026-10-01 00:00", True),
@@ -52,10 +52,24 @@ def test_a_month_is_proposed_per_person_and_branch_with_its_evidence(office: Off
         ("2026-11-01 00:00", False),
     ],
 )
-def test_a_breach_belongs_to_the_local_month_of_its_visit(office: Office, arrived: str, counts: bool) -> None:
-    a_finding(a_visit(a_visitor(), arrived), auditor(office), rule="C14", severity="severe")
+
+
+@TURNS_OF_THE_MONTH
+def test_a_breach_belongs_to_the_local_month_of_its_visit(office: Office, at: str, counts: bool) -> None:
+    a_finding(a_visit(a_visitor(), at), auditor(office), rule="C14", severity="severe")
 
     assert len(read(office, f"{OCTOBER}/people")["people"]) == int(counts)
+
+
+@TURNS_OF_THE_MONTH
+def test_whoever_withholds_a_check_in_leaves_no_month(office: Office, at: str, counts: bool) -> None:
+    visit = a_visit_without_times(a_visitor(), at)
+    finding = a_finding(visit, auditor(office), rule="C14", severity="severe")
+
+    people = read(office, f"{OCTOBER}/people")["people"]
+
+    cited = [one["id"] for person in people for due in person["measures"] for one in due["evidence"]]
+    assert cited == [str(finding.id)] * int(counts)
 
 
 @pytest.mark.parametrize("state", ["open", "dismissed", "superseded"])

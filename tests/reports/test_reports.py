@@ -12,14 +12,15 @@ import pytest
 import sqlalchemy as sa
 
 from server.authority import Role
-from server.database import db
+from server.database import db, transaction
 from server.models.access import AccessEntry
 from server.models.cases import Case, Client
 from server.models.deadlines import Payment, Promise
+from server.models.visits import Visit
 from sync.protocol import uuid7
 from tests.builders import a_case, a_ledger_entry, a_visitor, add, an_address, an_assignment
 from tests.office import NOW, Office, china
-from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
+from tests.reports.stage import a_complaint, a_finding, a_visit, a_visit_without_times, at, auditor
 
 FRIDAY = "/api/v1/reports/friday"
 CLIENT = "/api/v1/reports/client"
@@ -83,6 +84,22 @@ def test_the_weeks_numbers_count_visits_findings_and_money_by_day(office: Office
     [one] = found["visitors"]
     assert (one["branch"], one["employee_number"], one["visits"]) == ("East", visitor.employee_number, 3)
     assert {name: one[name] for name in counts} == counts
+
+
+def test_a_visit_without_times_is_counted_when_it_was_over(office: Office) -> None:
+    visitor, case = a_visitor(), a_case()
+    assignment = an_assignment(case, an_address(case), visitor)
+    visit = a_visit_without_times(visitor, "2026-11-23 11:00")
+    with transaction() as session:
+        told = {"debtor_id": case.debtor_id, "assignment_id": assignment.id}
+        session.execute(sa.update(Visit).where(Visit.id == visit.id).values(told))
+
+    week = ask(office, FRIDAY).get_json()
+    client = ask(office, CLIENT, client=bank_of(case), **NOVEMBER).get_json()
+
+    assert [one["day"] for one in week["days"] if one["visits"]] == ["2026-11-23"]
+    assert [one["visits"] for one in week["visitors"]] == [1]
+    assert [one["visits"] for one in client["lines"]] == [1]
 
 
 @pytest.mark.parametrize(

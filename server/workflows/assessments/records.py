@@ -61,7 +61,7 @@ def record_fraud(
     with transaction() as session:
         session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.frauds'))"))
         rows = session.execute(
-            sa.select(Finding.id, Finding.visit_id, Visit.arrived_earliest)
+            sa.select(Finding.id, Finding.visit_id, Visit.visited_at)
             .join(Visit, Visit.id == Finding.visit_id)
             .where(Finding.id.in_(wanted), Finding.stands == sa.true(), Visit.staff_id == staff_id)
         ).all()
@@ -72,7 +72,7 @@ def record_fraud(
             raise Conflict("finding-used", "One of these findings already proves a fraud.")
         fraud = ProvenFraud(
             staff_id=staff_id,
-            committed_on=local_day(min(row.arrived_earliest for row in rows), local_zone()),
+            committed_on=local_day(min(row.visited_at for row in rows), local_zone()),
             finding_ids=wanted,
             words=words,
             words_commitment=commit(words, salt=os.urandom(SALT_BYTES)),

@@ -41,8 +41,7 @@ def put_in_queue(session: Session, visit_ids: Sequence[UUID]) -> None:
 def _row(facts: Any) -> dict[str, Any]:
     weights = current_weights()
     open_ones = [OpenFinding(**finding) for finding in facts.open]
-    at = facts.arrived_latest if facts.arrived_method == "received" else facts.arrived_earliest
-    visited_on = local_day(at, local_zone())
+    visited_on = local_day(facts.visited_at, local_zone())
     parts = weigh(open_ones, joined_on=facts.joined_on, visited_on=visited_on, weights=weights)
     return {
         "visit_id": facts.id,
@@ -61,7 +60,7 @@ def _row(facts: Any) -> dict[str, Any]:
 # A repeat is a standing finding of the same check in an earlier visit of the same visitor.
 _FACTS: Final = sa.text(
     """
-    SELECT visit.id, visit.staff_id, visit.arrived_earliest, visit.arrived_latest, visit.arrived_method,
+    SELECT visit.id, visit.staff_id, visit.visited_at,
            staff.branch, staff.joined_on, debtors.client_id,
            EXISTS (SELECT FROM audits WHERE audits.visit_id = visit.id) AS is_concluded,
            coalesce((
@@ -71,8 +70,7 @@ _FACTS: Final = sa.text(
                        SELECT FROM findings AS before JOIN visits AS other ON other.id = before.visit_id
                         WHERE before.stands AND before."check" = found."check" AND other.id <> visit.id
                           AND other.staff_id = visit.staff_id
-                          AND other.arrived_earliest BETWEEN visit.arrived_latest - :within
-                                                         AND visit.arrived_latest)))
+                          AND other.visited_at BETWEEN visit.visited_at - :within AND visit.visited_at)))
                  FROM findings AS found WHERE found.visit_id = visit.id AND found.state = 'open'
            ), '[]') AS open
       FROM visits AS visit JOIN staff ON staff.id = visit.staff_id

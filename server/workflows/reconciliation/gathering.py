@@ -55,7 +55,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     if row is None:
         return None
     visit, assignment = row.Visit, row.Assignment
-    at = _around(visit)
+    at = visit.visited_at
     pack = active_pack(at) if assignment is None else pack_of_case(assignment.case_id, at)
     evidence = db.session.scalars(
         sa.select(Evidence).where(Evidence.visit_id == visit_id).execution_options(populate_existing=True)
@@ -107,11 +107,6 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
     )
     release_connection()
     return facts
-
-
-def _around(visit: Visit) -> datetime:
-    """Return the day whose rules apply. Of a clock that says nothing we only know when its item came."""
-    return visit.arrived_latest if visit.arrived_method == "received" else visit.arrived_earliest
 
 
 def _accounts(visit_id: UUID) -> Sequence[Account]:
@@ -186,7 +181,7 @@ def _broken_rules(
         case_id=assignment.case_id,
         address_id=assignment.address_id,
         team=visit.team,
-        around=_around(visit),
+        around=visit.visited_at,
         now=now,
         zone=pack.timezone,
     )

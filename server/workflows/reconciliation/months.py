@@ -127,8 +127,8 @@ def _of(month: date) -> sa.ColumnElement[bool]:
     zone = local_zone()
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     return sa.and_(
-        Visit.arrived_earliest >= at_local(month, time(0), zone),
-        Visit.arrived_earliest < at_local(following, time(0), zone),
+        Visit.visited_at >= at_local(month, time(0), zone),
+        Visit.visited_at < at_local(following, time(0), zone),
         Visit.reconciled_at.is_not(None),
         ~sa.exists().where(Erasure.debtor_id == Visit.debtor_id),
     )

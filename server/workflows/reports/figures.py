@@ -34,14 +34,14 @@ _OF_CLIENT: Final = "(CAST(:client AS uuid) IS NULL OR {} = CAST(:client AS uuid
 _OPEN: Final = "EXISTS (SELECT FROM findings f WHERE f.visit_id = v.id AND f.state = 'open')"
 _VISITED: Final = f"""
     FROM visits v LEFT JOIN debtors d ON d.id = v.debtor_id
-    WHERE v.arrived_earliest >= :since AND v.arrived_earliest < :until AND {_OF_CLIENT.format("d.client_id")}
+    WHERE v.visited_at >= :since AND v.visited_at < :until AND {_OF_CLIENT.format("d.client_id")}
 """
 _DAYS: Final = sa.text(
     f"""
     SELECT day, sum(visits)::bigint AS visits, sum(reviewed)::bigint AS reviewed,
            sum(paid_fen)::bigint AS paid_fen, sum(promised_fen)::bigint AS promised_fen
     FROM (
-        SELECT (v.arrived_earliest AT TIME ZONE :zone)::date AS day, 1 AS visits,
+        SELECT (v.visited_at AT TIME ZONE :zone)::date AS day, 1 AS visits,
                (v.state = 'reconciled' AND NOT {_OPEN})::int AS reviewed, 0 AS paid_fen, 0 AS promised_fen
         {_VISITED}
         UNION ALL
