@@ -1,10 +1,12 @@
 """Where did each letter go, and when do the days after its receipt begin?
 
-At the door the visit's account says it; a job copies its claims, again whenever an amendment changes them.
+At the door the visit's account says it; a job copies its claims, again whenever an amendment changes them or
+takes one back.
 Of posted letters the office says it. Every delivery has its entry in the contact ledger (H11); `received_on`
 there, which A15 and F18 count from, is set only by lawful service (H21), a receipt, or proof of non-delivery.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from uuid import UUID
@@ -182,12 +184,29 @@ def record_deliveries(*, now: datetime, visit_id: str) -> None:
             return
         carried = _carried(session, visit.assignment_id)
         claims = list(claimed_deliveries(account.claims))
+        meant = letters_meant(claims, carried)
         day = local_day(visit.arrived_latest, zone)
-        for claimed, found in zip(claims, letters_meant(claims, carried), strict=True):
+        _take_back(session, {found.id for found in meant if found is not None}, visit=visit)
+        for claimed, found in zip(claims, meant, strict=True):
             if found is None:
                 continue  # not on the permit: the reconciliation says so (H2)
             served = serves(claimed, kind=found.kind, met=account.claims["met"])
             _record_at_door(session, found, claimed, visit=visit, served_on=day if served else None, now=now)
+
+
+def _take_back(session: Session, told: Collection[UUID], *, visit: Visit) -> None:
+    """Undo what an earlier revision said of letters that the live one no longer tells of: nobody has them."""
+    query = (
+        sa.select(Delivery, Letter)
+        .join(Letter, Letter.id == Delivery.letter_id)
+        .where(Delivery.visit_id == visit.id, Delivery.letter_id.not_in(told))
+    )
+    for delivery, letter in session.execute(query).all():
+        letter.state = "issued" if letter.sealed_at is None else "handed_over"
+        session.delete(delivery)
+        session.flush()
+        session.execute(sa.delete(LedgerEntry).where(LedgerEntry.id == delivery.ledger_entry_id))
+        recount_later(cases=[letter.case_id])
 
 
 def _live_account(session: Session, visit_id: UUID) -> Account | None:

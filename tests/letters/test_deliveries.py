@@ -124,6 +124,22 @@ def test_a_rerun_changes_nothing_and_an_amendment_corrects_it(office: Office) ->
     assert outcome(visit) == ("returned", "refused", None)
 
 
+def test_what_an_amendment_takes_back_served_nobody(office: Office) -> None:
+    visit = a_visit_with_letter(office)
+    first = tell(visit, "nobody", {"delivery": "mailbox", "recipient": "nobody"})
+    served = outcome(visit)
+
+    second = tell(visit, "nobody", parent=first)
+    letter = db.session.scalars(sa.select(Letter).execution_options(populate_existing=True)).one()
+    taken_back = letter.state, db.session.scalar(sa.select(sa.func.count()).select_from(Delivery))
+    entries = db.session.scalar(sa.select(sa.func.count()).where(LedgerEntry.visit_id == visit.id))
+    tell(visit, "debtor", {"delivery": "handed_to_debtor"}, parent=second)
+
+    assert served == ("delivered", "mailbox", DAY)
+    assert (taken_back, entries) == (("issued", 0), 0)
+    assert outcome(visit) == ("delivered", "handed_to_debtor", DAY)
+
+
 def test_who_took_it_is_kept_encrypted(office: Office) -> None:
     visit = a_visit_with_letter(office)
 
