@@ -2,7 +2,8 @@
 
 Pure: the same facts and the same tariff give the same proposals, in whatever order the facts come. A
 proposal is never a deduction. One deed is charged once: what is part of a proven fraud is not charged as an
-inconsistent record as well, and what is charged by itself does not fill the tolerance of ten.
+inconsistent record as well, be the fraud another month's, and what is charged by itself does not fill the
+tolerance of ten.
 """
 
 from collections import defaultdict
@@ -195,8 +196,9 @@ def _complaints(person: PersonMonth, tariff: Tariff) -> Iterator[Proposal]:
 
 
 def _frauds(person: PersonMonth, tariff: Tariff) -> Iterator[Proposal]:
-    """Propose the range for each proven fraud; a supervisor chooses inside it (E6)."""
-    for one in sorted(person.frauds, key=lambda fraud: (fraud.on, str(fraud.fraud_id))):
+    """Propose the range for each fraud of the month; a supervisor chooses inside it (E6)."""
+    of_month = [one for one in person.frauds if one.on.replace(day=1) == person.month]
+    for one in sorted(of_month, key=lambda fraud: (fraud.on, str(fraud.fraud_id))):
         findings = tuple(Evidence("finding", found, "E6") for found in sorted(one.finding_ids, key=str))
         yield Proposal(
             key=f"E6:{one.fraud_id}",

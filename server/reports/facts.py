@@ -41,7 +41,7 @@ class Complained:
 
 @dataclass(frozen=True, slots=True)
 class Fraud:
-    """A fraud that somebody proved, and the findings it was proved by."""
+    """A fraud that somebody proved, and the findings it was proved by. It is charged in the month of `on`."""
 
     fraud_id: UUID
     on: date
@@ -68,7 +68,10 @@ class Wage:
 
 @dataclass(frozen=True, slots=True)
 class PersonMonth:
-    """One person, one month. `told_of`: checks that breaches were opened for before its end (E8)."""
+    """One person, one month. `told_of`: checks that breaches were opened for before its end (E8).
+
+    `frauds` are those of the month, and those of others that one of its breaches proved.
+    """
 
     staff_id: UUID
     branch: str

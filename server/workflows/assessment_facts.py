@@ -7,7 +7,7 @@ and was upheld; whether somebody was calmed is no measure (D3). A fraud counts w
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Final
@@ -78,7 +78,7 @@ def load_some(
     """Give the month of each of these people."""
     breaches = _breaches(session, ids, month)
     complaints = _complaints(session, ids, month)
-    frauds = _frauds(session, ids, month)
+    frauds = _frauds(session, ids, month, breaches)
     missed = _missed(session, ids, month)
     earlier = told_before(session, ids)
     since = counted_since(month.until, months=tariff.repeat_months, zone=month.zone)
@@ -155,14 +155,18 @@ def _complaints(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUI
     return found
 
 
-def _frauds(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Fraud]]:
+def _frauds(
+    session: Session, ids: Sequence[UUID], month: Month, breaches: Mapping[UUID, Sequence[facts.Breach]]
+) -> dict[UUID, list[facts.Fraud]]:
+    """Return the frauds of a month, and those of other months that one of its breaches proved."""
+    shown = [one.finding_id for of_one in breaches.values() for one in of_one]
+    of_month = sa.and_(ProvenFraud.committed_on >= month.first, ProvenFraud.committed_on < month.following)
     found: dict[UUID, list[facts.Fraud]] = defaultdict(list)
     query = sa.select(
         ProvenFraud.id, ProvenFraud.staff_id, ProvenFraud.committed_on, ProvenFraud.finding_ids
     ).where(
         ProvenFraud.staff_id.in_(ids),
-        ProvenFraud.committed_on >= month.first,
-        ProvenFraud.committed_on < month.following,
+        sa.or_(of_month, ProvenFraud.finding_ids.overlap(shown)),
         is_proven(),
     )
     for row in session.execute(query.order_by(ProvenFraud.id)):

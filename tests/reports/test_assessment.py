@@ -141,6 +141,13 @@ def test_a_proven_fraud_stays_a_range_and_its_findings_cost_nothing_beside_it() 
     assert {one.id for one in found.proposals[0].evidence} == {an_id(9), an_id(1)}
 
 
+def test_what_proves_a_fraud_of_another_month_costs_nothing_in_its_own() -> None:
+    sign = a_breach(1, rule="C17", severity="severe")
+    before = Fraud(fraud_id=an_id(9), on=date(2026, 10, 31), finding_ids=(an_id(2), sign.finding_id))
+
+    assert amounts(assessed(breaches=(sign,), frauds=(before,))) == []
+
+
 @pytest.mark.parametrize(
     ("differing", "handled", "is_proposed"),
     [(1, 1000, False), (1, 999, True), (2, 2000, False), (1, 0, True)],

@@ -159,6 +159,23 @@ def test_a_fraud_is_proven_by_confirmed_findings_of_ones_own_visits_each_used_on
     assert (again.status_code, slug(again)) == (409, "finding-used")
 
 
+def test_a_fraud_over_the_turn_of_a_month_is_charged_once(office: Office) -> None:
+    visitor = a_visitor()
+    last, first = (
+        a_finding(a_visit(visitor, at), auditor(office), rule="C17", severity="severe")
+        for at in ("2026-09-30 19:00", "2026-10-01 09:00")
+    )
+    a_fraud(office, visitor, last, first)
+    a_finding(a_visit(visitor), auditor(office), rule="C17", severity="severe")
+
+    september, october = (
+        read(office, f"/api/v1/assessments/{month}/people/{visitor.id}") for month in ("2026-09", "2026-10")
+    )
+
+    assert charged(september) == [("E6", 50_000, 100_000)]
+    assert charged(october) == [("E3", 20_000, 20_000)]  # of the third visit alone
+
+
 def test_a_fraud_of_a_visit_without_times_is_committed_when_it_was_over(office: Office) -> None:
     visitor = a_visitor()
     visit = a_visit_without_times(visitor, "2026-10-12 10:00")
