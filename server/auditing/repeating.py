@@ -2,7 +2,8 @@
 
 The one place that says so: the breach desk writes it down when a breach is opened, and a month that is
 assessed asks the same of what no breach was opened for yet. A problem is named by the check that finds it.
-Two failures before anybody was told are both a first time: coaching comes between a first and a second.
+Failures before anybody was told are all a first time, whenever they are found out: coaching comes between a
+first and a second.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,6 +16,14 @@ Measure = Literal["coaching", "discipline"]
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What a check found of a visit, and when the visit was."""
+
+    check: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ToldBefore:
     """A breach that was opened against a person and not withdrawn."""
 
@@ -24,13 +33,14 @@ class ToldBefore:
 
 
 def repeats_of(
-    checks: Collection[str], earlier: Iterable[ToldBefore], *, since: datetime, until: datetime
+    failures: Collection[Failure], earlier: Iterable[ToldBefore], *, since: datetime
 ) -> list[UUID]:
-    """Return the breaches opened from `since` up to `until` that one of these checks repeats."""
+    """Return the breaches opened from `since` on that one of these failures repeats: it came after."""
     return sorted(
-        one.breach_id
-        for one in earlier
-        if since <= one.opened_at <= until and not one.checks.isdisjoint(checks)
+        told.breach_id
+        for told in earlier
+        if since <= told.opened_at
+        and any(one.check in told.checks and told.opened_at <= one.at for one in failures)
     )
 
 

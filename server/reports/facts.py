@@ -68,7 +68,7 @@ class Wage:
 
 @dataclass(frozen=True, slots=True)
 class PersonMonth:
-    """One person, one month. `told_of`: checks that breaches were opened for before its end (E8).
+    """One person, one month. `told_of`: checks that failed after a breach was opened for them (E8).
 
     `frauds` are those of the month, and those of others that one of its breaches proved.
     """

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.auditing.repeating import ToldBefore, repeats_of
+from server.auditing.repeating import Failure, ToldBefore, repeats_of
 from server.models.assessments import MissedClock, ProvenFraud, Wage
 from server.models.casework import Complaint
 from server.models.findings import Finding
@@ -76,7 +76,7 @@ def load_some(
     session: Session, ids: Sequence[UUID], month: Month, tariff: Tariff
 ) -> Iterator[facts.PersonMonth]:
     """Give the month of each of these people."""
-    breaches = _breaches(session, ids, month)
+    breaches, failures = _breaches(session, ids, month)
     complaints = _complaints(session, ids, month)
     frauds = _frauds(session, ids, month, breaches)
     missed = _missed(session, ids, month)
@@ -96,7 +96,7 @@ def load_some(
             frauds=tuple(frauds[staff_id]),
             missed=tuple(missed[staff_id]),
             records_handled=handled.get(staff_id, 0),
-            told_of=_told_of(earlier[staff_id], since=since, until=month.until),
+            told_of=_told_of(failures[staff_id], earlier[staff_id], since=since),
             wage=wages.get(staff_id),
         )
 
@@ -115,27 +115,31 @@ def confirmed_findings(
     )  # fmt: skip
 
 
-def _breaches(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Breach]]:
+def _breaches(
+    session: Session, ids: Sequence[UUID], month: Month
+) -> tuple[dict[UUID, list[facts.Breach]], dict[UUID, list[Failure]]]:
+    """Return the breaches of each person, and what of them may be a repeat: check and instant."""
     found: dict[UUID, list[facts.Breach]] = defaultdict(list)
+    failures: dict[UUID, list[Failure]] = defaultdict(list)
     query = confirmed_findings(month.since, month.until).where(Visit.staff_id.in_(ids)).order_by(Finding.id)
     for row in session.execute(query):
         on = local_day(row.visited_at, month.zone)
         breach = facts.Breach(row.id, row.visit_id, row.rule, row.check, row.severity, on)
         found[row.staff_id].append(breach)
+        failures[row.staff_id].append(Failure(row.check, row.visited_at))
     measures = measures_of(session, [one.finding_id for breaches in found.values() for one in breaches])
-    return defaultdict(
-        list,
-        {
-            staff_id: [replace(one, measure=measures.get((one.finding_id, staff_id))) for one in breaches]
-            for staff_id, breaches in found.items()
-        },
-    )
+    measured = {
+        staff_id: [replace(one, measure=measures.get((one.finding_id, staff_id))) for one in breaches]
+        for staff_id, breaches in found.items()
+    }
+    return defaultdict(list, measured), failures
 
 
-def _told_of(earlier: Sequence[ToldBefore], *, since: datetime, until: datetime) -> frozenset[str]:
-    """Return the checks that earlier breaches make a repeat of at the end of a month (E8)."""
-    checks = frozenset[str]().union(*(one.checks for one in earlier))
-    return frozenset(check for check in checks if repeats_of({check}, earlier, since=since, until=until))
+def _told_of(
+    failures: Sequence[Failure], earlier: Sequence[ToldBefore], *, since: datetime
+) -> frozenset[str]:
+    """Return the checks of which a failure was a repeat (E8)."""
+    return frozenset(one.check for one in failures if repeats_of([one], earlier, since=since))
 
 
 def _complaints(session: Session, ids: Sequence[UUID], month: Month) -> dict[UUID, list[facts.Complained]]:

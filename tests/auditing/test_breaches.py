@@ -1,6 +1,6 @@
 """A breach: only after the visitor was heard, coaching first, discipline for a repeat, no end unlearned."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from server.models.breaches import Breach, BreachEnding
 from server.models.findings import Hearing
 from server.models.people import Staff
 from sync.protocol import uuid7
-from tests.auditing.builders import a_judged_visit, decide, look_again, slug_of, the_finding
+from tests.auditing.builders import DAY, a_judged_visit, decide, look_again, slug_of, the_finding
 from tests.builders import Cast, Person, a_case, a_person, a_visitor, now
 
 SERIOUS = ("evidence-missing", "serious", 1.0)
@@ -24,12 +24,19 @@ OTHER = ("team-differs", "serious", 1.0)
 LESSONS = {"cause": "no spare battery", "education": "drill on Monday", "prevention": "two phones a team"}
 
 
-def a_heard_finding(visitor: Staff, auditor: Person, found: tuple[str, str, float] = SERIOUS) -> UUID:
+def a_heard_finding(
+    visitor: Staff, auditor: Person, found: tuple[str, str, float] = SERIOUS, day: date = DAY
+) -> UUID:
     """A confirmed finding whose right of reply has run out."""
-    finding = the_finding(a_judged_visit(visitor, found))
+    finding = the_finding(a_judged_visit(visitor, found, day=day))
     decide(auditor, finding)
     run_out(finding)
     return finding
+
+
+def tomorrow() -> date:
+    """A day after whatever is opened now."""
+    return (now() + timedelta(days=1)).date()
 
 
 def run_out(finding: UUID) -> None:
@@ -88,12 +95,23 @@ def test_the_first_is_coaching_a_repeat_of_the_same_kind_is_discipline(
             (visitor, SERIOUS),
             (visitor, OTHER),  # another problem, for the first time
             (other, SERIOUS),  # another person
-            (visitor, SERIOUS),  # again
         )
     ]
+    again = open_breach(auditor, visitor, a_heard_finding(visitor, auditor, day=tomorrow())).get_json()
 
-    assert [one["measure"] for one in opened] == ["coaching", "coaching", "coaching", "discipline"]
-    assert opened[3]["repeats"] == [opened[0]["id"]]
+    assert [one["measure"] for one in opened] == ["coaching", "coaching", "coaching"]
+    assert (again["measure"], again["repeats"]) == ("discipline", [opened[0]["id"]])
+
+
+def test_what_happened_before_anybody_was_told_is_no_repeat_however_late_it_is_found(
+    app: Flask, visitor: Staff, auditor: Person
+) -> None:
+    yesterday = (now() - timedelta(days=1)).date()
+    first, second = (a_heard_finding(visitor, auditor, day=yesterday) for _ in range(2))
+
+    opened = [open_breach(auditor, visitor, one).get_json() for one in (first, second)]
+
+    assert [(one["measure"], one["repeats"]) for one in opened] == [("coaching", [])] * 2
 
 
 def test_a_withdrawn_breach_makes_no_repeat_and_frees_its_finding_for_a_second_look(
@@ -105,7 +123,7 @@ def test_a_withdrawn_breach_makes_no_repeat_and_frees_its_finding_for_a_second_l
 
     withdrawn = end(supervisor, first, "withdraw", reason="the wrong person")
     freed = look_again(supervisor, finding, "overturned")
-    second = open_breach(auditor, visitor, a_heard_finding(visitor, auditor)).get_json()
+    second = open_breach(auditor, visitor, a_heard_finding(visitor, auditor, day=tomorrow())).get_json()
 
     assert (held.status_code, slug_of(held)) == (409, "breach-stands")
     assert (withdrawn.status_code, withdrawn.get_json()["state"]) == (200, "withdrawn")
@@ -117,7 +135,8 @@ def test_a_breach_that_made_another_a_repeat_is_not_withdrawn_before_it(
     app: Flask, visitor: Staff, auditor: Person, supervisor: Person
 ) -> None:
     first, second = (
-        open_breach(auditor, visitor, a_heard_finding(visitor, auditor)).get_json()["id"] for _ in range(2)
+        open_breach(auditor, visitor, a_heard_finding(visitor, auditor, day=day)).get_json()["id"]
+        for day in (DAY, tomorrow())
     )
 
     refused = end(supervisor, first, "withdraw", reason="x")

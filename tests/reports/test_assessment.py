@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import server.reports
-from server.auditing.repeating import ToldBefore, measure_for, repeats_of
+from server.auditing.repeating import Failure, ToldBefore, measure_for, repeats_of
 from server.reports.assessment import Assessment, assess, limit_of
 from server.reports.facts import Breach, Complained, Fraud, MissedClock, PersonMonth, Wage
 from server.reports.tariff import read_tariff, tariff
@@ -193,8 +193,8 @@ def test_what_the_breach_desk_wrote_down_stands_and_the_rest_is_what_it_would_wr
     [
         ({"same"}, date(2025, 11, 1), True),
         ({"same"}, date(2025, 10, 31), False),
-        ({"same"}, date(2026, 11, 2), False),  # later
-        ({"same"}, date(2026, 11, 1), True),
+        ({"same"}, date(2026, 10, 21), False),  # told only after it
+        ({"same"}, date(2026, 10, 20), True),
         ({"other"}, date(2026, 10, 1), False),
         ({"other", "same"}, date(2026, 10, 1), True),
     ],
@@ -207,7 +207,8 @@ def test_a_repeat_has_a_check_in_common_with_a_breach_of_the_year_before(
 
     earlier = [ToldBefore(an_id(7), frozenset({"same", "more"}), at(opened))]
 
-    repeats = repeats_of(checks, earlier, since=at(date(2025, 11, 1)), until=at(date(2026, 11, 1)))
+    failures = [Failure(check, at(date(2026, 10, 20))) for check in checks]
+    repeats = repeats_of(failures, earlier, since=at(date(2025, 11, 1)))
 
     assert repeats == ([an_id(7)] if is_repeat else [])
     assert measure_for(repeats) == ("discipline" if is_repeat else "coaching")

@@ -211,7 +211,10 @@ def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> No
     a_finding(a_visit(visitor), auditor(office), check="elsewhere")
     a_finding(a_visit(visitor, "2026-10-14 10:00"), auditor(office), check="elsewhere")
     a_finding(a_visit(other), auditor(office), check="late")
+    before = a_finding(a_visit(other, "2026-10-12 10:00"), auditor(office), check="lost")
+    a_finding(a_visit(other, "2026-10-13 10:00"), auditor(office), check="lost")
     first = a_coaching(coached, staff_id=visitor.id, opened="2026-09-09 10:00")
+    a_coaching(before, staff_id=other.id, opened="2026-10-14 10:00")
 
     def measures() -> dict[tuple[str, str], str]:
         people = read(office, f"{OCTOBER}/people")["people"]
@@ -219,11 +222,12 @@ def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> No
 
     told = measures()
     with transaction() as session:
-        session.execute(sa.update(Breach).values(opened_at=china("2025-10-31 23:59")))
+        long_before = sa.update(Breach).where(Breach.id == first.id)
+        session.execute(long_before.values(opened_at=china("2025-10-31 23:59")))
     long_ago = measures()[str(visitor.id), "late"]
     supervisor = a_person()
     with transaction() as session:
-        session.execute(sa.update(Breach).values(opened_at=china("2025-11-01 00:00")))
+        session.execute(long_before.values(opened_at=china("2025-11-01 00:00")))
         ending = {"staff_id": visitor.id, "outcome": "withdrawn", "reason": "x", "ended_at": NOW}
         session.add(BreachEnding(id=uuid7(), breach_id=first.id, ended_by=supervisor.id, **ending))
 
@@ -231,6 +235,7 @@ def test_a_month_says_of_repeats_what_the_breach_desk_says(office: Office) -> No
         (str(visitor.id), "late"): "discipline",
         (str(visitor.id), "elsewhere"): "coaching",  # twice, and nobody told yet
         (str(other.id), "late"): "coaching",
+        (str(other.id), "lost"): "coaching",  # the second time was before the first was told
     }
     assert (long_ago, measures()[str(visitor.id), "late"]) == ("coaching", "coaching")
 

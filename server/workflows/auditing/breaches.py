@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.auditing.hearing import was_heard
-from server.auditing.repeating import measure_for, repeats_of
+from server.auditing.repeating import Failure, measure_for, repeats_of
 from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
@@ -23,6 +23,7 @@ from server.models.breaches import Breach, BreachEnding, BreachFinding
 from server.models.casework import Complaint
 from server.models.findings import Finding, FindingReply, Hearing
 from server.models.people import Staff
+from server.models.visits import Visit
 from server.reports.tariff import tariff
 from server.workflows.breach_history import counted_since, is_withdrawn, told_before
 from server.workflows.casework_history import Lessons, require_lessons
@@ -66,14 +67,13 @@ def open_breach(wanted: Wanted, *, actor: Actor, now: datetime) -> Shown:
         visits = {finding.visit_id for finding in findings}
         _require_complaints(session, wanted, visits=visits)
         require_no_part(session, visits, actor)
-        checks = sorted({finding.check for finding in findings})
-        repeats = _repeats(session, wanted.staff_id, checks, now=now)
+        repeats = _repeats(session, wanted.staff_id, findings, now=now)
         breach = Breach(
             id=uuid7(),
             staff_id=wanted.staff_id,
             measure=measure_for(repeats),
             repeats=repeats,
-            checks=checks,
+            checks=sorted({finding.check for finding in findings}),
             finding_ids=sorted(finding.id for finding in findings),
             complaint_ids=sorted(set(wanted.complaint_ids)),
             summary=wanted.summary.strip(),
@@ -149,11 +149,15 @@ def _require_complaints(session: Session, wanted: Wanted, *, visits: set[UUID]) 
         raise Invalid("breach-faulty", "Correct what is listed in `errors`.", faults=faults)
 
 
-def _repeats(session: Session, staff_id: UUID, checks: Sequence[str], *, now: datetime) -> list[UUID]:
-    """Return the person's earlier breaches that these checks repeat (E8); the person's row is locked."""
+def _repeats(session: Session, staff_id: UUID, findings: Sequence[Finding], *, now: datetime) -> list[UUID]:
+    """Return the person's earlier breaches that these findings repeat (E8); the person's row is locked."""
+    ids = [finding.id for finding in findings]
+    visited = sa.select(Finding.check, Visit.visited_at).join(Visit, Visit.id == Finding.visit_id)
+    rows = session.execute(visited.where(Finding.id.in_(ids)))
+    failures = [Failure(row.check, row.visited_at) for row in rows]
     earlier = told_before(session, [staff_id])[staff_id]
     since = counted_since(now, months=tariff().repeat_months, zone=local_zone())
-    return repeats_of(checks, earlier, since=since, until=now)
+    return repeats_of(failures, earlier, since=since)
 
 
 def close(breach_id: UUID, lessons: Lessons, *, actor: Actor, now: datetime) -> Shown:
