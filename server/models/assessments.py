@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from server.database import Model, one_of
 from server.pii import Encrypted
@@ -181,6 +181,20 @@ class ProposalDecision(Model):
     reason: Mapped[str]
     decided_by: Mapped[UUID] = mapped_column(sa.ForeignKey("staff.id"))
     decided_at: Mapped[datetime]
+
+
+def close_alone(session: Session) -> None:
+    """Let nobody else close, decide or put down anything, and read everything from now on as of one instant.
+
+    The first statement of its transaction: the lock is had before the instant is chosen.
+    """
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    session.execute(sa.text("LOCK TABLE closed_months IN EXCLUSIVE MODE"))
+
+
+def hold_closings(session: Session) -> None:
+    """Let no month be closed until this transaction ends: what it decides is of the closing that stands."""
+    session.execute(sa.text("LOCK TABLE closed_months IN ROW SHARE MODE"))
 
 
 class ReportFile(Model):

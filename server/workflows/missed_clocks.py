@@ -18,7 +18,7 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, NotFound
 from server.jobs import task
-from server.models.assessments import ClockRecord, ClosedMonth, MissedClock
+from server.models.assessments import ClockRecord, ClosedMonth, MissedClock, hold_closings
 from server.models.cases import Case, Client
 from server.models.people import Staff
 from server.rules.local_time import local_day
@@ -91,6 +91,7 @@ def attribute(
 ) -> MissedClock:
     """Put a missed clock down to a person, or to nobody again, while its month is open."""
     with transaction() as session:
+        hold_closings(session)
         if staff_id is not None and session.get(Staff, staff_id) is None:
             raise NotFound("staff-unknown", "There is nobody with this id.")
         key = {"case_id": case_id, "rule": rule, "opened_on": opened_on}

@@ -16,7 +16,7 @@ from server.authority import Actor
 from server.database import db, transaction
 from server.errors import Conflict, Invalid
 from server.ledger.month_seal import MonthSeal
-from server.models.assessments import ClosedMonth, MonthInput
+from server.models.assessments import ClosedMonth, MonthInput, close_alone
 from server.reports.facts import PersonMonth
 from server.reports.tariff import Tariff, tariff
 from server.rules.json_form import from_json, to_json
@@ -38,7 +38,7 @@ def close(day: date, *, reason: str, actor: Actor, now: datetime) -> ClosedMonth
         raise Conflict("month-running", f"This month ends on {month.following}; close it from then on.")
     assert actor.staff_id is not None
     with transaction() as session:
-        session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('fieldvisit.months'))"))
+        close_alone(session)
         last = standing(session, month.first)
         if last is not None and not reason.strip():
             raise Invalid("reason-missing", "This month was closed before; say why it is closed again.")

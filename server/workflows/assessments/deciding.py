@@ -10,11 +10,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from server.authority import Actor
-from server.database import db, transaction
+from server.database import transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
-from server.models.assessments import MonthReply, ProposalDecision
+from server.models.assessments import MonthReply, ProposalDecision, hold_closings
 from server.models.casework import Complaint
 from server.models.findings import Finding
 from server.reports.assessment import Proposal
@@ -42,16 +43,17 @@ def decide(
     if actor.staff_id == staff_id:
         raise Forbidden("own-proposal", "This proposal is about you; another supervisor must decide.")
     month = month_of(day, local_zone()).first
-    proposal = _find(month, staff_id, key)
-    _require_outside(proposal, actor)
-    _require_hearing(month, staff_id, now=now)
-    wanted = {
-        "decision": decision,
-        "amount_fen": _amount(proposal, decision, amount_fen),
-        "reason": reason.strip(),
-        "decided_by": actor.staff_id,
-    }
     with transaction() as session:
+        hold_closings(session)
+        proposal = _find(session, month, staff_id, key)
+        _require_outside(session, proposal, actor)
+        _require_hearing(session, month, staff_id, now=now)
+        wanted = {
+            "decision": decision,
+            "amount_fen": _amount(proposal, decision, amount_fen),
+            "reason": reason.strip(),
+            "decided_by": actor.staff_id,
+        }
         row = {"month": month, "staff_id": staff_id, "key": key, "decided_at": now, **wanted}
         session.execute(insert(ProposalDecision).values(row).on_conflict_do_nothing())
         stored = session.get_one(ProposalDecision, (month, staff_id, key), populate_existing=True)
@@ -60,8 +62,8 @@ def decide(
     return stored
 
 
-def _find(month: date, staff_id: UUID, key: str) -> Proposal:
-    closed = standing(db.session(), month)
+def _find(session: Session, month: date, staff_id: UUID, key: str) -> Proposal:
+    closed = standing(session, month)
     if closed is None:
         raise Conflict("month-open", "Close the month first: an open month proposes nothing yet.")
     shown = of_person(month, staff_id)
@@ -71,9 +73,8 @@ def _find(month: date, staff_id: UUID, key: str) -> Proposal:
     return found
 
 
-def _require_outside(proposal: Proposal, actor: Actor) -> None:
+def _require_outside(session: Session, proposal: Proposal, actor: Actor) -> None:
     """Forbidden when the actor had a part in what a proposal cites."""
-    session = db.session()
     cited = {one.id for one in proposal.evidence}
     visits = session.scalars(sa.select(Finding.visit_id).where(Finding.id.in_(cited))).all()
     require_no_part(session, visits, actor)
@@ -81,14 +82,14 @@ def _require_outside(proposal: Proposal, actor: Actor) -> None:
         require_outside(session, complaint, actor)
 
 
-def _require_hearing(month: date, staff_id: UUID, *, now: datetime) -> None:
-    closed = standing(db.session(), month)
+def _require_hearing(session: Session, month: date, staff_id: UUID, *, now: datetime) -> None:
+    closed = standing(session, month)
     assert closed is not None
     until = reply_until(closed)
     replied = sa.exists().where(
         MonthReply.month == month, MonthReply.staff_id == staff_id, MonthReply.at >= closed.closed_at
     )
-    if now < until and not db.session.scalar(sa.select(replied)):
+    if now < until and not session.scalar(sa.select(replied)):
         raise Conflict(
             "not-heard-yet",
             f"The person has not replied and may until {until.isoformat()}.",
