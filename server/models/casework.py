@@ -125,7 +125,8 @@ class ClientNotice(Model):
 class Complaint(Model):
     """Somebody complains, or is about to. Whether they were calmed (D3) is not whether they were right.
 
-    `supervisor_id`: who took it over; one at a time (D6, D25).
+    `supervisor_id`: who took it over; one at a time (D6, D25). `ruled_by`: who last said what it is worth or
+    that it is over; a trigger refuses whom it names and whoever had a part in its visit.
     """
 
     __tablename__ = "complaints"
@@ -171,6 +172,7 @@ class Complaint(Model):
     taken_over_at: Mapped[datetime | None]
     is_calmed: Mapped[bool | None]
     merits: Mapped[str] = mapped_column(default="undecided")
+    ruled_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("staff.id"))
     escalated_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     resolution: Mapped[str | None] = mapped_column(Encrypted("complaints.resolution"))

@@ -81,6 +81,7 @@ def assess(complaint_id: UUID, assessment: Assessment, *, actor: Actor, now: dat
         changed = [name for name in Assessment.__slots__ if getattr(assessment, name) is not None]
         if RULINGS.intersection(changed):
             require_outside(session, complaint, actor)
+            complaint.ruled_by = actor.staff_id
         for name in changed:
             setattr(complaint, name, getattr(assessment, name))
         if complaint.level == "serious" and not complaint.client_pursues:
@@ -146,7 +147,7 @@ def resolve(
             return complaint
         _require_charge(complaint, actor=actor)
         require_outside(session, complaint, actor)
-        complaint.state, complaint.resolved_at = "resolved", now
+        complaint.state, complaint.resolved_at, complaint.ruled_by = "resolved", now, actor.staff_id
         complaint.resolution, complaint.is_calmed = resolution, is_calmed
         note(kind="resolved", now=now, by=actor.staff_id, text=resolution, complaint_id=complaint.id)
     return complaint
@@ -164,6 +165,7 @@ def close(complaint_id: UUID, *, merits: str, lessons: Lessons, actor: Actor, no
             detail = f"This complaint is {complaint.state}; only a resolved one can be closed."
             raise Conflict("complaint-not-resolved", detail, state=complaint.state)
         complaint.state, complaint.closed_at, complaint.merits = "closed", now, merits
+        complaint.ruled_by = actor.staff_id
         complaint.cause, complaint.education = told.cause or None, told.education or None
         complaint.prevention = told.prevention or None
         note(kind="closed", now=now, by=actor.staff_id, text=merits, complaint_id=complaint.id)

@@ -1,8 +1,8 @@
 """Who had a part in what is to be decided, and so decides nothing about it? (GOV2)
 
 Asked by the audit, by the month and by the complaints' desk, and answered in one place: whoever was in a
-visit's team, assigned, approved or corrected it. Decisions on findings, audits and second looks are also held
-by triggers, which ask the same function of the database.
+visit's team, assigned, approved or corrected it. Triggers ask the same functions of the database, so that
+what the code forgot is refused all the same.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,9 @@ from server.models.visits import Visit
 
 def require_no_part(session: Session, visit_ids: Collection[UUID], actor: Actor) -> None:
     """Forbidden when the actor had a part in one of these visits."""
-    part = _part_in_visits(session, visit_ids, actor.staff_id)
+    part_of_theirs = sa.func.part_in_visit(Visit.id, actor.staff_id, type_=sa.Text)
+    query = sa.select(part_of_theirs).where(Visit.id.in_(visit_ids), part_of_theirs.is_not(None))
+    part = session.scalar(query.order_by(Visit.id).limit(1))
     if part is not None:
         raise Forbidden("auditor-involved", f"You {part}; somebody else must decide.", part=part)
 
@@ -33,12 +35,4 @@ def require_outside(session: Session, complaint: Complaint, actor: Actor) -> Non
 
 def part_in_complaint(session: Session, complaint: Complaint, staff_id: UUID | None) -> str | None:
     """Say what part a person had in what a complaint is about; None when none."""
-    if staff_id in complaint.about_staff:
-        return "are named in the complaint"
-    return _part_in_visits(session, [complaint.visit_id] if complaint.visit_id else [], staff_id)
-
-
-def _part_in_visits(session: Session, visit_ids: Collection[UUID], staff_id: UUID | None) -> str | None:
-    part = sa.func.part_in_visit(Visit.id, staff_id, type_=sa.Text)
-    query = sa.select(part).where(Visit.id.in_(visit_ids), part.is_not(None))
-    return session.scalar(query.order_by(Visit.id).limit(1))
+    return session.scalar(sa.select(sa.func.part_in_complaint(complaint.id, staff_id, type_=sa.Text)))

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -411,6 +412,35 @@ def test_whoever_a_complaint_is_about_does_not_close_it_when_another_has_resolve
 
     assert answer.status_code == (403 if told else 200)
     assert answer.get_json().get("part") == told
+
+
+@pytest.mark.parametrize(
+    "ruling",
+    [
+        {"level": "minor"},
+        {"merits": "upheld"},
+        {"state": "resolved", "resolved_at": NOW, "resolution": "已道歉"},
+    ],
+)
+@pytest.mark.parametrize(("part", "told"), PARTS.items())
+def test_the_database_takes_no_ruling_from_them_nor_from_nobody(
+    office: Office, part: str, told: str | None, ruling: dict[str, Any]
+) -> None:
+    person = another_supervisor(office).staff
+    complaint = UUID(involving(office, part, person)["id"])
+
+    def ruled(by: UUID | None) -> bool:
+        try:
+            with transaction() as session:
+                session.execute(
+                    sa.update(Complaint).where(Complaint.id == complaint).values(ruling | {"ruled_by": by})
+                )
+        except IntegrityError as error:
+            assert "no part in what is decided" in str(error)
+            return False
+        return True
+
+    assert [ruled(None), ruled(person.id)] == [False, told is None]
 
 
 def test_a_complaint_about_its_supervisor_is_taken_over_by_one_who_had_no_part(office: Office) -> None:

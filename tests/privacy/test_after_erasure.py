@@ -30,7 +30,7 @@ from server.workflows.transparency.checking import alterations
 from server.workflows.uploads import finishing
 from sync.protocol import uuid7
 from tests.api.tus import BYTES, metadata
-from tests.builders import Cast, now
+from tests.builders import Cast, a_person, now
 from tests.desk import decide, desk
 from tests.phones import office as into
 from tests.privacy.told import ANOTHER, PHOTO, Told, everything, later, sequenced
@@ -130,7 +130,8 @@ def test_a_late_complaint_is_answered_first_and_erased_then(app: Flask, told: To
 def settle() -> None:
     """Close what would hold somebody's data."""
     lessons = {"closed_at": now(), "cause": "a", "education": "b", "prevention": "c", "state": "closed"}
-    resolved = {"merits": "upheld", "resolved_at": now(), "resolution": "d"}
+    supervisor = a_person(Role.SUPERVISOR).id
+    resolved = {"merits": "upheld", "resolved_at": now(), "resolution": "d", "ruled_by": supervisor}
     with transaction() as session:
         session.execute(sa.update(Complaint).values(lessons | resolved))
         session.execute(sa.update(Incident).values(lessons))

@@ -1,15 +1,18 @@
 """What a closed month proposes is decided by a supervisor, once the person was heard."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from server.authority import Role
+from server.database import transaction
+from server.models.assessments import ProposalDecision, ProvenFraud
 from server.models.findings import Finding
 from sync.protocol import uuid7
 from tests.builders import Person, a_case, a_person, a_token, a_visitor
-from tests.office import Office
+from tests.office import NOW, Office
 from tests.reports.closing import OCTOBER, charged, close, read, slug
 from tests.reports.stage import (
     a_complaint,
@@ -283,6 +286,42 @@ def test_whoever_had_a_part_in_the_visit_decides_nothing_that_is_charged_for_it(
 
     assert answer.status_code == (403 if told else 200)
     assert answer.get_json().get("part") == told
+
+
+KEYS = {"E2": "E2:{visit}:B8", "E3": "E3:{visit}", "E4": "E4:{complaint}", "E5": "E5", "E6": "E6:{fraud}"}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize(("part", "told"), PARTS.items())
+def test_the_database_refuses_it_too(office: Office, kind: str, part: str, told: str | None) -> None:
+    visitor, person = a_visitor(), a_person(*Role)
+    visit = a_visit_with(part, person, visitor, case=a_case())
+    a_finding(visit, auditor(office), rule="C4")
+    proof = a_finding(visit, auditor(office), rule="C17", severity="severe")
+    complaint = a_complaint(visitor, visit_id=visit.id)
+    fraud = a_fraud(office, visitor, proof)["id"]
+    close(office)
+
+    def kept(row: Any) -> bool:
+        try:
+            with transaction() as session:
+                session.add(row)
+        except IntegrityError as error:
+            assert "no part in what is decided" in str(error)
+            return False
+        return True
+
+    named = {"visit": visit.id, "complaint": complaint.id, "fraud": fraud}
+    decided = ProposalDecision(
+        month=date(2026, 10, 1), staff_id=visitor.id, key=KEYS[kind].format(**named), decision="dropped",
+        reason="x", decided_by=person.id, decided_at=NOW,
+    )  # fmt: skip
+    proven = ProvenFraud(
+        staff_id=visitor.id, committed_on=NOW.date(), finding_ids=[proof.id], words="x",
+        recorded_by=person.id, recorded_at=NOW,
+    )  # fmt: skip
+
+    assert [kept(decided), kept(proven)] == [told is None] * 2
 
 
 def test_nobody_decides_what_a_complaint_costs_another_that_names_them_too(office: Office) -> None:

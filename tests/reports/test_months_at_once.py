@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from server.authority import Role
 from server.config import Config
 from server.database import db, transaction
 from server.models.assessments import ProposalDecision
 from server.models.casework import Complaint
-from tests.builders import a_visitor
+from tests.builders import a_person, a_visitor
 from tests.failures.gates import Gate, gate
 from tests.office import Office
 from tests.reports.closing import OCTOBER, charged, close, read, slug
@@ -41,8 +42,9 @@ def in_app(office: Office, deed: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def not_upheld(complaint: Complaint) -> None:
+    ruling = {"merits": "not_upheld", "ruled_by": a_person(Role.SUPERVISOR).id}
     with transaction() as session:
-        session.execute(sa.update(Complaint).where(Complaint.id == complaint.id).values(merits="not_upheld"))
+        session.execute(sa.update(Complaint).where(Complaint.id == complaint.id).values(ruling))
 
 
 def test_nothing_is_decided_of_a_closing_that_another_is_taking_the_place_of(
