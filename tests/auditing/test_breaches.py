@@ -17,6 +17,7 @@ from server.models.findings import Hearing
 from server.models.people import Staff
 from sync.protocol import uuid7
 from tests.auditing.builders import DAY, a_judged_visit, decide, look_again, slug_of, the_finding
+from tests.auditing.test_deciding import an_involved_person
 from tests.builders import Cast, Person, a_case, a_person, a_visitor, now
 
 SERIOUS = ("evidence-missing", "serious", 1.0)
@@ -32,6 +33,13 @@ def a_heard_finding(
     decide(auditor, finding)
     run_out(finding)
     return finding
+
+
+def heard(finding: UUID, auditor: Person) -> UUID:
+    """Have a finding confirmed and its right of reply run out; the id of its hearing."""
+    decide(auditor, finding)
+    run_out(finding)
+    return db.session.scalars(sa.select(Hearing.id).where(Hearing.finding_id == finding)).one()
 
 
 def tomorrow() -> date:
@@ -145,6 +153,30 @@ def test_a_breach_that_made_another_a_repeat_is_not_withdrawn_before_it(
 
     assert (refused.status_code, slug_of(refused)) == (409, "breach-is-cited")
     assert (later.status_code, then.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("part", ["dispatcher", "supervisor"])
+def test_whoever_had_a_part_in_the_visit_neither_opens_a_breach_nor_takes_one_back(
+    app: Flask, cast: Cast, auditor: Person, supervisor: Person, part: str
+) -> None:
+    finding, staff = an_involved_person(part)
+    visitor = db.session.get_one(Staff, db.session.get_one(Hearing, heard(finding, auditor)).people[0])
+    involved = cast.sign_in(staff)
+
+    refused = open_breach(involved, visitor, finding)
+    opened = open_breach(auditor, visitor, finding).get_json()["id"]
+    kept = end(involved, opened, "withdraw", reason="he is a good man")
+    taught = end(involved, opened, "close", **LESSONS)
+
+    assert [(one.status_code, slug_of(one)) for one in (refused, kept)] == [(403, "auditor-involved")] * 2
+    assert taught.get_json()["state"] == "closed"
+    theirs = {"id": uuid7(), "breach_id": UUID(opened), "staff_id": visitor.id, "reason": "x"}
+    with transaction() as session:
+        session.execute(sa.delete(BreachEnding))
+    with pytest.raises(IntegrityError, match="no part in what is decided"), transaction() as session:
+        session.add(BreachEnding(**theirs, outcome="withdrawn", ended_by=staff.id, ended_at=now()))
+    with pytest.raises(IntegrityError, match="no part in what is decided"), transaction() as session:
+        session.execute(sa.update(Breach).values(opened_by=staff.id))
 
 
 def test_it_closes_only_with_cause_education_and_prevention(

@@ -2,8 +2,8 @@
 
 One answer to the first for the queue, months and reports: they asked for the earliest time of the arrival, which of
 a visit whose check-in never came, or whose phone's clock says nothing, is the year 2000: in no month, in no report,
-and nobody's fraud. And frauds, proposals and rulings on complaints are refused by triggers to whoever had a part in
-what they are about, as decisions on findings are.
+and nobody's fraud. And frauds, breaches, proposals and rulings on complaints are refused by triggers to whoever had a
+part in what they are about, as decisions on findings are.
 """
 
 import sqlalchemy as sa
@@ -55,6 +55,11 @@ PARTS = (
             part := part_in_findings(NEW.finding_ids, NEW.recorded_by);
         ELSIF TG_TABLE_NAME = 'proposal_decisions' THEN
             part := part_in_proposal(NEW.month, NEW.staff_id, NEW.key, NEW.decided_by);
+        ELSIF TG_TABLE_NAME = 'breaches' THEN
+            part := part_in_findings(NEW.finding_ids, NEW.opened_by);
+        ELSIF TG_TABLE_NAME = 'breach_endings' THEN
+            SELECT part_in_findings(one.finding_ids, NEW.ended_by) INTO part
+              FROM breaches AS one WHERE one.id = NEW.breach_id;
         ELSIF NEW.ruled_by IS NULL THEN
             part := 'are nobody';
         ELSE
@@ -74,6 +79,15 @@ PARTS = (
     """
     CREATE TRIGGER separation_of_duties BEFORE INSERT OR UPDATE OF key, decided_by, decision, amount_fen
     ON proposal_decisions FOR EACH ROW EXECUTE FUNCTION refuse_part()
+    """,
+    """
+    CREATE TRIGGER separation_of_duties BEFORE INSERT OR UPDATE OF finding_ids, opened_by ON breaches
+    FOR EACH ROW EXECUTE FUNCTION refuse_part()
+    """,
+    # Whoever teaches the team what it closes with may be its dispatcher; whoever takes it back decides.
+    """
+    CREATE TRIGGER separation_of_duties BEFORE INSERT OR UPDATE OF outcome, ended_by ON breach_endings
+    FOR EACH ROW WHEN (NEW.outcome = 'withdrawn') EXECUTE FUNCTION refuse_part()
     """,
     """
     CREATE TRIGGER separation_of_duties BEFORE UPDATE OF level, merits, state, ruled_by ON complaints FOR EACH ROW
@@ -98,7 +112,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("complaints", "proposal_decisions", "proven_frauds"):
+    for table in ("complaints", "breach_endings", "breaches", "proposal_decisions", "proven_frauds"):
         op.execute(f"DROP TRIGGER separation_of_duties ON {table}")
     op.execute("DROP FUNCTION refuse_part()")
     op.execute("DROP FUNCTION part_in_proposal(date, uuid, text, uuid)")

@@ -176,13 +176,18 @@ def close(breach_id: UUID, lessons: Lessons, *, actor: Actor, now: datetime) -> 
 
 
 def withdraw(breach_id: UUID, *, reason: str, actor: Actor, now: datetime) -> Shown:
-    """Take a breach back that should not have been opened; its findings are free for a second look."""
+    """Take a breach back that should not have been opened; its findings are free for a second look.
+
+    Forbidden, as opening it is, to whoever had a part in its visits: closing it teaches, this decides.
+    """
     told = reason.strip()
     if not told:
         fault = Fault("/reason", "Say why it is withdrawn.")
         raise Invalid("reason-missing", "A breach is withdrawn with a reason.", faults=[fault])
     with transaction() as session:
         breach = _locked(session, breach_id, actor=actor)
+        visits = session.scalars(sa.select(Finding.visit_id).where(Finding.id.in_(breach.finding_ids))).all()
+        require_no_part(session, visits, actor)
         known = session.scalar(sa.select(BreachEnding).where(BreachEnding.breach_id == breach_id))
         if known is not None:
             return _as_it_ended(breach, known, is_same=(known.outcome, known.reason) == ("withdrawn", told))
