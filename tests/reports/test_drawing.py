@@ -189,6 +189,23 @@ def test_where_people_read_a_long_table_is_cut_and_says_by_how_much(write_it: An
         assert f">C{MOST_ROWS_TO_READ}<" not in page
 
 
+def test_no_number_and_no_usual_reference_is_cut_on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells: list[str] = []
+    cell = FPDF.cell
+
+    def read(self: FPDF, w: float, h: float, text: str = "", *more: Any, **named: Any) -> Any:
+        assert "{total}" in text or self.get_string_width(text) <= w + 0.01, text
+        cells.append(text)
+        return cell(self, w, h, text, *more, **named)
+
+    monkeypatch.setattr(FPDF, "cell", read)
+    bank = "中国某某银行股份有限公司上海市分行信用卡中心个人金融业务部" * 4
+    rich = {"outstanding_fen": 123_456_789_00, "paid_fen": 1_000_000_00, "promised_fen": -12_345_678_90}
+    pdf_of(a_sheet(a_line(case_reference="CC-2026-000123456", **rich), kind="client", client=bank))
+
+    assert {"CC-2026-000123456", "123,456,789.00", "1,000,000.00", "-12,345,678.90"} <= set(cells)
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_no_head_of_a_column_is_too_long_for_its_place(lang: str) -> None:
     sheet = a_sheet(a_line(), lang=lang)
