@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from server.models.assessments import ClosedMonth, ProposalDecision, ProvenFraud
 from server.models.breaches import Breach
+from server.models.casework import Complaint
 from server.models.findings import Finding, Hearing
 from server.models.quarantine import Correction, DeskDecision
 from server.models.retention import ErasedThing
@@ -45,7 +46,7 @@ def records_of(
         "erasures.json": _texts(session, "erasures", "id", _erasures(session, visit.id)),
         **_at_the_desk(session, visit.id),
         **_breaches(session, found),
-        **_months(session, visit.id, found),
+        **_months(session, visit, found),
     }
 
 
@@ -147,12 +148,16 @@ def _breaches(session: Session, found: Sequence[UUID]) -> Parts:
     }
 
 
-def _months(session: Session, visit_id: UUID, found: Sequence[UUID]) -> Parts:
-    """Return what months made of the visit: frauds it proves, proposals decided about it, their months."""
+def _months(session: Session, visit: Visit, found: Sequence[UUID]) -> Parts:
+    """Return what months made of the visit: frauds it proves, proposals decided about it or about a complaint
+    of it, their months.
+    """
     proving = sa.select(ProvenFraud).where(ProvenFraud.finding_ids.overlap(list(found)))
     frauds = {one.id: one.words for one in session.scalars(proving)}
-    keys = [f"E3:{visit_id}", *(f"E6:{fraud}" for fraud in frauds)]
-    named = sa.or_(ProposalDecision.key.in_(keys), ProposalDecision.key.startswith(f"E2:{visit_id}:"))
+    of_visit = Complaint.debtor_id == visit.debtor_id, Complaint.visit_id == visit.id
+    complaints = session.scalars(sa.select(Complaint.id).where(*of_visit)).all()
+    keys = [f"E3:{visit.id}", *(f"E4:{one}" for one in complaints), *(f"E6:{fraud}" for fraud in frauds)]
+    named = sa.or_(ProposalDecision.key.in_(keys), ProposalDecision.key.startswith(f"E2:{visit.id}:"))
     proposals = session.scalars(sa.select(ProposalDecision).where(named)).all()
     months = sa.select(ClosedMonth.id).where(ClosedMonth.month.in_({one.month for one in proposals}))
     return {

@@ -28,11 +28,11 @@ from server.workflows.transparency.sequencing import sequence
 from sync.phone import Phone
 from tests import desk
 from tests.auditing.builders import decide
-from tests.builders import Cast, Person, a_token, a_visitor, now
+from tests.builders import Cast, Person, a_case, a_token, a_visitor, now
 from tests.bundles import bundle_of, rewritten
 from tests.office import Office
 from tests.pushing import account_body
-from tests.reports.stage import a_finding, a_visit, auditor
+from tests.reports.stage import a_complaint, a_finding, a_visit, at, auditor
 
 OCTOBER = "/api/v1/assessments/2026-10"
 
@@ -194,6 +194,23 @@ def test_what_months_made_of_a_visit_is_logged_and_bundled_and_altered_it_is_nam
         column = attack.removeprefix("UPDATE ").replace(" SET ", ".").partition(" ")[0]
         sql(attack, **({"words": pii.encrypt(column, "x")} if ":words" in attack else {}))
         assert what in named(kind), attack
+
+
+def test_what_a_complaint_of_a_visit_cost_is_in_its_bundle(office: Office, tmp_path: Path) -> None:
+    visitor, case = a_visitor(), a_case()
+    visit = a_visit(visitor, debtor_id=case.debtor_id)
+    complaint = a_complaint(visitor, case_id=case.id, debtor_id=case.debtor_id, visit_id=visit.id)
+    supervisor = office.person(Role.SUPERVISOR)
+    assert supervisor.post(f"{OCTOBER}/close", json={"reason": ""}).status_code == 201
+    at(office, "2026-12-24 10:00")
+    ruling = {"decision": "upheld", "reason": "证据清楚", "key": f"E4:{complaint.id}"}
+    decided = supervisor.post(f"{OCTOBER}/people/{visitor.id}/decisions", json=ruling)
+    assert decided.status_code == 200, decided.text
+
+    found = verify(bundle_of(visit.id, office.person(Role.AUDITOR), tmp_path / "visit.zip"))
+
+    assert found.faults == []
+    assert [found.checked[f"{kind} records"] for kind in ("proposal", "month")] == [1, 1]
 
 
 def test_every_kind_of_leaf_is_checked_against_its_rows() -> None:
