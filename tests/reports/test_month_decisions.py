@@ -9,10 +9,10 @@ from sqlalchemy.exc import IntegrityError
 from server.authority import Role
 from server.database import transaction
 from server.models.assessments import ProposalDecision, ProvenFraud
-from server.models.findings import Finding
+from server.models.findings import Finding, Hearing
 from sync.protocol import uuid7
-from tests.builders import Person, a_case, a_person, a_token, a_visitor
-from tests.office import NOW, Office
+from tests.builders import Person, a_case, a_person, a_token, a_visitor, add
+from tests.office import NOW, Office, china
 from tests.reports.closing import OCTOBER, charged, close, read, slug
 from tests.reports.stage import (
     a_complaint,
@@ -93,6 +93,24 @@ def test_after_five_days_of_silence_a_proposal_is_decided(office: Office) -> Non
 
     assert (slug(early), in_time.status_code) == ("not-heard-yet", 200)
     assert in_time.get_json()["amount_fen"] == 50_000
+
+
+def test_silence_counts_only_once_the_findings_went_unanswered_too(office: Office) -> None:
+    visitor = a_visitor()
+    finding = a_finding(visit := a_visit(visitor), auditor(office), rule="C17", severity="severe")
+    told = {"people": [visitor.id], "opened_at": china("2026-10-31 18:00")}
+    add(Hearing(finding_id=finding.id, due_at=china("2026-11-15 00:00"), **told))
+    at(office, "2026-11-02 09:00")
+    close(office)
+
+    at(office, "2026-11-14 23:59")
+    early = decide(office, visitor, key=f"E3:{visit.id}")
+    at(office, "2026-11-15 00:00")
+    in_time = decide(office, visitor, key=f"E3:{visit.id}")
+
+    assert (early.status_code, slug(early)) == (409, "not-heard-yet")
+    assert early.get_json()["reply_until"] == "2026-11-14T16:00:00+00:00"
+    assert in_time.status_code == 200
 
 
 def test_a_decision_survives_another_closing_and_a_dropped_proposal_costs_nothing(office: Office) -> None:

@@ -1,8 +1,9 @@
 """What becomes of a proposal? (AMB8)
 
-A supervisor upholds it or drops it, with a reason, once the person has replied or had the time to. Nobody
-decides their own, nor one about a visit that they had a part in or a complaint that names them. Inside a
-range the supervisor chooses the amount. Nothing is deducted by this product.
+A supervisor upholds it or drops it, with a reason, once the person has replied to the month, or had the
+time to reply to it and to each finding that it cites. Nobody decides their own, nor one about a visit that
+they had a part in or a complaint that names them. Inside a range the supervisor chooses the amount. Nothing
+is deducted by this product.
 """
 
 from datetime import date, datetime
@@ -17,7 +18,7 @@ from server.database import transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from server.models.assessments import MonthReply, ProposalDecision, hold_closings
 from server.models.casework import Complaint
-from server.models.findings import Finding
+from server.models.findings import Finding, FindingReply, Hearing
 from server.reports.assessment import Proposal
 from server.workflows.assessment_facts import month_of
 from server.workflows.assessments.closing import standing
@@ -47,7 +48,7 @@ def decide(
         hold_closings(session)
         proposal = _find(session, month, staff_id, key)
         _require_outside(session, proposal, actor)
-        _require_hearing(session, month, staff_id, now=now)
+        _require_hearing(session, month, staff_id, proposal, now=now)
         wanted = {
             "decision": decision,
             "amount_fen": _amount(proposal, decision, amount_fen),
@@ -82,10 +83,20 @@ def _require_outside(session: Session, proposal: Proposal, actor: Actor) -> None
         require_outside(session, complaint, actor)
 
 
-def _require_hearing(session: Session, month: date, staff_id: UUID, *, now: datetime) -> None:
+def _require_hearing(
+    session: Session, month: date, staff_id: UUID, proposal: Proposal, *, now: datetime
+) -> None:
+    """Conflict unless the person replied to the month, or let it and the findings it cites go unanswered."""
     closed = standing(session, month)
     assert closed is not None
-    until = reply_until(closed)
+    answered = sa.exists().where(
+        FindingReply.finding_id == Hearing.finding_id, FindingReply.staff_id == staff_id
+    )
+    of_finding = sa.select(sa.func.reply_until(Hearing.finding_id, Hearing.due_at, staff_id))
+    cited = {one.id for one in proposal.evidence}
+    until = max(
+        [reply_until(closed), *session.scalars(of_finding.where(Hearing.finding_id.in_(cited), ~answered))]
+    )
     replied = sa.exists().where(
         MonthReply.month == month, MonthReply.staff_id == staff_id, MonthReply.at >= closed.closed_at
     )
