@@ -89,6 +89,7 @@ class ProvenFraud(Model):
         sa.CheckConstraint("cardinality(finding_ids) > 0", name="proven_by_something"),
         sa.CheckConstraint("recorded_by <> staff_id", name="nobody_convicts_themselves"),
         sa.Index("ix_proven_frauds_month", "committed_on", "staff_id"),
+        sa.Index("ix_proven_frauds_finding_ids", "finding_ids", postgresql_using="gin"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -170,6 +171,7 @@ class ProposalDecision(Model):
         sa.CheckConstraint("decision = 'upheld' OR amount_fen IS NULL", name="dropped_costs_nothing"),
         sa.CheckConstraint("reason <> ''", name="says_why"),
         sa.CheckConstraint("decided_by <> staff_id", name="nobody_decides_their_own"),
+        sa.Index("ix_proposal_decisions_key", "key"),
     )
 
     month: Mapped[date] = mapped_column(primary_key=True)

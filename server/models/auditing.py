@@ -34,6 +34,7 @@ class QueuedVisit(Model):
         sa.Index("ix_audit_queue_staff", "staff_id", "score", "visit_id", postgresql_where=_WAITING),
         sa.Index("ix_audit_queue_client", "client_id", "score", "visit_id", postgresql_where=_WAITING),
         sa.Index("ix_audit_queue_day", "visited_on"),
+        sa.Index("ix_audit_queue_weights", "weights", postgresql_where=_WAITING),
     )
 
     visit_id: Mapped[UUID] = mapped_column(sa.ForeignKey("visits.id"), primary_key=True)

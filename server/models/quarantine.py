@@ -68,7 +68,7 @@ class DeskDecision(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     kind: Mapped[str]
     device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
-    item_id: Mapped[UUID]
+    item_id: Mapped[UUID] = mapped_column(index=True)
     sha256: Mapped[bytes]
     number: Mapped[int]
     decision: Mapped[str]

@@ -115,7 +115,7 @@ def _at_the_desk(session: Session, visit_id: UUID) -> Parts:
     corrections = {
         one.id: one for one in session.scalars(sa.select(Correction).where(Correction.visit_id == visit_id))
     }
-    items = sa.select(Item.item_id).where(Item.visit_id == visit_id)
+    items = session.scalars(sa.select(Item.item_id).where(Item.visit_id == visit_id)).all()
     about = sa.or_(DeskDecision.item_id.in_(items), DeskDecision.correction_id.in_(corrections))
     reasons = {one.id: one.reason for one in session.scalars(sa.select(DeskDecision).where(about))}
     written = _texts(session, "corrections", "id", list(corrections))
@@ -156,9 +156,14 @@ def _months(session: Session, visit: Visit, found: Sequence[UUID]) -> Parts:
     frauds = {one.id: one.words for one in session.scalars(proving)}
     of_visit = Complaint.debtor_id == visit.debtor_id, Complaint.visit_id == visit.id
     complaints = session.scalars(sa.select(Complaint.id).where(*of_visit)).all()
-    keys = [f"E3:{visit.id}", *(f"E4:{one}" for one in complaints), *(f"E6:{fraud}" for fraud in frauds)]
-    named = sa.or_(ProposalDecision.key.in_(keys), ProposalDecision.key.startswith(f"E2:{visit.id}:"))
-    proposals = session.scalars(sa.select(ProposalDecision).where(named)).all()
+    rules = session.scalars(sa.select(Finding.rule).where(Finding.id.in_(found)).distinct()).all()
+    keys = [
+        *(f"E2:{visit.id}:{rule}" for rule in rules),
+        f"E3:{visit.id}",
+        *(f"E4:{one}" for one in complaints),
+        *(f"E6:{fraud}" for fraud in frauds),
+    ]
+    proposals = session.scalars(sa.select(ProposalDecision).where(ProposalDecision.key.in_(keys))).all()
     months = sa.select(ClosedMonth.id).where(ClosedMonth.month.in_({one.month for one in proposals}))
     return {
         "frauds.json": _with_words(_texts(session, "proven_frauds", "id", list(frauds)), frauds),

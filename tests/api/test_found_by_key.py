@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import event
 
-from server.database import db
+from server.database import db, release_connection, transaction
 from server.jobs import run_worker
 from server.models.dispatch import Assignment
+from server.models.visits import Visit
+from server.workflows.bundle_records import records_of
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
 from tests.pushing import begin, evidence_body, outcomes, pushed
@@ -94,6 +96,21 @@ def test_nothing_that_follows_a_push_lacks_an_index(
         run_worker(app, until_idle=True)
 
     assert read_whole - SMALL_FOR_EVER == set()
+
+
+def test_what_a_bundle_tells_of_a_visit_is_found_by_key(
+    app: Flask, phone: Phone, assignment: Assignment, read_whole: set[str]
+) -> None:
+    a_visit(phone, assignment)
+    pushed(app, phone)
+    visit_id = db.session.scalars(sa.select(Visit.id)).one()
+    release_connection()
+    read_whole.clear()
+
+    with planned_by_key(), transaction() as session:
+        records_of(session, session.get_one(Visit, visit_id), evidence=[], decisions=[])
+
+    assert read_whole == set()
 
 
 @contextmanager

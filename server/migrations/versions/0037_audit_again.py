@@ -14,6 +14,14 @@ down_revision = "0033"
 
 VISITED_AT = "CASE arrived_method WHEN 'received' THEN arrived_latest ELSE arrived_earliest END"
 
+# Read whole before: by each bundle and erasure, and every ten minutes.
+LOOK_UPS = (
+    ("desk_decisions", "ix_desk_decisions_item_id", ["item_id"], {}),
+    ("proven_frauds", "ix_proven_frauds_finding_ids", ["finding_ids"], {"postgresql_using": "gin"}),
+    ("proposal_decisions", "ix_proposal_decisions_key", ["key"], {}),
+    ("audit_queue", "ix_audit_queue_weights", ["weights"], {"postgresql_where": sa.text("state = 'waiting'")}),
+)
+
 # Who had a part in what a decision is about, beyond the visit itself (0014).
 PARTS = (
     """
@@ -105,6 +113,8 @@ def upgrade() -> None:
         sa.Column("visited_at", moment, sa.Computed(VISITED_AT, persisted=True), nullable=False),
     )
     op.create_index(op.f("ix_visits_visited_at"), "visits", ["visited_at"])
+    for table, name, columns, more in LOOK_UPS:
+        op.create_index(name, table, columns, **more)
     op.add_column("complaints", sa.Column("ruled_by", sa.Uuid(), nullable=True))
     op.create_foreign_key(op.f("fk_complaints_ruled_by"), "complaints", "staff", ["ruled_by"], ["id"])
     for statement in PARTS:
@@ -119,5 +129,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION part_in_complaint(uuid, uuid)")
     op.execute("DROP FUNCTION part_in_findings(uuid[], uuid)")
     op.drop_column("complaints", "ruled_by")
+    for table, name, _, _ in LOOK_UPS:
+        op.drop_index(name, table_name=table)
     op.drop_index(op.f("ix_visits_visited_at"), table_name="visits")
     op.drop_column("visits", "visited_at")

@@ -122,10 +122,10 @@ def weigh_repeats(*, now: datetime, staff_id: str, check: str) -> None:
 @task("weigh_outdated", every="*/10 * * * *")
 def weigh_outdated(*, now: datetime) -> None:
     """Weigh visits again that were weighed with other weights, or never."""
-    after = UUID(int=0)
-    outdated = sa.select(QueuedVisit.visit_id).where(
-        QueuedVisit.state == "waiting", QueuedVisit.weights != current_weights().name
-    )
+    after, current = UUID(int=0), current_weights().name
+    # No index leads to what is not equal; both sides of it are found, or that there are none.
+    others = sa.or_(QueuedVisit.weights < current, QueuedVisit.weights > current)
+    outdated = sa.select(QueuedVisit.visit_id).where(sa.text("audit_queue.state = 'waiting'"), others)
     while True:
         page = outdated.where(QueuedVisit.visit_id > after).order_by(QueuedVisit.visit_id).limit(AT_ONCE)
         batch = db.session.scalars(page).all()
