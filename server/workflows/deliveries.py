@@ -202,11 +202,17 @@ def _take_back(session: Session, told: Collection[UUID], *, visit: Visit) -> Non
         .where(Delivery.visit_id == visit.id, Delivery.letter_id.not_in(told))
     )
     for delivery, letter in session.execute(query).all():
-        letter.state = "issued" if letter.sealed_at is None else "handed_over"
+        letter.state = _before_its_delivery(letter)
         session.delete(delivery)
         session.flush()
         session.execute(sa.delete(LedgerEntry).where(LedgerEntry.id == delivery.ledger_entry_id))
         recount_later(cases=[letter.case_id])
+
+
+def _before_its_delivery(letter: Letter) -> str:
+    if letter.void_reason:
+        return "void"
+    return "issued" if letter.sealed_at is None else "handed_over"
 
 
 def _live_account(session: Session, visit_id: UUID) -> Account | None:

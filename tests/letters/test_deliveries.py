@@ -140,6 +140,19 @@ def test_what_an_amendment_takes_back_served_nobody(office: Office) -> None:
     assert outcome(visit) == ("delivered", "handed_to_debtor", DAY)
 
 
+def test_a_letter_that_was_void_when_it_was_delivered_is_void_again(office: Office) -> None:
+    visit = a_visit_with_letter(office)
+    with transaction() as session:
+        session.execute(sa.update(Letter).values(state="void", void_reason="assignment cancelled"))
+    first = tell(visit, "debtor", {"delivery": "handed_to_debtor"})
+    delivered = outcome(visit)
+
+    tell(visit, "nobody", parent=first)
+
+    assert delivered == ("delivered", "handed_to_debtor", DAY)
+    assert db.session.scalars(sa.select(Letter.state)).one() == "void"
+
+
 def test_who_took_it_is_kept_encrypted(office: Office) -> None:
     visit = a_visit_with_letter(office)
 
