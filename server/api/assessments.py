@@ -122,7 +122,7 @@ def missed(query: dict[str, Any], month: str) -> dict[str, Any]:
         {**_clock(row.MissedClock), "case_reference": row.reference, "client": row.client} for row in found
     ]
     last = found[-1].MissedClock if len(found) == query["limit"] else None
-    return {"clocks": clocks, "next": last and f"{last.due_on}/{last.case_id}/{last.rule}"}
+    return {"clocks": clocks, "next": last and _place_of(last)}
 
 
 @blueprint.put("/assessments/<string:month>/missed-clocks")
@@ -161,12 +161,16 @@ def _first_day(month: str) -> date:
     return date.fromisoformat(f"{month}-01")
 
 
-def _place(after: str | None) -> tuple[date, UUID, str] | None:
+def _place_of(clock: MissedClock) -> str:
+    return f"{clock.due_on}/{clock.case_id}/{clock.rule}/{clock.opened_on}"
+
+
+def _place(after: str | None) -> tuple[date, UUID, str, date] | None:
     if after is None:
         return None
     try:
-        day, case_id, rule = after.split("/")
-        return date.fromisoformat(day), UUID(case_id), rule
+        day, case_id, rule, opened_on = after.split("/")
+        return date.fromisoformat(day), UUID(case_id), rule, date.fromisoformat(opened_on)
     except ValueError:
         raise Malformed("cursor-unreadable", "Pass `next` of the page before as it stands.") from None
 

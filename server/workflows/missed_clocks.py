@@ -68,22 +68,22 @@ _LOOKED: Final = sa.text("INSERT INTO clock_records VALUES (:today, :now) ON CON
 
 
 def of_month(
-    day: date, *, after: tuple[date, UUID, str] | None, limit: int, unattributed: bool
+    day: date, *, after: tuple[date, UUID, str, date] | None, limit: int, unattributed: bool
 ) -> Sequence[Any]:
     """Return one page of the clocks missed in a month, in the order of their days."""
     month = month_of(day, local_zone())
-    order = sa.tuple_(MissedClock.due_on, MissedClock.case_id, MissedClock.rule)
+    order = (MissedClock.due_on, MissedClock.case_id, MissedClock.rule, MissedClock.opened_on)
     query = (
         sa.select(MissedClock, Case.reference, Client.reference.label("client"))
         .join(Case, Case.id == MissedClock.case_id)
         .join(Client, Client.id == MissedClock.client_id)
         .where(MissedClock.due_on >= month.first, MissedClock.due_on < month.following)
-        .order_by(MissedClock.due_on, MissedClock.case_id, MissedClock.rule)
+        .order_by(*order)
         .limit(limit)
     )
     if unattributed:
         query = query.where(MissedClock.staff_id.is_(None))
-    return db.session.execute(query if after is None else query.where(order > after)).all()
+    return db.session.execute(query if after is None else query.where(sa.tuple_(*order) > after)).all()
 
 
 def attribute(
