@@ -205,6 +205,27 @@ def test_a_visit_leaves_the_queue_when_it_was_concluded_and_comes_back_with_a_ne
     ]
 
 
+def test_what_an_auditor_says_twice_is_one_finding_and_one_conclusion(auditor: Person, finding: UUID) -> None:
+    visit_id = db.session.get_one(Finding, finding).visit_id
+    path = f"/api/v1/audit/visits/{visit_id}"
+    decide(auditor, finding)
+    seen = {"rule": "C7", "severity": "severe", "words": "took money", "citation": {"second": 12.5}}
+
+    raised = [auditor.post(f"{path}/findings", json=seen).get_json()["id"] for _ in range(2)]
+    other = auditor.post(f"{path}/findings", json=seen | {"words": "took more"}).get_json()["id"]
+    decide(auditor, raised[0])
+    decide(auditor, other)
+    concluded = [auditor.post(f"{path}/conclusion", json={"note": "heard it"}).get_json() for _ in range(2)]
+    anew = auditor.post(f"{path}/findings", json=seen).get_json()["id"]
+    decide(auditor, anew)
+    later = auditor.post(f"{path}/conclusion", json={"note": "heard it"}).get_json()
+
+    assert raised[0] == raised[1]
+    assert len({raised[0], other, anew}) == 3
+    assert concluded[0] == concluded[1]
+    assert later["id"] != concluded[0]["id"]
+
+
 def test_a_finding_cites_evidence_of_its_own_visit_only(auditor: Person, finding: UUID) -> None:
     visit_id = db.session.get_one(Finding, finding).visit_id
     own, foreign = (

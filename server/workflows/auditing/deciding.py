@@ -122,7 +122,10 @@ def raise_finding(
     visit_id: UUID, *, rule: str, severity: str, words: str, citation: dict[str, Any], actor: Actor,
     now: datetime,
 ) -> Finding:  # fmt: skip
-    """Write down what an auditor saw and no check found (C7, C8). It is decided like any other finding."""
+    """Write down what an auditor saw and no check found (C7, C8). It is decided like any other finding.
+
+    Saying the same again while it waits is the same finding.
+    """
     told = _require_words("words", words, "Say what you saw.")
     if rule not in catalogue():
         fault = Fault("/rule", "Is no rule of the catalogue; see /api/v1/rules.")
@@ -132,15 +135,30 @@ def raise_finding(
         require_no_part(session, [visit_id], actor)
         _require_own_evidence(session, visit_id, citation.get("evidence_id"))
         finding_id = uuid7()
+        seen = {"severity": severity, "observation": {"words": told}, "citation": citation}
         finding = Finding(
             id=finding_id, visit_id=visit_id, key=f"{RAISED}:{finding_id}", check=f"{RAISED}-{rule}",
-            rule=rule, severity=severity, severity_rank=RANK[severity], confidence=1.0, claim="",
-            observation={"words": told}, citation=citation, found_at=now, state="open",
-            raised_by=actor.staff_id,
+            rule=rule, severity_rank=RANK[severity], confidence=1.0, claim="", found_at=now, state="open",
+            raised_by=actor.staff_id, **seen,
         )  # fmt: skip
+        if (standing := _raised_already(session, finding)) is not None:
+            return standing
         session.add(finding)
         put_in_queue(session, [visit_id])
     return finding
+
+
+def _raised_already(session: Session, new: Finding) -> Finding | None:
+    """Return the undecided finding by which the same person said the same of the visit."""
+    theirs = sa.select(Finding).where(
+        Finding.visit_id == new.visit_id,
+        Finding.raised_by == new.raised_by,
+        Finding.check == new.check,
+        Finding.state == "open",
+    )
+    said = new.severity, new.observation, new.citation
+    found = session.scalars(theirs.order_by(Finding.id))
+    return next((one for one in found if (one.severity, one.observation, one.citation) == said), None)
 
 
 def _require_own_evidence(session: Session, visit_id: UUID, evidence_id: str | None) -> None:
@@ -154,20 +172,25 @@ def _require_own_evidence(session: Session, visit_id: UUID, evidence_id: str | N
 def conclude(visit_id: UUID, *, note: str, actor: Actor, now: datetime) -> Audit:
     """Say that a visit was audited: it leaves the queue, until something new is found in it.
 
-    Conflict while a finding is undecided. It is sound when no finding stands.
+    Conflict while a finding is undecided. It is sound when no finding stands. Saying the same again of a
+    visit that has not come back is the same conclusion.
     """
     told = _require_words("note", note, "Say what you looked at.")
     with transaction() as session:
         _lock_visit(session, visit_id)
         require_no_part(session, [visit_id], actor)
         states = session.execute(
-            sa.select(Finding.state, Finding.stands).where(Finding.visit_id == visit_id)
+            sa.select(Finding.state, Finding.stands, Finding.decided_at).where(Finding.visit_id == visit_id)
         ).all()
-        undecided = sum(state == "open" for state, _ in states)
+        undecided = sum(one.state == "open" for one in states)
         if undecided:
             detail = f"{undecided} of its findings are undecided; confirm or dismiss each, then conclude."
             raise Conflict("findings-undecided", detail, undecided=undecided)
-        outcome = "not_sound" if any(stands for _, stands in states) else "sound"
+        outcome = "not_sound" if any(one.stands for one in states) else "sound"
+        decided = max((one.decided_at for one in states if one.decided_at is not None), default=None)
+        said = (actor.staff_id, outcome, told)
+        if (standing := _concluded_already(session, visit_id, said, since=decided)) is not None:
+            return standing
         audit = Audit(
             id=uuid7(), visit_id=visit_id, auditor_id=actor.staff_id, concluded_at=now,
             outcome=outcome, note=told,
@@ -175,6 +198,17 @@ def conclude(visit_id: UUID, *, note: str, actor: Actor, now: datetime) -> Audit
         session.add(audit)
         put_in_queue(session, [visit_id])
     return audit
+
+
+def _concluded_already(
+    session: Session, visit_id: UUID, said: tuple[UUID | None, str, str], *, since: datetime | None
+) -> Audit | None:
+    """Return the last conclusion if it says the same and nothing was decided since."""
+    query = sa.select(Audit).where(Audit.visit_id == visit_id).order_by(Audit.id.desc()).limit(1)
+    last = session.scalar(query)
+    if last is None or (last.auditor_id, last.outcome, last.note) != said:
+        return None
+    return last if since is None or since <= last.concluded_at else None
 
 
 def locked_finding(session: Session, finding_id: UUID) -> Finding:
