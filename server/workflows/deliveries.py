@@ -182,6 +182,8 @@ def record_deliveries(*, now: datetime, visit_id: str) -> None:
         account = _live_account(session, UUID(visit_id))
         if visit is None or visit.assignment_id is None or account is None:
             return
+        if not account.claims:
+            return  # erased: it takes nothing back
         carried = _carried(session, visit.assignment_id)
         claims = list(claimed_deliveries(account.claims))
         meant = letters_meant(claims, carried)

@@ -140,6 +140,17 @@ def test_what_an_amendment_takes_back_served_nobody(office: Office) -> None:
     assert outcome(visit) == ("delivered", "handed_to_debtor", DAY)
 
 
+def test_an_erased_account_takes_nothing_back(office: Office) -> None:
+    visit = a_visit_with_letter(office)
+    tell(visit, "debtor", {"delivery": "handed_to_debtor"})
+    with transaction() as session:
+        session.execute(sa.update(Account).values(claims={}, narrative=""))
+
+    record_deliveries(now=NOW, visit_id=str(visit.id))
+
+    assert outcome(visit) == ("delivered", "handed_to_debtor", DAY)
+
+
 def test_a_letter_that_was_void_when_it_was_delivered_is_void_again(office: Office) -> None:
     visit = a_visit_with_letter(office)
     with transaction() as session:
