@@ -89,20 +89,31 @@ def of_month(
 def attribute(
     case_id: UUID, rule: str, *, opened_on: date, staff_id: UUID | None, actor: Actor
 ) -> MissedClock:
-    """Put a missed clock down to a person, or to nobody again, while its month is open."""
+    """Put a missed clock down to a person, or to nobody again, while its month is open.
+
+    Conflict when the person did not work here then: no month would show it any more.
+    """
     with transaction() as session:
         hold_closings(session)
-        if staff_id is not None and session.get(Staff, staff_id) is None:
+        person = None if staff_id is None else session.get(Staff, staff_id, populate_existing=True)
+        if staff_id is not None and person is None:
             raise NotFound("staff-unknown", "There is nobody with this id.")
         key = {"case_id": case_id, "rule": rule, "opened_on": opened_on}
         clock = session.get(MissedClock, key, with_for_update=True, populate_existing=True)
         if clock is None:
             raise NotFound("missed-clock-unknown", "No missed clock of this case, rule and day is on record.")
-        if _is_closed(session, month_of(clock.due_on, local_zone())):
+        month = month_of(clock.due_on, local_zone())
+        if _is_closed(session, month):
             raise Conflict("month-closed", "Its month is closed; what was put down there stands.")
+        if person is not None and not _was_here(person, clock, month):
+            raise Conflict("not-here-then", "This person did not work here when the deadline passed.")
         clock.staff_id = staff_id
         clock.attributed_by = None if staff_id is None else actor.staff_id
     return clock
+
+
+def _was_here(person: Staff, clock: MissedClock, month: Month) -> bool:
+    return person.joined_on <= clock.due_on and (person.left_at is None or person.left_at >= month.since)
 
 
 def _is_closed(session: Session, month: Month) -> bool:

@@ -9,6 +9,7 @@ from server.authority import Role
 from server.database import db, transaction
 from server.models.assessments import MissedClock
 from server.models.deadlines import CaseClock
+from server.models.people import Staff
 from server.workflows import missed_clocks
 from tests.builders import a_visitor
 from tests.office import Office, china
@@ -83,6 +84,33 @@ def test_a_missed_clock_is_nobodys_until_a_supervisor_puts_it_down_to_somebody(o
     assert read(office)["unattributed_clocks"] == []
     assert (row["case_id"], row["due_on"]) == (str(clock.case_id), "2026-10-15")
     assert (too_late.status_code, slug(too_late)) == (409, "month-closed")
+
+
+def test_a_missed_clock_is_not_hidden_behind_somebody_who_was_not_there(office: Office) -> None:
+    clock, people = a_clock("F1"), [a_visitor() for _ in range(3)]
+    missed_clocks.write_down(now=china("2026-10-15 23:50"))
+    with transaction() as session:
+        for person, facts in zip(
+            people,
+            (
+                {"left_at": china("2026-09-30 23:59")},
+                {"joined_on": china("2026-10-16 12:00").date()},
+                {"left_at": china("2026-10-01 00:00"), "joined_on": china("2026-10-15 12:00").date()},
+            ),
+            strict=True,
+        ):
+            session.execute(sa.update(Staff).where(Staff.id == person.id).values(facts))
+
+    body = {"case_id": str(clock.case_id), "rule": "F1", "opened_on": clock.opened_on.isoformat()}
+    gone, later, there = (
+        office.person(Role.SUPERVISOR).put(
+            f"{OCTOBER}/missed-clocks", json=body | {"staff_id": str(person.id)}
+        )
+        for person in people
+    )
+
+    assert [(one.status_code, slug(one)) for one in (gone, later)] == [(409, "not-here-then")] * 2
+    assert there.status_code == 200
 
 
 def test_missed_clocks_are_paged(office: Office) -> None:
