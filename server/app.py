@@ -4,10 +4,13 @@
 opens no connection, and starts no thread. Web, worker, command line and tests all start here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import structlog
+import tink
 from flask import Flask, g, request
 from flask.json.provider import DefaultJSONProvider
 from flask_swagger_ui import get_swaggerui_blueprint
@@ -17,11 +20,13 @@ from server import api, blind, logs, metrics, models, pii
 from server.api import health, problems
 from server.api.transport import Api
 from server.clock import Clock
-from server.config import Config
+from server.config import BadConfig, Config
 from server.database import db
 from server.media.opening import open_stores
 from server.media.speech_choice import open_transcriber
-from server.media.store import Retention
+from server.media.store import MediaStore, Retention
+from server.rules.pack import named
+from server.rules.pack_file import PackError
 from server.signing import Signer
 from server.workflows import backups, inspection, reconciliation, retention, storage
 from server.workflows.exchange import forgetting, overdue
@@ -52,19 +57,17 @@ def create_app(config: Config) -> Flask:
         shift=timedelta(seconds=config.clock_shift_seconds), shift_file=config.clock_shift_file
     )
     app.extensions["signer"] = Signer.from_seed(config.signing_seed, secret=config.link_secret)
-    app.extensions["media_store"] = open_stores(
-        config.media_store,
-        before=config.media_store_before,
-        endpoint=config.s3_endpoint_url,
-        access_key=config.s3_access_key,
-        secret_key=config.s3_secret_key,
-        region=config.s3_region,
-        retention=Retention(days=config.s3_lock_days, mode=config.s3_lock_mode),
-    )
-    file = config.transcriber_file
-    app.extensions["transcriber"] = None if file is None else open_transcriber(file)
-    pii.configure(config.pii_keyset, file=config.keysets_file)
-    blind.configure(config.lookup_keyset, file=config.keysets_file)
+    with _read_from("RULE_PACK"):
+        named(config.rule_pack)
+    with _read_from("MEDIA_STORE, MEDIA_STORE_BEFORE or S3_ENDPOINT_URL"):
+        app.extensions["media_store"] = _media_store(config)
+    with _read_from("transcriber.toml"):
+        file = config.transcriber_file
+        app.extensions["transcriber"] = None if file is None else open_transcriber(file)
+    with _read_from("PII_KEYSET"):
+        pii.configure(config.pii_keyset, file=config.keysets_file)
+    with _read_from("LOOKUP_KEYSET"):
+        blind.configure(config.lookup_keyset, file=config.keysets_file)
     if config.trusted_proxies:
         # Without this all of the agency would share one address, and one brute-force counter.
         hops = config.trusted_proxies
@@ -78,6 +81,27 @@ def create_app(config: Config) -> Flask:
     app.register_blueprint(health.blueprint)
     _register_api(app)
     return app
+
+
+@contextmanager
+def _read_from(setting: str) -> Iterator[None]:
+    """Name the setting that something cannot be opened from. BadConfig."""
+    try:
+        yield
+    except (ValueError, PackError, tink.TinkError) as fault:
+        raise BadConfig(f"{setting} cannot be used: {fault}") from None
+
+
+def _media_store(config: Config) -> MediaStore:
+    return open_stores(
+        config.media_store,
+        before=config.media_store_before,
+        endpoint=config.s3_endpoint_url,
+        access_key=config.s3_access_key,
+        secret_key=config.s3_secret_key,
+        region=config.s3_region,
+        retention=Retention(days=config.s3_lock_days, mode=config.s3_lock_mode),
+    )
 
 
 def _flask_settings(config: Config) -> dict[str, Any]:

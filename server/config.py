@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from server.keysets import FILE, LOOKUP, PII, BadKeysets, KeysetFile, new_keyset, replace_file
 
@@ -106,16 +107,16 @@ class Config:
             s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
             s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
             s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-            s3_lock_days=_integer(environ, "S3_LOCK_DAYS", 730),
+            s3_lock_days=_integer(environ, "S3_LOCK_DAYS", 730, least=0),
             s3_lock_mode=_lock_mode(environ),
             transcriber_file=var / "transcriber.toml",
             clock_shift_seconds=shift,
             clock_shift_file=shift_file,
             log_level=_log_level(environ),
             rule_pack=environ.get("RULE_PACK") or DEFAULT_RULE_PACK,
-            pool_size=_integer(environ, "POOL_SIZE", 16),
-            scrub_round_days=_days(environ, "SCRUB_ROUND_DAYS", 30),
-            trusted_proxies=_integer(environ, "TRUSTED_PROXIES", 0),
+            pool_size=_integer(environ, "POOL_SIZE", 16, least=1),
+            scrub_round_days=_integer(environ, "SCRUB_ROUND_DAYS", 30, least=1),
+            trusted_proxies=_integer(environ, "TRUSTED_PROXIES", 0, least=0),
         )
 
 
@@ -153,16 +154,25 @@ def _log_level(environ: Mapping[str, str]) -> str:
 
 
 def _database(url: str) -> str:
-    if url.partition("://")[0].partition("+")[0] not in ("postgresql", "postgres"):
+    """Return it if it can be read; what is wrong with it is not repeated, for a password is in it."""
+    try:
+        is_ours = urlsplit(url).scheme.partition("+")[0] in ("postgresql", "postgres")
+        is_ours = is_ours and urlsplit(url).port != 0
+    except ValueError:
+        is_ours = False
+    if not is_ours:
         raise BadConfig("DATABASE_URL must be postgresql://user:password@host:port/database.")
     return url
 
 
-def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
+def _integer(environ: Mapping[str, str], name: str, default: int, *, least: int | None = None) -> int:
     try:
-        return int(environ.get(name) or default)
+        value = int(environ.get(name) or default)
     except ValueError:
         raise BadConfig(f"{name} is {environ[name]!r}; it must be a whole number.") from None
+    if least is not None and value < least:
+        raise BadConfig(f"{name} is {value}; it must be at least {least}.")
+    return value
 
 
 def _lock_mode(environ: Mapping[str, str]) -> str:
@@ -170,13 +180,6 @@ def _lock_mode(environ: Mapping[str, str]) -> str:
     if mode not in ("GOVERNANCE", "COMPLIANCE"):
         raise BadConfig(f"S3_LOCK_MODE is {mode!r}; it is either GOVERNANCE or COMPLIANCE.")
     return mode
-
-
-def _days(environ: Mapping[str, str], name: str, default: int) -> int:
-    days = _integer(environ, name, default)
-    if days < 1:
-        raise BadConfig(f"{name} is {days}; it must be at least one day.")
-    return days
 
 
 def _seed(encoded: str) -> bytes:

@@ -63,6 +63,8 @@ def libpq_url(url: str) -> str:
 def _fault_of(url: str) -> str | None:
     try:
         psycopg.connect(libpq_url(url), connect_timeout=3).close()
+    except psycopg.ProgrammingError:  # its words may repeat the password
+        raise NotReady("DATABASE_URL cannot be read; see that of the README") from None
     except psycopg.OperationalError as error:
         return str(error).strip().splitlines()[-1]
     return None

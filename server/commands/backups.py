@@ -5,15 +5,11 @@
 Until the first backup is completed, phones forget a record once it is stored here.
 """
 
-import os
 from uuid import UUID
 
 import click
-from flask import Flask
 
-from server.app import create_app
-from server.errors import DomainError
-from server.readiness import load_config
+from server.commands.opening import product
 from server.workflows import backups
 
 
@@ -25,8 +21,7 @@ def backup() -> None:
 @backup.command()
 def mark() -> None:
     """Call before a backup begins; prints the name to complete it by."""
-    app = _app()
-    with app.app_context():
+    with product() as app:
         click.echo(backups.mark(now=app.extensions["clock"].now()))
 
 
@@ -34,23 +29,14 @@ def mark() -> None:
 @click.argument("name", type=click.UUID)
 def complete(name: UUID) -> None:
     """Call when database and media of the marked backup are safe somewhere else."""
-    app = _app()
-    with app.app_context():
-        try:
-            moved = backups.complete(name, now=app.extensions["clock"].now())
-        except DomainError as refusal:
-            raise click.ClickException(refusal.detail) from None
+    with product() as app:
+        moved = backups.complete(name, now=app.extensions["clock"].now())
     click.echo(f"{moved} phones may forget what this backup holds.")
 
 
 @click.command()
 def restored() -> None:
     """Call after a backup was put back and before phones can reach the server: every phone starts over."""
-    app = _app()
-    with app.app_context():
+    with product() as app:
         count = backups.begin_new_epochs(now=app.extensions["clock"].now())
     click.echo(f"{count} feeds begin anew; phones will offer again what they still hold.")
-
-
-def _app() -> Flask:
-    return create_app(load_config(os.environ, timeout_seconds=30))

@@ -1,14 +1,11 @@
 """`fieldvisit create-admin`: the first administrator. There is no default account and no default password."""
 
-import os
 import sys
 
 import click
 
-from server.app import create_app
-from server.errors import DomainError
+from server.commands.opening import product
 from server.passwords import make_password
-from server.readiness import load_config
 from server.workflows import people
 
 
@@ -22,17 +19,13 @@ def create_admin(employee_number: str, name: str, password_stdin: bool) -> None:
     if password_stdin and not given:
         raise click.ClickException("Standard input holds no password: write it there.")
     password = given or make_password()
-    app = create_app(load_config(os.environ, timeout_seconds=30))
-    with app.app_context():
-        try:
-            people.create_first_admin(
-                employee_number=employee_number,
-                name=name,
-                password=password,
-                now=app.extensions["clock"].now(),
-            )
-        except DomainError as refusal:
-            raise click.ClickException(refusal.detail) from None
+    with product() as app:
+        people.create_first_admin(
+            employee_number=employee_number,
+            name=name,
+            password=password,
+            now=app.extensions["clock"].now(),
+        )
     if not given:
         click.echo(f"Administrator {employee_number} may sign in with this password, shown only now:")
         click.echo(password)

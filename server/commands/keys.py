@@ -5,7 +5,6 @@ environment variables no command can change what running processes hold, so it p
 time, the operator sets it and restarts everything, and calls again, until the values are rewritten.
 """
 
-import os
 import shlex
 import sys
 import time
@@ -16,11 +15,9 @@ from typing import Final
 
 import click
 import sqlalchemy as sa
-from flask import Flask
 
 from server import blind, pii
-from server.app import create_app
-from server.config import BadConfig
+from server.commands.opening import open_product
 from server.database import db
 from server.keysets import (
     LOOK_EVERY_SECONDS,
@@ -37,7 +34,6 @@ from server.keysets import (
     with_new_key,
     with_newest_writing,
 )
-from server.readiness import NotReady, load_config
 from server.workflows.rekeying import (
     Primaries,
     all_ended,
@@ -64,7 +60,7 @@ def rotate_keys(lookup: bool, batch: int, is_one_stage: bool, into: Path | None)
     If several machines have a copy of the file each: `--next`, copy it to all, `--next`, copy it to all,
     then without `--next`.
     """
-    app = _app()
+    app = open_product()
     name, config = LOOKUP if lookup else PII, app.extensions["config"]
     keysets, file = {PII: config.pii_keyset, LOOKUP: config.lookup_keyset}, config.keysets_file
     if into is not None:
@@ -83,7 +79,7 @@ def rotate_keys(lookup: bool, batch: int, is_one_stage: bool, into: Path | None)
 @click.command("retire-keys")
 def retire_keys() -> None:
     """Take the older keys out of the keysets. Refused as long as anything is kept under one of them."""
-    app = _app()
+    app = open_product()
     file: KeysetFile | None = app.extensions["config"].keysets_file
     with app.app_context(), _alone():
         keysets = {PII: pii.writing_keyset(), LOOKUP: blind.writing_keyset()}
@@ -111,13 +107,6 @@ def _retire(name: str, keyset: str, file: KeysetFile | None) -> None:
             replace_file(aside, only(keyset, {number}, primary=number))
             click.echo(f"Key {number} was moved to {aside}. Destroy it with the last backup that needs it.")
         file.write({name: kept})
-
-
-def _app() -> Flask:
-    try:
-        return create_app(load_config(os.environ, timeout_seconds=30))
-    except (NotReady, BadConfig) as fault:
-        raise click.ClickException(str(fault)) from None
 
 
 @contextmanager

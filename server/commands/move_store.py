@@ -5,15 +5,13 @@
 When it says so, remove MEDIA_STORE_BEFORE and restart again; the old store is then no longer needed.
 """
 
-import os
 import sys
 
 import click
 from flask import Flask
 
-from server.app import create_app
+from server.commands.opening import product
 from server.errors import DomainError
-from server.readiness import load_config
 from server.workflows.storage import moving
 from server.workflows.storage.moving import NOT_WHOLE, Ending
 
@@ -24,8 +22,7 @@ def move_store() -> None:
 
     May be killed and started again at any time; it goes on where it was.
     """
-    app = create_app(load_config(os.environ, timeout_seconds=30))
-    with app.app_context():
+    with product() as app:
         try:
             ending = _move(app)
         except DomainError as refusal:

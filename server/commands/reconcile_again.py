@@ -6,14 +6,12 @@
 The first writes nothing. The second keeps the difference; killed and started again it goes on.
 """
 
-import os
 from datetime import date, datetime
 from typing import Final
 
 import click
 
-from server.app import create_app
-from server.readiness import load_config
+from server.commands.opening import product
 from server.workflows.reconciliation import months
 
 TOLD_EVERY: Final = 100
@@ -34,8 +32,7 @@ def _month(context: click.Context, parameter: click.Parameter, value: str) -> da
 @click.option("--keep", "is_kept", is_flag=True, help="Write what changes. Decided findings stay.")
 def reconcile_again(month: date, is_kept: bool) -> None:
     """Judge every visit of a month again by today's checks and rules."""
-    app = create_app(load_config(os.environ, timeout_seconds=30))
-    with app.app_context():
+    with product() as app:
         before = months.unfinished(month) if is_kept else None
         if before is not None:
             click.echo(f"An earlier run was ended after {before.visits} visits; going on.", err=True)

@@ -19,10 +19,9 @@ from server.workflows.rekeying import fill_indexes
 def migrate(timeout_seconds: float) -> None:
     """Apply every migration that is missing, and enter what a new release keeps beside what was there."""
     try:
-        config = load_config(os.environ, timeout_seconds=timeout_seconds)
+        app = create_app(load_config(os.environ, timeout_seconds=timeout_seconds))
     except (NotReady, BadConfig) as fault:
         raise click.ClickException(str(fault)) from None
-    app = create_app(config)
     upgrade(app)
     with app.app_context():
         now = app.extensions["clock"].now()

@@ -1,13 +1,11 @@
 """`fieldvisit scrub`: read all stored evidence back now, instead of a share of it every hour."""
 
-import os
 import sys
 
 import click
 
-from server.app import create_app
+from server.commands.opening import product
 from server.errors import Unavailable
-from server.readiness import load_config
 from server.workflows.storage import scrubbing
 
 
@@ -18,9 +16,8 @@ def scrub(only_rot: bool) -> None:
 
     May be interrupted and started again: what was checked longest ago comes first.
     """
-    app = create_app(load_config(os.environ, timeout_seconds=30))
     rotten = checked = 0
-    with app.app_context():
+    with product() as app:
         objects, size_bytes = scrubbing.everything_there_is()
         began = app.extensions["clock"].now()
         with click.progressbar(length=max(size_bytes, 1), label=f"{objects} objects", file=sys.stderr) as bar:

@@ -5,6 +5,7 @@ import shlex
 
 import click
 
+from server.app import create_app
 from server.config import BadConfig, Config, make_secrets
 from server.readiness import var_folder
 
@@ -23,6 +24,7 @@ def check_config() -> None:
         config = Config.from_environ(
             os.environ, var=var_folder(os.environ), default_database_url="postgresql://embedded"
         )
+        create_app(config)
     except BadConfig as fault:
         raise click.ClickException(str(fault)) from None
     click.echo(repr(config))

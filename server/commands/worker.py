@@ -1,14 +1,11 @@
 """`fieldvisit worker`: run jobs, once the schema is there."""
 
-import os
-
 import click
 
-from server.app import create_app
+from server.commands.opening import open_product
 from server.commands.waiting import wait_to_serve
 from server.garbage import collect_seldom
 from server.jobs import run_worker
-from server.readiness import load_config
 
 
 @click.command()
@@ -16,6 +13,6 @@ from server.readiness import load_config
 def worker(concurrency: int) -> None:
     """Run jobs until stopped; what has begun is finished first."""
     wait_to_serve()
-    app = create_app(load_config(os.environ))
+    app = open_product()
     collect_seldom()
     run_worker(app, concurrency=concurrency)
