@@ -9,9 +9,11 @@ not fit, and goes on to the end whatever it finds. Building bundles is `server.w
 import base64
 import hashlib
 import json
+import lzma
 import zipfile
+import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +33,8 @@ BUNDLE: Final = "application/vnd.fieldvisit.bundle+json"
 MANIFEST: Final = "manifest.json"
 MOST_JSON_BYTES: Final = 256 * 1024 * 1024
 PIECE_BYTES: Final = 256 * 1024
+SPOILED: Final = (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
+"""What reading a part says of bytes that are not what was packed."""
 
 
 class NoBundle(ValueError):
@@ -73,7 +77,7 @@ def verify(path: Path, *, server_key: str | None = None) -> Report:
     try:
         with zipfile.ZipFile(path) as archive:
             return _Verifier(archive).verify(server_key)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+    except (*SPOILED, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise NoBundle(f"the file cannot be read as a bundle: {error}") from None
 
 
@@ -153,7 +157,7 @@ class _Verifier:
             with self.archive.open(name) as part:
                 while piece := part.read(PIECE_BYTES):
                     hashed.update(piece)
-        except (zipfile.BadZipFile, EOFError):
+        except SPOILED:
             return "unreadable"
         return hashed.hexdigest()
 
@@ -166,7 +170,7 @@ class _Verifier:
     def _read_rows(self, name: str) -> list[Reader]:
         try:
             value = parse(self._read(name))
-        except (KeyError, zipfile.BadZipFile, EOFError):
+        except (KeyError, *SPOILED):
             return []  # named by the manifest already
         except WireFault as fault:
             self.report.says(name, f"cannot be read: {fault.detail}")
@@ -185,7 +189,7 @@ class _Verifier:
             proofs = Reader(parse(self._read(part)))
             head = self._head(proofs.text("checkpoint"), str(manifest.get("origin")), key)
             leaves = proofs.array("leaves")
-        except (KeyError, WireFault, zipfile.BadZipFile, EOFError):
+        except (KeyError, WireFault, *SPOILED):
             self.report.says(part, "cannot be read: nothing is proven to be in the log")
             return
         if head is None:
@@ -365,7 +369,7 @@ class _Verifier:
             return
         try:
             is_ours = key.has_sealed(read_envelope(Reader(parse(self._read("permit.json")))))
-        except (WireFault, zipfile.BadZipFile, EOFError):
+        except (WireFault, *SPOILED):
             is_ours = False
         self.report.checked["permits"] += 1
         if not is_ours:
@@ -373,15 +377,26 @@ class _Verifier:
 
     def _texts(self, part: str, kind: str, server: PublicKey) -> None:
         """Hold what was decided, and who looked, against what was logged; undecided findings are not."""
+        seen: set[tuple[str, ...]] = set()
         for row in self._rows(part):
             self.report.checked[f"{kind} records"] += 1
             if row.value.get("text") is None:
                 continue
+            seen.add(lines_of(row))
             name = f"{kind} {row.value.get('id')}"
             for what in faults_of(part, row, server=server):
                 self.report.says(name, what)
             if not self._is_logged(kind, *lines_of(row)):
                 self.report.says(name, "is not what was logged")
+        if part in self.archive.namelist() and not self._rows("erasures.json"):
+            self._left_out(kind, seen)
+
+    def _left_out(self, kind: str, seen: Collection[tuple[str, ...]]) -> None:
+        """Name what was logged and stands in no row, as if it had never been decided or said."""
+        for record in sorted(self.logged[kind]):
+            if not any(record[:length] in seen for length in range(2, len(record) + 1)):
+                about = next((line for line in record if line != self.report.visit_id), "")
+                self.report.says(f"{kind} {about}", "was logged, and what was logged is not here")
 
 
 def sentences(report: Report) -> Iterator[str]:

@@ -301,3 +301,23 @@ def test_there_is_no_bundle_of_an_unknown_visit(app: Flask, cast: Cast):
     answer = cast.person(Role.AUDITOR).get("/api/v1/visits/01890000-0000-7000-8000-000000000000/bundle")
 
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bundle_that_was_packed_again_and_spoiled_is_no_fault_of_the_program(bundle: Path, packing: int):
+    with zipfile.ZipFile(bundle) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    packed = bundle.with_name("packed.zip")
+    with zipfile.ZipFile(packed, "w", packing) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert verify(packed).is_sound
+    sound = packed.read_bytes()
+
+    for place in range(30, len(sound), max(1, len(sound) // 200)):
+        packed.write_bytes(sound[:place] + bytes([sound[place] ^ 0xFF]) + sound[place + 1 :])
+        try:
+            report = verify(packed)
+        except NoBundle:
+            continue
+        assert list(sentences(report))

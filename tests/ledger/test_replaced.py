@@ -304,3 +304,34 @@ def test_bytes_that_came_before_their_promise_are_no_alteration(app: Flask, told
 
     assert (stored, named()) == (set(), set())
     assert db.session.get_one(Evidence, before, populate_existing=True).state == "verified"
+
+
+@pytest.mark.parametrize(
+    ("undone", "kinds"),
+    [
+        (
+            "UPDATE findings SET state = 'open', decided_by = NULL, decided_at = NULL, reason = ''",
+            {"finding", "weight"},
+        ),
+        ("DELETE FROM access_log WHERE action = 'visit.bundle'", set()),
+    ],
+)
+def test_what_was_decided_and_is_made_undecided_is_named_by_its_bundle(
+    told: Told, cast: Cast, tmp_path: Path, undone: str, kinds: set[str]
+) -> None:
+    auditor = cast.person(Role.AUDITOR)
+    before = verify(bundle_of(told.visit_id, auditor, tmp_path / "before.zip"))
+    typed(undone)
+
+    after = verify(bundle_of(told.visit_id, auditor, tmp_path / "after.zip"))
+
+    assert before.faults == []
+    assert of_things(after) == {(kind, "was logged, and what was logged is not here") for kind in kinds}
+
+
+def test_a_bundle_that_leaves_out_who_looked_is_named(told: Told, cast: Cast, tmp_path: Path) -> None:
+    path = bundle_of(told.visit_id, cast.person(Role.AUDITOR), tmp_path / "visit.zip")
+
+    report = verify(changed(path, lambda parts: put(parts, "looks.json", [])))
+
+    assert ("access", "was logged, and what was logged is not here") in of_things(report)
