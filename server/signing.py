@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import current_app
@@ -58,6 +59,14 @@ class Signer:
     def sign(self, payload_type: str, payload: bytes) -> bytes:
         """Sign the payload's PAE; 64 bytes."""
         return self.key.sign(pae(payload_type, payload))
+
+    def has_signed(self, payload_type: str, payload: bytes, signature: bytes) -> bool:
+        """Whether a signature is ours, of exactly this."""
+        try:
+            self.key.public_key().verify(signature, pae(payload_type, payload))
+        except InvalidSignature:
+            return False
+        return True
 
     def seal(self, payload_type: str, body: dict[str, Any]) -> dict[str, Any]:
         """Wrap a body in a signed DSSE envelope."""

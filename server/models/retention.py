@@ -49,6 +49,7 @@ class Erasure(Model):
 
     What comes of them afterwards is erased too, and is an erasure of its own: it goes over all rows again.
     `things_sha256` is over the kinds and ids of the log's entries that lost their record, in their order.
+    `seal` is the server's signature (`retention.sealing`).
     """
 
     __tablename__ = "erasures"
@@ -61,6 +62,7 @@ class Erasure(Model):
     source: Mapped[dict[str, Any]]
     counts: Mapped[dict[str, Any]]
     things_sha256: Mapped[bytes]
+    seal: Mapped[bytes]
 
 
 class ErasedThing(Model):

@@ -149,6 +149,7 @@ def test_what_was_erased_is_not_judged_again(app: Flask, visits: list[UUID]) -> 
         visit = session.get_one(Visit, visits[0])
         session.add(
             Erasure(
+                seal=b"",
                 debtor_id=visit.debtor_id,
                 erased_at=now(),
                 ended_at=now(),

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import flask_migrate
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -13,6 +14,7 @@ from flask import Flask
 from server.authority import Role
 from server.database import db, transaction
 from server.ledger.bundle import verify
+from server.schema import MIGRATIONS
 from server.workflows.reconciliation import reconcile_visit
 from server.workflows.retention.erasing import erase_due
 from server.workflows.transparency.checking import alterations
@@ -24,11 +26,13 @@ from tests.privacy.told import ANOTHER, PHOTO, Told, later, sequenced
 from tests.pushing import an_account, push
 
 GONE = "the leaf's record is gone, and no erasure took it"
+UNSIGNED = "it is not what the office signed"
 SAYS = "the row says something although it was erased"
 FORGED = """
     WITH forged AS (
-        INSERT INTO erasures (id, debtor_id, erased_at, ended_at, kept_days, source, counts, things_sha256)
-        VALUES (gen_random_uuid(), :debtor, now(), now() - interval '800 days', 730, '{}', '{}', :things)
+        INSERT INTO erasures (id, debtor_id, erased_at, ended_at, kept_days, source, counts, things_sha256,
+                              seal)
+        VALUES (gen_random_uuid(), :debtor, now(), now() - interval '800 days', 730, '{}', '{}', :things, '')
         RETURNING id)
     INSERT INTO erased_things SELECT id, :kind, :subject FROM forged
 """
@@ -51,7 +55,8 @@ def typed(*statements: str, debtor: UUID | None = None, kind: str = "", subject:
 
 
 def named() -> set[str]:
-    return {one.what.partition(":")[0] for one in alterations()}
+    """What does not fit beside the missing signature, which gives every forged erasure away."""
+    return {one.what.partition(":")[0] for one in alterations()} - {UNSIGNED}
 
 
 def only(table: str) -> UUID:
@@ -181,3 +186,50 @@ def test_a_finding_that_was_raised_before_and_decided_after_an_erasure_is_no_alt
 
     assert answer.status_code == 200, answer.text
     assert named() == set()
+
+
+def test_an_erasure_that_looks_real_and_was_written_by_hand_is_named(told: Told) -> None:
+    """Everything as the product leaves it behind, of somebody whose time is not over."""
+    told.close()
+    erase_due(now=later())
+    sequenced()
+    assert list(alterations()) == []
+
+    typed(
+        "CREATE TEMP TABLE moved ON COMMIT DROP AS SELECT * FROM erasures",
+        "DELETE FROM log_leaves WHERE kind = 'erasure'",
+        "UPDATE moved SET id = gen_random_uuid()",
+        "UPDATE erased_objects SET erasure_id = (SELECT id FROM erasures)",
+        "INSERT INTO erasures SELECT * FROM moved",
+        "UPDATE erased_things SET erasure_id = (SELECT id FROM moved)",
+        "UPDATE erased_objects SET erasure_id = (SELECT id FROM moved)",
+        "DELETE FROM erasures WHERE id <> (SELECT id FROM moved)",
+    )
+
+    assert UNSIGNED in {one.what for one in alterations()}
+
+
+@pytest.mark.parametrize("change", ["kept_days = 30", "ended_at = ended_at - interval '9 days'", "seal = ''"])
+def test_an_erasure_that_was_changed_is_named(told: Told, change: str) -> None:
+    told.close()
+    erase_due(now=later())
+    sequenced()
+
+    typed(f"UPDATE erasures SET {change}")
+
+    assert UNSIGNED in {one.what for one in alterations()}
+
+
+def test_what_was_erased_before_erasures_were_signed_is_signed_by_the_migration(
+    told: Told, app: Flask
+) -> None:
+    told.close()
+    erase_due(now=later())
+    sequenced()
+    db.session.rollback()
+    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+
+    flask_migrate.downgrade(revision="0033")
+    flask_migrate.upgrade()
+
+    assert list(alterations()) == []

@@ -24,8 +24,11 @@ from server.jobs import enqueue, enqueue_each, task
 from server.models.cases import Debtor
 from server.models.feed import FeedRow, publish
 from server.models.retention import ErasedObject, ErasedThing, Erasure
+from server.signing import current_signer
 from server.workflows.retention.belongings import LEAVES, Belongings, blank, gather
 from server.workflows.retention.due import Due, due, told_again
+from server.workflows.retention.sealing import seal
+from sync.protocol import uuid7
 
 MOST_A_NIGHT: Final = 500
 """So that a wrong parameter is noticed before much is gone."""
@@ -107,6 +110,7 @@ def _erase(session: Session, one: Due, *, now: datetime) -> None:
     _end_uploads(session, about)
     things = _forget_leaves(session, about)
     erasure = Erasure(
+        id=uuid7(),
         debtor_id=one.debtor_id,
         erased_at=now,
         ended_at=one.ended_at,
@@ -115,6 +119,7 @@ def _erase(session: Session, one: Due, *, now: datetime) -> None:
         counts={**counts, "objects": len(keys), "log entries": len(things)},
         things_sha256=things_digest(things),
     )
+    erasure.seal = seal(erasure, current_signer())
     session.add(erasure)
     session.flush()
     session.add_all(ErasedThing(erasure_id=erasure.id, kind=kind, subject_id=about) for kind, about in things)

@@ -11,7 +11,10 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from server.models.retention import Erasure
+from server.signing import current_signer
 from server.workflows.retention.belongings import BLANKS, LEAVES
+from server.workflows.retention.sealing import is_sealed
 from server.workflows.transparency.logged import LOGGED, Alteration, Logged
 
 WRITTEN_LATER: Final[Mapping[str, frozenset[str]]] = {
@@ -35,6 +38,7 @@ _VISITS: Final[Mapping[str, str]] = {
 }
 """Kind -> whose visit a thing tells of, where it tells of nobody else. Other items may: what was heard at one
 door of another debtor goes with that debtor, and the words that said so are gone."""
+AT_ONCE: Final = 500
 _SETTINGS: Final = re.compile(r", (?=\w+ = )")
 
 
@@ -43,6 +47,7 @@ def erasures(session: Session) -> Iterator[Alteration]:
     yield from _missing(session)
     yield from _lists(session)
     yield from _debtors(session)
+    yield from _seals(session)
     for kind, visits in _VISITS.items():
         yield from _others(session, kind, visits)
     for logged in LOGGED:
@@ -86,6 +91,15 @@ def _debtors(session: Session) -> Iterator[Alteration]:
     """
     for row in session.execute(sa.text(query)):
         yield Alteration("its debtor was not erased then", f"erasure {row.id}")
+
+
+def _seals(session: Session) -> Iterator[Alteration]:
+    """An erasure that the office did not sign is somebody's who has the database."""
+    signer = current_signer()
+    query = sa.select(*Erasure.__table__.c).order_by(Erasure.id).execution_options(yield_per=AT_ONCE)
+    for row in session.execute(query):
+        if not is_sealed(row, signer):
+            yield Alteration("it is not what the office signed", f"erasure {row.id}")
 
 
 def _others(session: Session, kind: str, visits: str) -> Iterator[Alteration]:
