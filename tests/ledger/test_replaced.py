@@ -1,6 +1,7 @@
 """What is replaced, taken away or made to say something else beside its leaf is named, also by a bundle."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -335,3 +336,76 @@ def test_a_bundle_that_leaves_out_who_looked_is_named(told: Told, cast: Cast, tm
     report = verify(changed(path, lambda parts: put(parts, "looks.json", [])))
 
     assert ("access", "was logged, and what was logged is not here") in of_things(report)
+
+
+BEGINNING = ("its beginning is not what was signed", "visit")
+END = ("its end is not what was signed", "visit")
+PROMISE = ("what it is of is not what was promised", "evidence")
+GONE = ("the file that the phone promised is not there", "evidence")
+
+
+@pytest.mark.parametrize(
+    ("change", "alteration"),
+    [
+        ("visits SET arrived_earliest = arrived_earliest - interval '2 hours'", BEGINNING),
+        ("visits SET arrived_latest = arrived_latest + interval '1 minute'", BEGINNING),
+        ('visits SET arrived_at_position = \'{"lat": 39.9, "lon": 116.4}\'', BEGINNING),
+        ("visits SET team = team || gen_random_uuid()", BEGINNING),
+        ("visits SET team = '{}'", BEGINNING),
+        ("visits SET checklist = '{\"badge_shown\": true}'", BEGINNING),
+        ("visits SET assignment_id = NULL, debtor_id = NULL", BEGINNING),
+        ("visits SET debtor_id = NULL", BEGINNING),
+        ("visits SET seen_seq = seen_seq + 1", BEGINNING),
+        ("visits SET evidence_due_at = evidence_due_at + interval '9 days'", BEGINNING),
+        ("visits SET started_item = gen_random_uuid()", BEGINNING),
+        ("visits SET left_latest = left_latest + interval '1 hour'", END),
+        ('visits SET left_at_position = \'{"lat": 39.9, "lon": 116.4}\'', END),
+        ("evidence SET purpose = 'door'", PROMISE),
+        ("evidence SET captured_from_earliest = captured_from_earliest - interval '1 hour'", PROMISE),
+        ('evidence SET position = \'{"lat": 39.9, "lon": 116.4}\'', PROMISE),
+        ("evidence SET visit_id = NULL, promised_item = NULL", GONE),
+    ],
+)
+def test_a_visit_that_is_made_to_say_something_else_is_named(
+    told: Told, change: str, alteration: tuple[str, str]
+) -> None:
+    typed(f"UPDATE {change}")
+
+    assert alteration in named()
+
+
+def test_a_visit_without_the_end_that_was_signed_is_named(told: Told) -> None:
+    typed("UPDATE visits SET ended_item = NULL, left_earliest = NULL, left_latest = NULL, left_method = NULL")
+
+    assert named() == {("what the phone signed of a visit is not there", "item")}
+
+
+def test_a_promise_that_was_never_kept_and_is_made_undone_is_named(app: Flask, told: Told) -> None:
+    body = evidence_body(told.phone, told.visit_id)
+    told.phone.record("visit.evidence", body)
+    push(app, told.phone)
+
+    typed(f"DELETE FROM evidence WHERE id = '{body['evidence_id']}'")
+
+    assert named() == {GONE}
+
+
+def test_a_report_that_is_made_to_say_something_else_is_named(app: Flask, told: Told) -> None:
+    told.phone.record("equipment.failed", {"visit_id": str(told.visit_id), "text": "no light"})
+    push(app, told.phone)
+    sequenced()
+    assert named() == set()
+
+    typed('UPDATE field_reports SET body = body || \'{"text": "all fine"}\'')
+
+    assert named() == {("the report is not what was signed", "report")}
+
+
+def test_a_visit_under_a_link_secret_that_was_changed_since_is_no_alteration(
+    app: Flask, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = app.extensions["signer"]
+
+    monkeypatch.setitem(app.extensions, "signer", dataclasses.replace(signer, secret=b"another"))
+
+    assert named() == set()

@@ -23,6 +23,7 @@ from server.workflows.transparency.logged import Alteration
 from server.workflows.transparency.projected import projected
 from server.workflows.transparency.rows import rows
 from server.workflows.transparency.shelf import Shelf, origin_of
+from server.workflows.transparency.visited import visited
 from sync.checkpoint import CheckpointFault, open_checkpoint
 from sync.merkle import leaf_hash
 
@@ -38,6 +39,7 @@ def alterations() -> Iterator[Alteration]:
         yield from rows(session)
         yield from erasures(session)
         yield from projected(session)
+        yield from visited(session)
         yield from acts(session)
         yield from _witnessed(session)
 

@@ -1,7 +1,7 @@
 """Do items stand at the visit their phone signed, and do accounts say what was signed?
 
-What is read out of an item's bytes is logged nowhere else, so it is read out of them again. `visits`, and
-what else follows from items in several steps, is not compared: it can be built again.
+What is read out of an item's bytes is logged nowhere else, so it is read out of them again; visits, files and
+reports in `visited`.
 """
 
 import json
