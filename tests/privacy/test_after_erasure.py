@@ -15,7 +15,7 @@ from server.authority import Role
 from server.database import db, transaction
 from server.jobs import run_worker
 from server.media.store import ObjectMissing, evidence_key
-from server.models.cases import Address, Contact
+from server.models.cases import Address, Contact, Debtor
 from server.models.casework import Complaint, Incident
 from server.models.evidence import Evidence, Upload
 from server.models.findings import Finding
@@ -23,6 +23,7 @@ from server.models.retention import Erasure
 from server.models.visits import Item
 from server.storage import current_store
 from server.workflows.exchange.overdue import apply_overdue_items
+from server.workflows.retention import due
 from server.workflows.retention.erasing import erase_due
 from server.workflows.retention.objects import remove_objects
 from server.workflows.storage.collecting import collect_folder
@@ -112,6 +113,41 @@ def test_whoever_nothing_came_of_is_erased_once(app: Flask, told: Told, tmp_path
         sa.select(Erasure).where(Erasure.debtor_id == told.debtor_id).order_by(Erasure.id)
     )
     assert (again.ended_at, again.kept_days, again.source) == (first.ended_at, first.kept_days, first.source)
+
+
+def test_of_very_many_who_were_erased_a_part_is_asked_about_each_night(
+    app: Flask, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = [told]
+    for number, whose in enumerate((ANOTHER, {"name": "赵四"}, {"name": "钱五"})):
+        photo = PHOTO + b"%d" % number
+        everybody.append(Told(app, tmp_path / f"other-{number}", photo=photo, whose=whose))
+        everybody[-1].close()
+    erase_due(now=later())
+    for one in everybody:
+        an_account_of_a_visit(app, one)
+    monkeypatch.setattr(due, "ASKED_A_NIGHT", 1)
+
+    left = [erased_again() for night in range(1, 5) if erase_due(now=later(days=night)) is None]
+
+    assert left[0] < 4
+    assert left[-1] == 4
+    assert SECRET not in everything()
+
+
+def erased_again() -> int:
+    """How many were erased a second time."""
+    db.session.rollback()
+    return (db.session.scalar(sa.select(sa.func.count(Erasure.id))) or 0) - 4
+
+
+def test_somebody_who_is_said_to_be_erased_by_no_erasure_stops_nobody(app: Flask, told: Told) -> None:
+    with transaction() as session:
+        session.execute(sa.update(Debtor).values(erased_at=now()))
+
+    erase_due(now=later())
+
+    assert db.session.scalars(sa.select(Erasure.id)).all() == []
 
 
 def test_a_late_complaint_is_answered_first_and_erased_then(app: Flask, told: Told, cast: Cast) -> None:

@@ -23,6 +23,8 @@ from server.workflows.retention.holds import held_by
 from server.workflows.standing_packs import active_pack, packs_of_clients
 
 PARAMETER: Final = "recording_retention_days"
+ASKED_A_NIGHT: Final = 50_000
+"""A millisecond each. Who was erased has been silent for years: the rest may wait for another night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,24 @@ def list_due(*, within_days: int, after: UUID | None, limit: int, now: datetime)
     return due(db.session(), now=now, within=timedelta(days=within_days), after=after, limit=limit)
 
 
-def told_again(
-    session: Session, *, after: UUID | None = None, limit: int, locked: UUID | None = None
-) -> list[Due]:
-    """Return erased debtors of whom there are words again, in the order of ids: phones may come late.
+def nights_of_a_round(session: Session) -> int:
+    """Return in how many nights every erased debtor is asked about once: one, unless they are too many."""
+    many = session.scalar(sa.select(sa.func.count()).where(Debtor.erased_at.is_not(None))) or 0
+    return max(1, -(-many // ASKED_A_NIGHT))
 
-    `locked`: only this one, whose row the caller has locked.
-    """
-    asked = {"after": after, "locked": locked, "most": limit}
-    ids = list(session.scalars(_TOLD_AGAIN, asked))
+
+def erased(session: Session, *, night: int, nights: int, after: UUID | None, limit: int) -> Sequence[UUID]:
+    """Return erased debtors who are asked about in one night of a round, in the order of ids."""
+    lot = sa.func.abs(sa.cast(sa.func.uuid_hash(Debtor.id), sa.BigInteger()))
+    query = sa.select(Debtor.id).where(Debtor.erased_at.is_not(None), lot % nights == night % nights)
+    if after is not None:
+        query = query.where(Debtor.id > after)
+    return session.scalars(query.order_by(Debtor.id).limit(limit)).all()
+
+
+def told_again(session: Session, debtors: Sequence[UUID]) -> list[Due]:
+    """Return those of these erased debtors of whom there are words again: phones may come late."""
+    ids = list(session.scalars(_TOLD_AGAIN, {"debtors": list(debtors)}))
     by_rule = (
         sa.select(Erasure.debtor_id, Debtor.reference, Erasure.ended_at, Erasure.kept_days, Erasure.source)
         .join(Debtor, Debtor.id == Erasure.debtor_id)
@@ -90,7 +101,7 @@ def told_again(
     )
     rules = {row.debtor_id: row for row in session.execute(by_rule)}
     holding = held_by(session, ids)
-    return [Due(*rules[one], held_by=holding.get(one, [])) for one in ids]
+    return [Due(*rules[one], held_by=holding.get(one, [])) for one in ids if one in rules]
 
 
 # What an erasure leaves empty and is not, by index. The office writes nothing encrypted about them any more
@@ -99,8 +110,7 @@ _TOLD_AGAIN: Final = sa.text(
     """
     SELECT debtors.id FROM debtors CROSS JOIN LATERAL (SELECT ids_about(debtors.id) AS ids OFFSET 0) AS about
      WHERE erased_at IS NOT NULL
-       AND (CAST(:after AS uuid) IS NULL OR debtors.id > :after)
-       AND (CAST(:locked AS uuid) IS NULL OR debtors.id = :locked)
+       AND debtors.id = ANY(:debtors)
        AND (EXISTS (SELECT FROM items WHERE visit_id = ANY(ids) AND payload <> '')
             OR EXISTS (SELECT FROM items WHERE named && ids AND payload <> '')
             OR EXISTS (SELECT FROM conflicting_items WHERE named && ids AND payload <> '')
@@ -111,7 +121,7 @@ _TOLD_AGAIN: Final = sa.text(
             OR EXISTS (SELECT FROM audits WHERE visit_id = ANY(ids) AND note <> '(erased)')
             OR EXISTS (SELECT FROM finding_comments WHERE finding_id = ANY(ids) AND text <> '(erased)')
             OR EXISTS (SELECT FROM second_looks WHERE finding_id = ANY(ids) AND reason <> '(erased)'))
-     ORDER BY debtors.id LIMIT :most
+     ORDER BY debtors.id
     """
 )
 

@@ -7,9 +7,8 @@ the commit (`objects`), and phones let go of what they still hold.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,7 +25,7 @@ from server.models.feed import FeedRow, publish
 from server.models.retention import ErasedObject, ErasedThing, Erasure
 from server.signing import current_signer
 from server.workflows.retention.belongings import LEAVES, Belongings, blank, gather
-from server.workflows.retention.due import Due, due, told_again
+from server.workflows.retention.due import Due, due, erased, nights_of_a_round, told_again
 from server.workflows.retention.sealing import seal
 from sync.protocol import uuid7
 
@@ -49,32 +48,53 @@ def erase_due(*, now: datetime) -> None:
     In China it is the small hours then. One debtor's fault stops nobody else; raises ErasureFailed at the
     end, so that the job stands as failed.
     """
-    erased, failed = _erase_each(partial(due, now=now), most=MOST_A_NIGHT, now=now)
-    again, failed_again = _erase_each(told_again, most=None, now=now)
+    done, failed = _erase_each(_due_now(now), most=MOST_A_NIGHT, now=now)
+    again, failed_again = _erase_each(_told_of_again(now), most=None, now=now)
     failed += failed_again
-    log.info("retention.erased", debtors=erased, again=again, failed=failed)
+    log.info("retention.erased", debtors=done, again=again, failed=failed)
     if failed:
         raise ErasureFailed(f"{failed} debtors could not be erased")
 
 
-def _erase_each(find: Callable[..., list[Due]], *, most: int | None, now: datetime) -> tuple[int, int]:
-    """Erase whom `find` finds, page by page; return how many were erased, and how many could not be."""
-    erased, failed, after = 0, 0, None
-    while erased != most:
+def _due_now(now: datetime) -> Iterator[Due]:
+    after = None
+    while True:
         with transaction() as session:
-            page = find(session, after=after, limit=PAGE)
+            page = due(session, now=now, after=after, limit=PAGE)
         if not page:
-            break
+            return
+        yield from page
         after = page[-1].debtor_id
-        for one in page:
-            if one.held_by or erased == most:
-                continue
-            try:
-                erased += erase(one.debtor_id, now=now)
-            except DBAPIError as error:
-                failed += 1
-                _say_what_failed(one.debtor_id, error)
-    return erased, failed
+
+
+def _told_of_again(now: datetime) -> Iterator[Due]:
+    with transaction() as session:
+        nights = nights_of_a_round(session)
+    after = None
+    while True:
+        with transaction() as session:
+            asked = erased(session, night=now.toordinal(), nights=nights, after=after, limit=PAGE)
+            page = told_again(session, asked)
+        if not asked:
+            return
+        yield from page
+        after = asked[-1]
+
+
+def _erase_each(found: Iterator[Due], *, most: int | None, now: datetime) -> tuple[int, int]:
+    """Erase them one by one; return how many were erased, and how many could not be."""
+    done, failed = 0, 0
+    for one in found:
+        if one.held_by:
+            continue
+        if done == most:
+            break
+        try:
+            done += erase(one.debtor_id, now=now)
+        except DBAPIError as error:
+            failed += 1
+            _say_what_failed(one.debtor_id, error)
+    return done, failed
 
 
 def _say_what_failed(debtor_id: UUID, error: DBAPIError) -> None:
@@ -96,7 +116,7 @@ def erase(debtor_id: UUID, *, now: datetime) -> bool:
     with transaction() as session:
         session.execute(sa.select(Debtor.id).where(Debtor.id == debtor_id).with_for_update())
         standing = due(session, now=now, limit=1, locked=debtor_id)
-        standing = standing or told_again(session, limit=1, locked=debtor_id)
+        standing = standing or told_again(session, [debtor_id])
         if not standing or standing[0].held_by:
             return False
         _erase(session, standing[0], now=now)
