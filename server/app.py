@@ -95,11 +95,9 @@ def _read_from(setting: str) -> Iterator[None]:
 def _media_store(config: Config) -> MediaStore:
     return open_stores(
         config.media_store,
+        access=config.s3_access,
         before=config.media_store_before,
-        endpoint=config.s3_endpoint_url,
-        access_key=config.s3_access_key,
-        secret_key=config.s3_secret_key,
-        region=config.s3_region,
+        access_before=config.s3_access_before,
         retention=Retention(days=config.s3_lock_days, mode=config.s3_lock_mode),
     )
 

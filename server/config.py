@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from server.keysets import FILE, LOOKUP, PII, BadKeysets, KeysetFile, new_keyset, replace_file
+from server.media.access import S3Access
 
 MIB = 1024 * 1024
 DEFAULT_RULE_PACK = "cn.law+cn.gbt.45251+cn.cba.2026+cn.house"
@@ -41,10 +42,8 @@ class Config:
     lookup_keyset: str = field(repr=False)
     keysets_file: KeysetFile | None = None
     media_store_before: str | None = None
-    s3_endpoint_url: str | None = None
-    s3_access_key: str | None = field(default=None, repr=False)
-    s3_secret_key: str | None = field(default=None, repr=False)
-    s3_region: str = "us-east-1"
+    s3_access: S3Access = field(default_factory=S3Access)
+    s3_access_before: S3Access = field(default_factory=S3Access)
     s3_lock_days: int = 730
     s3_lock_mode: str = "GOVERNANCE"
     transcriber_file: Path | None = None
@@ -103,10 +102,8 @@ class Config:
             pii_keyset=known[PII],
             lookup_keyset=known[LOOKUP],
             keysets_file=keysets_file,
-            s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
-            s3_access_key=environ.get("AWS_ACCESS_KEY_ID") or None,
-            s3_secret_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
-            s3_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            s3_access=_s3_access(environ),
+            s3_access_before=_s3_access(environ, suffix="_BEFORE"),
             s3_lock_days=_integer(environ, "S3_LOCK_DAYS", 730, least=0),
             s3_lock_mode=_lock_mode(environ),
             transcriber_file=var / "transcriber.toml",
@@ -180,6 +177,21 @@ def _lock_mode(environ: Mapping[str, str]) -> str:
     if mode not in ("GOVERNANCE", "COMPLIANCE"):
         raise BadConfig(f"S3_LOCK_MODE is {mode!r}; it is either GOVERNANCE or COMPLIANCE.")
     return mode
+
+
+def _s3_access(environ: Mapping[str, str], *, suffix: str = "") -> S3Access:
+    """Read how an S3 store is reached; of the one before, what is not set is that of the new one."""
+
+    def named(*names: str) -> str | None:
+        wanted = [f"{name}{suffix}" for name in names] + list(names)
+        return next((environ[name] for name in wanted if environ.get(name)), None)
+
+    return S3Access(
+        endpoint=named("S3_ENDPOINT_URL"),
+        access_key=named("AWS_ACCESS_KEY_ID"),
+        secret_key=named("AWS_SECRET_ACCESS_KEY"),
+        region=named("AWS_REGION", "AWS_DEFAULT_REGION") or "us-east-1",
+    )
 
 
 def _seed(encoded: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
+from server.media.access import S3Access
 from server.media.opening import open_store, open_stores
 from server.media.s3 import S3Store
 from server.media.store import ObjectLocked, ObjectMissing, Retention, evidence_key
@@ -33,9 +34,7 @@ def vault(moto_s3: dict[str, str]) -> dict[str, str]:
 
 def opened(access: dict[str, str], name: str, *, days: int = 730, mode: str = "GOVERNANCE") -> S3Store:
     retention = Retention(days=days, mode=mode)
-    store = open_stores(
-        f"s3://{LOCKED}/{name}", retention=retention, before=None, region="us-east-1", **access
-    )
+    store = open_stores(f"s3://{LOCKED}/{name}", retention=retention, access=S3Access(**access))
     assert isinstance(store, S3Store)
     return store
 

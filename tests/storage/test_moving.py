@@ -111,6 +111,28 @@ def all_readable(store: MediaStore, contents: dict[str, bytes]) -> bool:
     return all(b"".join(store.read(key)) == content for key, content in contents.items())
 
 
+def test_a_move_goes_between_two_s3_servers_with_keys_of_their_own(
+    app: Flask,
+    moto_s3: dict[str, str],
+    rclone_s3: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old_url, new_url = (f"s3://{BUCKET}/{uuid7().hex}" for _ in range(2))
+    removal = Removal(app, new_url=new_url, old_url=old_url, access=moto_s3)
+    old = open_store(old_url, **rclone_s3)
+    monkeypatch.setitem(app.extensions, "media_store", old)
+    key = Shelf(app, old).keep(CONTENT)
+
+    done = removal.run(
+        S3_ENDPOINT_URL_BEFORE=rclone_s3["endpoint"],
+        AWS_ACCESS_KEY_ID_BEFORE=rclone_s3["access_key"],
+        AWS_SECRET_ACCESS_KEY_BEFORE=rclone_s3["secret_key"],
+    )
+
+    assert done.exit_code == 0, done.output
+    assert all_readable(removal.new, {key: CONTENT})
+
+
 def test_a_move_that_was_killed_goes_on_and_everything_can_be_read_all_the_time(
     removal: Removal, shelf: Shelf
 ) -> None:
