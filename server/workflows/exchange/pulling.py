@@ -21,7 +21,7 @@ from server.signing import current_signer
 from server.workflows.exchange.anchors import make_anchor
 from server.workflows.exchange.carried import CARRIED, KINDS, body_of, write
 from server.workflows.exchange.tellings import tell
-from server.workflows.transparency.watched import NEWEST, grown_since
+from server.workflows.log_growth import NEWEST, grown_since
 from sync.feed import Cursor, Head, StaleCursor, advance, continue_from, read_cursor, write_cursor
 from sync.protocol import uuid7
 

@@ -3,33 +3,15 @@
 A loader: reads only. Tiles only grow, so that whoever knows the size of a tree needs no snapshot of them.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Any, Final
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.driver import Statement, longs, run
+from server.driver import run
 from server.ledger.tiles import Cached, Place, ways
 from server.models.transparency import LogCheckpoint, LogTile
 from server.signing import Signer
+from server.workflows.log_growth import tiles_at, told
 from sync.checkpoint import log_name
-
-# Asked by every pull that brings a newer head.
-TILES: Final = """
-    SELECT level, number, hashes FROM log_tiles
-      JOIN unnest(%(levels)s, %(numbers)s) AS wanted (level, number) USING (level, number)
-"""
-
-
-def tiles_at(places: Collection[Place]) -> Statement:
-    """Return the question for all of these tiles at once."""
-    return TILES, {"levels": longs(level for level, _ in places), "numbers": longs(n for _, n in places)}
-
-
-def told(rows: Iterable[Any]) -> dict[Place, bytes]:
-    """Read its answer."""
-    return {(row.level, row.number): row.hashes for row in rows}
 
 
 class Shelf:

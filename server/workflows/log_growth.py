@@ -4,14 +4,14 @@ A loader for the last page of a pull. What is wrong with the log never stops a p
 proof, and says so itself.
 """
 
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import structlog
 
 from server.database import db
-from server.driver import run_alone
-from server.ledger.tiles import Kept, TreeBroken, consistency_proof, ways
-from server.workflows.transparency.shelf import tiles_at, told
+from server.driver import Statement, longs, run_alone
+from server.ledger.tiles import Kept, Place, TreeBroken, consistency_proof, ways
 
 log = structlog.get_logger()
 
@@ -40,3 +40,20 @@ def _proof(since: int, size: int) -> list[str]:
         log.error("log.broken", fault=str(fault))
         return []
     return [one.hex() for one in proof]
+
+
+# Asked by every pull that brings a newer head.
+TILES: Final = """
+    SELECT level, number, hashes FROM log_tiles
+      JOIN unnest(%(levels)s, %(numbers)s) AS wanted (level, number) USING (level, number)
+"""
+
+
+def tiles_at(places: Collection[Place]) -> Statement:
+    """Return the question for all of these tiles at once."""
+    return TILES, {"levels": longs(level for level, _ in places), "numbers": longs(n for _, n in places)}
+
+
+def told(rows: Iterable[Any]) -> dict[Place, bytes]:
+    """Read its answer."""
+    return {(row.level, row.number): row.hashes for row in rows}
