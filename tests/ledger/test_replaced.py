@@ -409,3 +409,21 @@ def test_a_visit_under_a_link_secret_that_was_changed_since_is_no_alteration(
     monkeypatch.setitem(app.extensions, "signer", dataclasses.replace(signer, secret=b"another"))
 
     assert named() == set()
+
+
+def test_an_end_that_was_cut_off_back_to_an_earlier_head_is_named(app: Flask, told: Told) -> None:
+    an_account(told.phone, told.visit_id, narrative="他答应明天还款。")
+    push(app, told.phone)
+    sequenced()
+    assert named() == set()
+
+    typed(
+        "DELETE FROM log_checkpoints WHERE size = (SELECT max(size) FROM log_checkpoints)",
+        "CREATE TEMP TABLE cut ON COMMIT DROP AS SELECT subject_id FROM log_leaves"
+        " WHERE leaf_index >= (SELECT max(size) FROM log_checkpoints)",
+        "DELETE FROM log_leaves WHERE leaf_index >= (SELECT max(size) FROM log_checkpoints)",
+        "DELETE FROM accounts WHERE item_id IN (SELECT subject_id FROM cut)",
+        "DELETE FROM items WHERE item_id IN (SELECT subject_id FROM cut)",
+    )
+
+    assert named() == {("the tile has hashes of leaves that are gone", "tile")}

@@ -1,12 +1,12 @@
 """Was anything altered, deleted, moved or slipped in since it was logged?
 
 Holds every logged row, every leaf, every tile and every signed head against each other, and names what does
-not fit. Reads in batches, flat memory, changes nothing. What it cannot see, because somebody with the signing
-key rewrote everything consistently, is seen by whoever kept an earlier head: phones do, and what they saw is
-held against the log too.
+not fit. Reads in batches, flat memory, changes nothing. What it cannot see, because somebody cut everything
+back to an earlier signed head, or has the signing key and rewrote it consistently, is seen by whoever kept a
+head: phones do, and what they saw is held against the log too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -95,11 +95,24 @@ def _tree(session: Session) -> Iterator[Alteration]:
                 yield Alteration("the tile is not the hash of its leaves", f"tile {level}/{number}")
         newest = {level: max(n for lv, n in rebuilt.tiles if lv == level) for level, _ in rebuilt.tiles}
         rebuilt.tiles = {place: rebuilt.tiles[place] for place in newest.items()}
+    yield from _beyond(session, rebuilt.tiles)
     signed = session.scalar(sa.select(sa.func.max(LogCheckpoint.size))) or 0
     if signed > size:
         yield Alteration("leaves at the end of the signed log are missing", f"leaf {size}")
     if size > signed:
         yield Alteration("leaves have places that no head was signed for", f"leaf {signed}")
+
+
+def _beyond(session: Session, last: Mapping[Place, bytes]) -> Iterator[Alteration]:
+    """Name kept tiles that know of more leaves than there are: some were cut off."""
+    grown = {level: (number, len(tile)) for (level, number), tile in last.items()}
+    query = """
+        SELECT DISTINCT ON (level) level, number, octet_length(hashes) AS size FROM log_tiles
+         ORDER BY level, number DESC
+    """
+    for row in session.execute(sa.text(query)):
+        if (row.number, row.size) > grown.get(row.level, (-1, 0)):
+            yield Alteration("the tile has hashes of leaves that are gone", f"tile {row.level}/{row.number}")
 
 
 def _entries(session: Session, size: int) -> list[sa.Row[tuple[int, bytes]]]:
