@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from server import pii
 from server.authority import Role
 from server.database import db, transaction
 from server.models.cases import Contact, Debtor
@@ -257,3 +258,50 @@ def set_aside(app: Flask, told: Told) -> None:
 
 def quarantined() -> list[str]:
     return [one.key for one in current_store().walk("quarantine")]
+
+
+def test_what_the_office_wrote_on_letters_and_notices_goes_too(app: Flask, told: Told) -> None:
+    hold = {"case_id": str(told.case.id), "reason": "other", "text": "calm"}
+    told.phone.record("hold.requested", hold)
+    push(app, told.phone)
+    written = {
+        "case": told.case.id,
+        "said": SECRET,
+        "content": pii.encrypt("letters.content", "a letter"),
+        "body": pii.encrypt("client_notices.body", "a notice"),
+    }
+    with transaction() as session:
+        session.execute(sa.text(A_VOID_LETTER_THAT_CAME_BACK), written)
+        session.execute(sa.text(A_NOTICE), written)
+    assert everything().count(SECRET) == 3
+
+    erase_due(now=later())
+
+    assert told.debtor().erased_at is not None
+    assert SECRET not in everything()
+
+
+A_NOTICE = """
+    INSERT INTO client_notices (id, kind, case_id, client_id, hold_id, is_urgent, subject, body, drafted_at,
+        due_at, state, sent_how, sent_reference)
+    SELECT gen_random_uuid(), 'amount_disputed', cases.id, client_id, holds.id, false, :said, :body, now(),
+           now(), 'drafted', '', ''
+      FROM cases, holds WHERE cases.id = :case
+"""
+A_VOID_LETTER_THAT_CAME_BACK = """
+    WITH template AS (
+        INSERT INTO letter_templates (id, client_id, reference, version, kind, title, body, parts,
+            agency_name, agency_phone, approved_by, approval_reference, approved_on, entered_by, entered_at)
+        SELECT gen_random_uuid(), client_id, 'T', 1, 'field_letter', 't', 'b', '{}', 'a', '1', 'c', 'r',
+               now(), (SELECT id FROM staff LIMIT 1), now()
+          FROM cases WHERE id = :case RETURNING id
+    ), letter AS (
+        INSERT INTO letters (id, case_id, debtor_id, template_id, recipient, content, sha256, outstanding_fen,
+            balance_as_of, pairing_code, state, issued_at, void_reason)
+        SELECT gen_random_uuid(), cases.id, debtor_id, template.id, 'debtor', :content, '', 1, now(), 'P',
+               'void', now(), :said
+          FROM cases, template WHERE cases.id = :case RETURNING id
+    )
+    INSERT INTO deliveries (id, letter_id, method, at, posted_on, returned_on, proof, recorded_at)
+    SELECT gen_random_uuid(), id, 'post', now(), now(), now(), :said, now() FROM letter
+"""

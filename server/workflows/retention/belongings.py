@@ -56,8 +56,15 @@ BLANKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "addresses": ("latitude = NULL, longitude = NULL, source = ''", OWNED["addresses"]),
     "ledger_entries": ("counterpart = '', result = ''", "debtor_id = :debtor"),
-    "letters": ("sha256 = sha256('')", OWNED["letters"]),
-    "deliveries": ("relation = ''", OWNED["deliveries"]),
+    "letters": (
+        "sha256 = sha256(''), void_reason = CASE WHEN void_reason = '' THEN '' ELSE '(erased)' END",
+        OWNED["letters"],
+    ),
+    "deliveries": (
+        "relation = '', proof = CASE WHEN proof = '' THEN '' ELSE '(erased)' END",
+        OWNED["deliveries"],
+    ),
+    "client_notices": ("subject = ''", OWNED["client_notices"]),
     "decisions": (
         "facts = '{}', verdict = verdict || '{\"reasons\": []}', approval_reason = ''",
         "id = ANY(:decisions)",
