@@ -17,6 +17,8 @@ import procrastinate
 import sqlalchemy as sa
 from flask import Flask
 from procrastinate import jobs, tasks
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from psycopg import Connection
 
@@ -163,10 +165,7 @@ def run_worker(app: Flask, *, until_idle: bool = False, concurrency: int = 4) ->
 
 
 async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
-    connector = procrastinate.PsycopgConnector(
-        conninfo=app.extensions["config"].libpq_url, min_size=1, max_size=concurrency + 2
-    )
-    queue = procrastinate.App(connector=connector)
+    queue = open_queue(app.extensions["config"].libpq_url, connections=concurrency + 2)
     for registered in _registry.values():
         added = _add(queue, registered, app=app)
         if registered.every is not None and not until_idle:
@@ -181,6 +180,28 @@ async def _work(app: Flask, *, until_idle: bool, concurrency: int) -> None:
                 )
             return
         await queue.run_worker_async(concurrency=concurrency, fetch_job_polling_interval=POLL_SECONDS)
+
+
+def open_queue(url: str, *, connections: int) -> procrastinate.App:
+    """Return the queue of a database, as whoever takes jobs out of it needs it."""
+    connector = procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=connections)
+    queue = procrastinate.App(connector=connector)
+    queue.job_manager = _Jobs(queue.connector)
+    return queue
+
+
+class _Jobs(JobManager):
+    """procrastinate's, but a job that is to be tried again gives way to one of its queueing lock that waits.
+
+    Both cannot wait. Its own stumbles over the index then and leaves the job as one that runs: for ever, and
+    everything of the same lock behind it.
+    """
+
+    async def retry_job(self, job: jobs.Job, *args: Any, **how: Any) -> None:
+        try:
+            await super().retry_job(job, *args, **how)
+        except UniqueViolation:
+            await self.finish_job(job=job, status=jobs.Status.ABORTED, delete_job=True)
 
 
 async def _is_anything_due(queue: procrastinate.App) -> bool:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import procrastinate
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -34,6 +33,16 @@ def fail(*, now: datetime) -> None:
     """Fail every time."""
     RUNS.append({"now": now})
     raise ValueError("as told")
+
+
+@jobs.task("test_fail_beside_its_twin")
+def fail_beside_its_twin(*, now: datetime) -> None:
+    """Fail the first time, when the same work was asked for again meanwhile."""
+    RUNS.append({"now": now})
+    if len(RUNS) == 1:
+        with transaction():
+            assert jobs.enqueue("test_fail_beside_its_twin", lock="twins", queueing_lock="twins")
+        raise ValueError("as told")
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +184,31 @@ def test_failed_job_waits_longer_before_each_new_try_and_is_then_given_up(queue_
     assert len(RUNS) == 2
 
 
+def test_a_job_that_fails_while_the_same_waits_again_leaves_it_to_that(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_fail_beside_its_twin", lock="twins", queueing_lock="twins")
+
+    jobs.run_worker(queue_app, until_idle=True)
+
+    assert statuses() == ["succeeded"]
+    assert len(RUNS) == 2
+
+
+def test_a_stranded_job_of_which_the_same_waits_keeps_no_other_from_being_put_back(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_note", queueing_lock="twins", visit_id="v-1")
+        jobs.enqueue("test_note", visit_id="v-2")
+    strand_the_job(attempts=0)
+    with transaction():
+        jobs.enqueue("test_note", queueing_lock="twins", visit_id="v-1")
+
+    rescue(queue_app)
+    jobs.run_worker(queue_app, until_idle=True)
+
+    assert set(statuses()) == {"succeeded"}
+    assert sorted(run["visit_id"] for run in RUNS) == ["v-1", "v-2"]
+
+
 def test_job_of_a_dead_worker_is_put_back(queue_app: Flask):
     with transaction():
         jobs.enqueue("test_note")
@@ -251,7 +285,7 @@ def rescue(app: Flask) -> int:
     """Run the rescue that the worker runs every minute."""
 
     async def once() -> int:
-        queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=libpq()))
+        queue = jobs.open_queue(libpq(), connections=2)
         async with queue.open_async():
             return await jobs.rescue_stalled(queue)
 
