@@ -222,7 +222,9 @@ def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) ->
             registered.function(now=app.extensions["clock"].now(), **args)
 
     backoff = Backoff(attempts=registered.attempts)
-    return queue.task(name=registered.name, retry=backoff)(run)
+    # What runs by itself never runs beside itself: a backlog would take every place of the worker.
+    alone = registered.every and f"every-{registered.name}"
+    return queue.task(name=registered.name, retry=backoff, lock=alone, queueing_lock=alone)(run)
 
 
 class Backoff(procrastinate.BaseRetryStrategy):

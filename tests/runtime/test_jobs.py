@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from procrastinate.exceptions import AlreadyEnqueued
 
 from server import jobs
 from server.clock import Clock
@@ -207,6 +208,33 @@ def test_a_stranded_job_of_which_the_same_waits_keeps_no_other_from_being_put_ba
 
     assert set(statuses()) == {"succeeded"}
     assert sorted(run["visit_id"] for run in RUNS) == ["v-1", "v-2"]
+
+
+def test_what_runs_by_itself_never_runs_beside_itself_nor_waits_twice(queue_app: Flask):
+    defer_as_the_schedule_does(queue_app, at=1)
+    with pytest.raises(AlreadyEnqueued):
+        defer_as_the_schedule_does(queue_app, at=61)
+    strand_the_job(attempts=0)
+
+    defer_as_the_schedule_does(queue_app, at=121)
+
+    with closing(psycopg.connect(libpq())) as connection:
+        taken = connection.execute("SELECT id FROM procrastinate_fetch_job_v2(NULL, NULL)").fetchone()
+    assert statuses() == ["doing", "todo"]
+    assert taken == (None,)
+
+
+def defer_as_the_schedule_does(app: Flask, *, at: int) -> None:
+    """Defer a task that is registered to run every minute."""
+
+    async def once() -> None:
+        queue = jobs.open_queue(libpq(), connections=2)
+        minutely = jobs.RegisteredTask(name="minutely", function=note, every="* * * * *", attempts=2)
+        task = jobs._add(queue, minutely, app=app)  # pyright: ignore[reportPrivateUsage]
+        async with queue.open_async():
+            await task.defer_async(timestamp=at)
+
+    asyncio.run(once())
 
 
 def test_job_of_a_dead_worker_is_put_back(queue_app: Flask):
