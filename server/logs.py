@@ -2,7 +2,7 @@
 
 One line per event on standard error: JSON when a machine reads it, coloured text on a terminal. Lines of a
 request carry its `request_id`. Tokens, passwords, signatures and personal data never appear: fields with
-such names are hidden, and bearer tokens and signed links are cut out of every text.
+such names are hidden; bearer tokens, signed links and rows that PostgreSQL quotes are cut out of every text.
 """
 
 import logging
@@ -23,6 +23,10 @@ SECRET_NAMES: Final = re.compile(
 SECRET_TEXT: Final = re.compile(
     r"(?i)(bearer\s+|[?&](?:token|sig|signature|mac|code|key)=|postgres(?:ql)?(?:\+\w+)?://[^:/@\s]*:)[^\s&\"'@]+"
 )
+ROWS_IN_TEXT: Final = re.compile(
+    r"(\bDETAIL:\s+)(?:.|\n)*?(?=\n(?:HINT:|CONTEXT:|\[SQL|\n(?:The above|During) )|\Z)"
+)
+"""PostgreSQL quotes the row, or the key, that it refused: names and narratives."""
 QUIET_ENDPOINTS: Final = frozenset({"health.healthz", "health.readyz", "metrics"})
 QUIET_LOGGERS: Final = (
     *(
@@ -100,7 +104,7 @@ def _cleaned(name: str, value: Any) -> Any:
     if SECRET_NAMES.search(name.lower()):
         return HIDDEN
     if isinstance(value, str):
-        return SECRET_TEXT.sub(rf"\1{HIDDEN}", value)
+        return ROWS_IN_TEXT.sub(rf"\1{HIDDEN}", SECRET_TEXT.sub(rf"\1{HIDDEN}", value))
     if isinstance(value, Mapping):
         return {key: _cleaned(str(key), part) for key, part in value.items()}
     if isinstance(value, list | tuple):

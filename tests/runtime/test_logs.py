@@ -2,11 +2,17 @@
 
 import json
 import logging
+import traceback
 
 import pytest
+import sqlalchemy as sa
 import structlog
+from flask import Flask
+from sqlalchemy.exc import IntegrityError
 
+from server.database import transaction
 from server.logs import HIDDEN, configure, hide_secrets
+from tests.builders import Cast
 
 TOKEN = "Zm9vYmFyYmF6cXV4"
 
@@ -45,6 +51,22 @@ def test_secrets_are_cut_out_of_text(text: str):
 
     assert TOKEN not in event["event"]
     assert HIDDEN in event["event"]
+
+
+def test_a_row_that_the_database_refused_is_cut_out_of_a_traceback(app: Flask, cast: Cast):
+    with pytest.raises(IntegrityError) as refused, transaction() as session:
+        session.execute(
+            sa.text("INSERT INTO findings (id, claim) VALUES (gen_random_uuid(), :said)"),
+            {"said": f"{TOKEN}\n\nand more {TOKEN}"},
+        )
+    shown = "".join(traceback.format_exception(refused.value))
+    assert TOKEN in shown
+
+    event = hide_secrets(None, "error", {"event": "failed", "exception": shown})
+
+    assert TOKEN not in event["exception"]
+    assert "INSERT INTO findings" in event["exception"]
+    assert "NotNullViolation" in event["exception"]
 
 
 def test_standard_library_and_structlog_lines_look_the_same(capsys: pytest.CaptureFixture[str]):
