@@ -4,9 +4,11 @@ import base64
 import dataclasses
 import hashlib
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -427,3 +429,22 @@ def test_an_end_that_was_cut_off_back_to_an_earlier_head_is_named(app: Flask, to
     )
 
     assert named() == {("the tile has hashes of leaves that are gone", "tile")}
+
+
+def test_years_of_signed_heads_are_checked_in_little_memory(told: Told) -> None:
+    """One a minute is half a million a year."""
+    many = 6_000
+    typed(
+        "INSERT INTO log_checkpoints (size, root, note, signed_at)"
+        f" SELECT 1000000 + n, sha256('x'), repeat('x', 600), now() FROM generate_series(1, {many}) AS n"
+    )
+
+    tracemalloc.start()
+    try:
+        heads = sum(one.where.startswith("checkpoint") for one in islice(alterations(), many))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert heads == many
+    assert peak < 6 * 1024 * 1024

@@ -7,7 +7,7 @@ head: phones do, and what they saw is held against the log too.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -28,6 +28,7 @@ from sync.checkpoint import CheckpointFault, open_checkpoint
 from sync.merkle import leaf_hash
 
 BATCH: Final = 10_000
+HEADS: Final = 500
 
 
 def alterations() -> Iterator[Alteration]:
@@ -46,24 +47,29 @@ def alterations() -> Iterator[Alteration]:
 
 def _heads(session: Session) -> Iterator[Alteration]:
     """Hold every signed head against the tree it names."""
-    signer = current_signer()
-    tiles = Cached(Shelf(session))
-    for head in session.scalars(sa.select(LogCheckpoint).order_by(LogCheckpoint.size)):
-        where = f"checkpoint {head.size}"
-        try:
-            told = open_checkpoint(head.note, origin=origin_of(signer), key=signer.key.public_key())
-        except CheckpointFault as fault:
-            yield Alteration(f"the signed head is not ours: {fault}", where)
-            continue
-        if (told.size, told.root) != (head.size, head.root):
-            yield Alteration("the head stands beside another's signature", where)
-        try:
-            is_root = root(tiles, told.size) == told.root
-        except TreeBroken as fault:
-            yield Alteration(str(fault), where)
-            continue
-        if not is_root:
-            yield Alteration("the tree is not the one whose head was signed", where)
+    heads = sa.select(LogCheckpoint.size, LogCheckpoint.root, LogCheckpoint.note).order_by(LogCheckpoint.size)
+    for page in session.execute(heads.execution_options(yield_per=HEADS)).partitions():
+        tiles = Cached(Shelf(session))  # of one page: those of all heads are the whole tree
+        for head in page:
+            yield from _head(head, tiles)
+
+
+def _head(head: Any, tiles: Cached) -> Iterator[Alteration]:
+    signer, where = current_signer(), f"checkpoint {head.size}"
+    try:
+        told = open_checkpoint(head.note, origin=origin_of(signer), key=signer.key.public_key())
+    except CheckpointFault as fault:
+        yield Alteration(f"the signed head is not ours: {fault}", where)
+        return
+    if (told.size, told.root) != (head.size, head.root):
+        yield Alteration("the head stands beside another's signature", where)
+    try:
+        is_root = root(tiles, told.size) == told.root
+    except TreeBroken as fault:
+        yield Alteration(str(fault), where)
+        return
+    if not is_root:
+        yield Alteration("the tree is not the one whose head was signed", where)
 
 
 class _Rebuilt:
