@@ -15,7 +15,10 @@ REMEMBERED: Final = 1 << 15
 @lru_cache(maxsize=REMEMBERED)
 def local_day(at: datetime, zone: ZoneInfo) -> date:
     """Return the calendar day of an instant."""
-    return at.astimezone(zone).date()
+    try:
+        return at.astimezone(zone).date()
+    except OverflowError:  # nothing lies beyond the first and the last day there are
+        return at.date()
 
 
 @lru_cache(maxsize=REMEMBERED)

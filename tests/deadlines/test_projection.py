@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -278,6 +278,17 @@ def test_a_case_that_cannot_be_counted_keeps_its_clocks_and_stops_no_other(app: 
 
         assert rules_of(bad) == before != {}
         assert "F14" in rules_of(sound)
+
+
+def test_a_row_at_the_end_of_all_days_stops_no_other_case(app: Flask, office: Office):
+    """Stored before such days were refused, or typed into the database."""
+    odd, fine = a_case(), a_case()
+    a_ledger_entry(odd, at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC), channel="call")
+
+    with pytest.raises(clocks.Uncounted, match=f"1 cases could not be counted: {odd.id}"):
+        clocks.recount_all(now=NOW)
+
+    assert db.session.scalars(sa.select(CaseClock.rule).where(CaseClock.case_id == fine.id)).all()
 
 
 def test_clocks_never_touch_assignments(app: Flask, office: Office):
