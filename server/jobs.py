@@ -24,6 +24,7 @@ from psycopg import Connection
 
 from server.database import db
 from server.driver import documents, run, texts
+from server.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +229,11 @@ def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) ->
 
 
 class Backoff(procrastinate.BaseRetryStrategy):
-    """Try again after 3, 9, 27 ... seconds, at most ten minutes apart."""
+    """Try again after 3, 9, 27 ... seconds, at most ten minutes apart.
+
+    What is away comes back, however long that takes: a job is not given up for it, or an hour without the
+    store would leave evidence uninspected for ever.
+    """
 
     def __init__(self, *, attempts: int) -> None:
         self.attempts = attempts
@@ -237,9 +242,11 @@ class Backoff(procrastinate.BaseRetryStrategy):
         self, *, exception: BaseException, job: jobs.Job
     ) -> procrastinate.RetryDecision | None:
         """Say when to try again; None gives up and leaves the job as failed, for people to look at."""
-        if job.attempts + 1 >= self.attempts:
+        tried = job.attempts + 1
+        is_away = self.attempts > 1 and isinstance(exception, Unavailable)
+        if tried >= self.attempts and not is_away:
             return None
-        wait = min(BACKOFF_BASE_SECONDS ** (job.attempts + 1), LONGEST_WAIT_SECONDS)
+        wait = min(BACKOFF_BASE_SECONDS ** min(tried, ATTEMPTS), LONGEST_WAIT_SECONDS)
         return procrastinate.RetryDecision(retry_in={"seconds": wait})
 
 

@@ -18,6 +18,7 @@ from server import jobs
 from server.clock import Clock
 from server.config import Config, make_secrets
 from server.database import db, transaction
+from server.media.store import StoreUnavailable
 from tests.cluster import running_cluster
 
 RUNS: list[dict[str, Any]] = []
@@ -34,6 +35,14 @@ def fail(*, now: datetime) -> None:
     """Fail every time."""
     RUNS.append({"now": now})
     raise ValueError("as told")
+
+
+@jobs.task("test_away", attempts=2)
+def away(*, now: datetime) -> None:
+    """Need something that is away, the first three times."""
+    RUNS.append({"now": now})
+    if len(RUNS) <= 3:
+        raise StoreUnavailable("The media store cannot be reached; try again.")
 
 
 @jobs.task("test_fail_beside_its_twin")
@@ -183,6 +192,18 @@ def test_failed_job_waits_longer_before_each_new_try_and_is_then_given_up(queue_
     assert first == ["todo"]
     assert statuses() == ["failed"]
     assert len(RUNS) == 2
+
+
+def test_a_job_is_not_given_up_because_the_store_is_away(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_away")
+
+    for _ in range(4):
+        jobs.run_worker(queue_app, until_idle=True)
+        make_due()
+
+    assert len(RUNS) == 4
+    assert statuses() == ["succeeded"]
 
 
 def test_a_job_that_fails_while_the_same_waits_again_leaves_it_to_that(queue_app: Flask):
