@@ -35,8 +35,9 @@ blueprint = Blueprint("plans", __name__, url_prefix="/plans", description="Who v
 def ask(body: dict[str, Any]) -> dict[str, Any]:
     """Have a day planned. The answer comes at once; the plan is made by a worker, `GET` it by its id.
 
-    Candidates are the cases named; or the open cases (of a client) with a point near a team's start, what
-    falls due first in front, until enough that may be visited are found. Nothing is reserved by a plan.
+    Candidates are the cases named; or the open cases (of a client) with a point near a team's start and no
+    visit on that day yet, what falls due first in front, until enough that may be visited are found. Nothing
+    is reserved by a plan.
     """
     client_id = body["client"] and find_client(body["client"]).id
     return _shown(asking.ask(_asked(body, client_id), actor=current_actor(), now=current_time()))

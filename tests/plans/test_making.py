@@ -19,6 +19,7 @@ from server.models.plans import LEFT_OUT_WHYS, STOP_DUES, Plan, PlanLeftOut, Pla
 from server.planning.plan import DUE_ORDER, WHY
 from server.planning.planner import plan_day
 from server.planning.problem import Point
+from server.workflows.assignments import cancel
 from server.workflows.dispatch import assign
 from server.workflows.plans import asking, computing
 from server.workflows.plans.gathering import gather
@@ -203,6 +204,22 @@ def test_without_names_the_open_cases_near_the_teams_are_candidates(office: Offi
 
     assert [stop.case_id for stop in stops_of(plan)] == [near.case.id]
     assert far.case.id not in left_out_of(plan)
+
+
+def test_a_case_that_is_visited_on_the_day_is_not_proposed_once_more_unless_named(office: Office):
+    door, fresh_door, cancelled_door = a_door(), a_door(), a_door()
+    assign(a_wish(door, *a_team(), start="2026-11-24 10:00"), actor=office.actor(), now=NOW)
+    assign(a_wish(fresh_door, *a_team(), start="2026-11-25 10:00"), actor=office.actor(), now=NOW)
+    taken_back = assign(
+        a_wish(cancelled_door, *a_team(), start="2026-11-24 12:00"), actor=office.actor(), now=NOW
+    )
+    cancel(taken_back.id, reason="ill", actor=office.actor(), now=NOW)
+
+    found = planned(office, an_order(a_crew(*a_team())))
+    named = planned(office, an_order(a_crew(*a_team()), cases=[door.case]))
+
+    assert {stop.case_id for stop in stops_of(found)} == {fresh_door.case.id, cancelled_door.case.id}
+    assert [stop.case_id for stop in stops_of(named)] == [door.case.id]
 
 
 def test_the_search_for_candidates_passes_over_what_is_blocked(office: Office):

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from math import cos, radians
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -87,7 +88,9 @@ def _judge_candidates(
     """Judge the named cases; or, first due first, as many as it takes to find enough that may be visited."""
     answers: dict[UUID, Answer] = {}
     packs: dict[UUID, RulePack] = {}
-    ids = list(asked.case_ids) if asked.case_ids is not None else _first_due(asked)
+    ids = (
+        list(asked.case_ids) if asked.case_ids is not None else _first_due(asked, zone=active_pack(now).zone)
+    )
     most = len(ids) if asked.case_ids is not None else asked.most_candidates
     usable = 0
     for first in range(0, len(ids), AT_A_TIME):
@@ -121,8 +124,12 @@ def _judge(
         yield from which_cases(day=asked.day, now=now, pack=pack, case_ids=case_ids, duration=duration)
 
 
-def _first_due(asked: Asked) -> list[UUID]:
-    """Return the open cases with a point near some team's start, what falls due first in front."""
+def _first_due(asked: Asked, *, zone: ZoneInfo) -> list[UUID]:
+    """Return the open cases with a point near some team's start, what falls due first in front.
+
+    A case that is visited on the day already is not proposed once more: whoever plans for other teams, or
+    twice, would send a second visit to every door. Who wants it names the case.
+    """
     boxes = {_box(team.start, asked.within_km) for team in asked.teams}
     near = sa.select(Address.case_id).where(
         sa.or_(
@@ -138,10 +145,16 @@ def _first_due(asked: Asked) -> list[UUID]:
         .group_by(CaseClock.case_id)
         .subquery()
     )
+    is_visited = sa.exists().where(
+        Assignment.case_id == Case.id,
+        Assignment.window_start >= at_local(asked.day, time.min, zone),
+        Assignment.window_start < at_local(asked.day + ONE_DAY, time.min, zone),
+        Assignment.state.not_in(ENDED_EARLY),
+    )
     query = (
         sa.select(Case.id)
         .outerjoin(due, due.c.case_id == Case.id)
-        .where(Case.state == "open", Case.id.in_(near))
+        .where(Case.state == "open", Case.id.in_(near), ~is_visited)
         .order_by(due.c.due_at.nulls_last(), Case.id)
         .limit(MOST_JUDGED)
     )
