@@ -169,7 +169,8 @@ class Phone:
         """Append one signed item to the chain, durable when this returns; its id.
 
         What `remembering` names is remembered with it, or neither is. Raises ValueError for what the office
-        could not read, as a NUL or more bytes than an item may have: once signed it could not be mended.
+        could not read (a NUL, an item too large, readings of a clock that are none): once signed it could not
+        be mended.
 
         Raises PhoneFull when there is no room even after dropping what the office has for good; then nothing
         was recorded and nothing that waits was touched.
@@ -193,9 +194,9 @@ class Phone:
                 body=body,
             )
             payload = write_item(item)
+            read_item(payload)  # what the office could not read is refused while somebody can mend it
             if len(payload) > MOST_ITEM_BYTES:
                 raise ValueError(f"an item may have {MOST_ITEM_BYTES} bytes; put large things into files")
-            read_item(payload)
             envelope = self.key.seal(ITEM, payload)
             return Sealed(item_id, type_, digest(ITEM, envelope.payload), envelope)
 

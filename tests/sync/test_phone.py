@@ -236,6 +236,21 @@ def test_what_the_office_could_not_read_is_not_signed(phone: Phone, body: dict[s
     phone.record("incident.raised", {"text": "狗"})
 
 
+@pytest.mark.parametrize("reading", [-1, 12.5, None])
+def test_what_the_office_could_not_read_is_refused_while_it_is_recorded(
+    phone: Phone, hands: Hands, reading: Any
+) -> None:
+    hands.monotonic_ms = reading
+
+    with pytest.raises(ValueError, match="/clock/monotonic_ms"):
+        phone.record("incident.raised", {"text": "x"})
+
+    assert phone.outbox.next_batch(1) == []
+    hands.monotonic_ms = 5
+    phone.record("incident.raised", {"text": "x"})
+    assert [one.seq for one in phone.outbox.next_batch(9)] == [1]
+
+
 def test_a_captured_file_is_on_the_disk_under_the_digest_that_was_signed(phone: Phone) -> None:
     evidence_id = phone.capture(b"jpeg", visit_id=uuid4(), kind="photo", purpose="door", mime="image/jpeg")
 
