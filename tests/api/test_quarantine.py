@@ -15,6 +15,7 @@ from server.models.people import Staff
 from server.models.visits import RawSubmission
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
+from sync.wire import write_pushed
 from tests.builders import Cast, Person, Role, a_visitor, now
 from tests.desk import a_faulty_account, desk, look, told
 from tests.phones import a_phone
@@ -150,6 +151,25 @@ def test_bytes_of_any_kind_are_shown_as_text_that_can_be_read(
     assert seen["fault"]["detail"]
     assert "\x00" not in seen["text"] and len(seen["text"]) <= 100_000
     assert seen["is_cut"] is (len(raw) > 100_000)
+
+
+def test_an_item_that_came_raw_says_where_it_is_wrong(
+    app: Flask, phone: Phone, assignment: Assignment, supervisor: Person
+) -> None:
+    begin(phone, assignment.id)
+    (item,) = waiting(phone)
+    payload = json.loads(item.envelope.payload)
+    payload["clock"]["monotonic_ms"] = -215_425_933
+    spoiled = phone.key.seal(ITEM, json.dumps(payload).encode())
+    raw = json.dumps(write_pushed(PushedItem(item.id, item.seq, item.prev, spoiled))).encode()
+    push_raw(app, phone, raw, path="/api/v1/sync/quarantine")
+    (entry,) = desk(supervisor)
+
+    seen = look(supervisor, entry["ref"])
+
+    assert (seen["signature"], seen["json"], seen["fault"]["pointer"]) == (
+        "valid", payload, "/clock/monotonic_ms",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

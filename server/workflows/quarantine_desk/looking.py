@@ -21,9 +21,10 @@ from server.models.quarantine import DeskDecision
 from server.models.visits import Item, RawSubmission
 from server.seals import stored_envelope
 from server.workflows.quarantine_desk.entries import Ref, Stored, decisions_about, find
+from sync.bodies import read_body
 from sync.envelope import PublicKey
 from sync.protocol import PushedItem
-from sync.wire import Reader, WireFault, parse, read_pushed
+from sync.wire import Reader, WireFault, parse, read_item, read_pushed
 
 SHOWN: Final = 100_000
 PARSED: Final = 256 * 1024
@@ -80,7 +81,7 @@ def look(ref: Ref, *, actor: Actor, now: datetime) -> Look:
         around = _neighbours(session, found.device_id, pushed)
         decided = decisions_about(session, ref)
     content = _content(found) if pushed is None else pushed.envelope.payload
-    value, fault = _parsed(content)
+    value, fault = _parsed(content, is_raw=isinstance(found, RawSubmission))
     return Look(
         ref=ref,
         staff_id=device.staff_id,
@@ -151,13 +152,19 @@ def _readable(content: bytes) -> str:
     return content.decode("utf-8", "replace").replace("\x00", "�")
 
 
-def _parsed(content: bytes) -> tuple[Any, dict[str, str] | None]:
+def _parsed(content: bytes, *, is_raw: bool) -> tuple[Any, dict[str, str] | None]:
+    """Parse bytes as far as they go, and say what is wrong; of an applied item its `problem` says more."""
     if len(content) > PARSED:
         return None, {"pointer": "", "detail": f"More than {PARSED} bytes are not parsed for display."}
+    value = None
     try:
-        return parse(content), None
+        value = parse(content)
+        if is_raw:
+            item = read_item(content)
+            read_body(item.type, item.body)
     except WireFault as fault:
-        return None, {"pointer": fault.pointer, "detail": fault.detail}
+        return value, {"pointer": fault.pointer, "detail": fault.detail}
+    return value, None
 
 
 def _signature(device: Device, pushed: PushedItem | None) -> str:
