@@ -8,7 +8,8 @@ pushed without a receipt whose signature was checked.
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from sync.caution import Caution
 from sync.connection import Answer, SyncFault
@@ -18,6 +19,8 @@ from sync.protocol import PushedItem, uuid7
 from sync.receipts import Told, keep, read_outcomes, require_receipt
 from sync.session import Blocked, Session
 from sync.wire import Reader, write_clock, write_pushed
+
+QUARANTINED: Final = "quarantined"
 
 
 def push(session: Session, *, tries_aside: bool = True) -> None:
@@ -97,6 +100,9 @@ def _push_batch(session: Session, batch: Sequence[PushedItem]) -> None:
     keep(outcomes, session.outbox)
     session.report.pushed += len(outcomes)
     session.report.flags += [flag for one in outcomes for flag in one.flags]
+    for one in outcomes:
+        if one.outcome == QUARANTINED:
+            session.stick("item", UUID(one.id), f"the office keeps it aside: {one.why}")
 
 
 def _read_outcomes(session: Session, told: Reader, batch: Sequence[PushedItem], sent: int) -> list[Told]:
@@ -133,7 +139,7 @@ def _bisect(session: Session, batch: Sequence[PushedItem]) -> None:
         200,
         lambda told: require_receipt(told.required("receipt"), name, server_key=session.server_key),
     )
-    keep([Told(str(item.id), "quarantined", [], receipt)], session.outbox)
+    keep([Told(str(item.id), QUARANTINED, [], receipt)], session.outbox)
     session.stick("item", item.id, "the office keeps it aside as it could not be read")
 
 

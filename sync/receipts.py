@@ -18,12 +18,16 @@ from sync.wire import Reader, WireFault, parse
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the office said of one item. `outcome` and `flags` may be words this phone does not know."""
+    """What the office said of one item. `outcome` and `flags` may be words this phone does not know.
+
+    `why` is what is wrong with it, in words, or empty.
+    """
 
     id: str
     outcome: str
     flags: list[str]
     receipt: dict[str, Any]
+    why: str = ""
 
 
 def require_receipt(receipt: Any, name: bytes, *, server_key: PublicKey) -> dict[str, Any]:
@@ -48,7 +52,14 @@ def read_told(value: Any, pointer: str) -> Told:
         outcome=one.text("outcome", most=100),
         flags=[flag for flag in flags if isinstance(flag, str)] if isinstance(flags, list) else [],
         receipt=one.within("receipt").value,
+        why=_why(one.value.get("problem")),
     )
+
+
+def _why(problem: Any) -> str:
+    if not isinstance(problem, dict):
+        return ""
+    return " ".join(part for key in ("pointer", "detail") if isinstance(part := problem.get(key), str))
 
 
 def read_outcomes(told: Reader, batch: Sequence[PushedItem]) -> list[Told]:

@@ -13,12 +13,13 @@ from server.models.access import AccessEntry
 from server.models.dispatch import Assignment
 from server.models.people import Staff
 from server.models.visits import RawSubmission
+from sync.events import Event, Stuck
 from sync.phone import Phone
 from sync.protocol import ITEM, PushedItem, uuid7
 from sync.wire import write_pushed
 from tests.builders import Cast, Person, Role, a_visitor, now
 from tests.desk import a_faulty_account, desk, look, told
-from tests.phones import a_phone
+from tests.phones import a_phone, office
 from tests.pushing import account_body, begin, push, push_raw, waiting
 
 
@@ -151,6 +152,23 @@ def test_bytes_of_any_kind_are_shown_as_text_that_can_be_read(
     assert seen["fault"]["detail"]
     assert "\x00" not in seen["text"] and len(seen["text"]) <= 100_000
     assert seen["is_cut"] is (len(raw) > 100_000)
+
+
+def test_the_visitor_is_told_what_was_put_aside_and_why(
+    app: Flask, phone: Phone, assignment: Assignment
+) -> None:
+    visit_id = begin(phone, assignment.id)
+    body = account_body(phone, visit_id)
+    faulty = phone.record("visit.account", body | {"claims": body["claims"] | {"met": "relative"}})
+    events: list[Event] = []
+    with office(app) as http:
+        report = phone.sync(http, on_event=events.append)
+        again = phone.sync(http)
+
+    (told,) = [event for event in events if isinstance(event, Stuck)]
+    assert (report.stuck, again.stuck) == ([str(faulty)], [])
+    assert (told.what, told.id) == ("item", faulty)
+    assert "/body/claims/met must be one of: debtor, liable_person, third_party, nobody" in told.why
 
 
 def test_an_item_that_came_raw_says_where_it_is_wrong(
