@@ -132,7 +132,7 @@ _RAW = {
 
 @blueprint.get("/pull")
 @requires_device
-@blueprint.arguments(PullQuerySchema, location="query")
+@blueprint.arguments(PullQuerySchema, location="query", unknown=ma.EXCLUDE)
 @blueprint.response(200, PullPageSchema)
 def pull(query: dict[str, Any]) -> Response:
     """Return what changed since the cursor. 410 `feed-reset`: start over without one."""
@@ -160,7 +160,7 @@ def push() -> Response:
 @blueprint.post("/quarantine")
 @requires_submitter
 @blueprint.doc(**_RAW)
-@blueprint.arguments(RawQuerySchema, location="query")
+@blueprint.arguments(RawQuerySchema, location="query", unknown=ma.EXCLUDE)
 @blueprint.response(200, ReceiptSchema)
 def quarantine(query: dict[str, Any]) -> dict[str, Any]:
     """Keep the raw bytes of one item that cannot be pushed, up to 64 MiB."""

@@ -6,7 +6,7 @@ as people enter them: a slip of the finger is not stored, for whoever reckons wi
 """
 
 from datetime import UTC, date, datetime, time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import flask_smorest
 import marshmallow as ma
@@ -22,11 +22,17 @@ from sync.wire import WireFault, is_storable, parse
 
 FIRST_INSTANT: Final = datetime.combine(FIRST_DAY, time.min, UTC)
 LAST_INSTANT: Final = datetime.combine(LAST_DAY, time.max, UTC)
+NO_DAY: Final = "Must be a day such as 2026-11-24."
+NO_INSTANT: Final = (
+    "Must be a time with its offset, such as 2026-11-24T10:00:00+08:00; in an address, + is written %2B."
+)
 UNLIKELY: Final = f"Is a date outside {FIRST_DAY.year}-{LAST_DAY.year}. Correct it."
 
 
 class Day(ma.fields.Date):
     """A date that somebody enters, within the days that anything reckons with."""
+
+    default_error_messages: ClassVar = {"invalid": NO_DAY}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
         day: Any = super()._deserialize(value, attr, data, **kwargs)
@@ -37,6 +43,8 @@ class Day(ma.fields.Date):
 
 class Instant(ma.fields.AwareDateTime):
     """A time with its offset that somebody enters, within the same days."""
+
+    default_error_messages: ClassVar = {"invalid": NO_INSTANT, "invalid_awareness": NO_INSTANT}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         at: Any = super()._deserialize(value, attr, data, **kwargs)
@@ -69,7 +77,15 @@ def read_json(raw: bytes) -> Any:
 
 
 class Parser(FlaskParser):
-    """webargs with our JSON reader, and no text in the query that cannot be stored."""
+    """webargs with our JSON reader, and no text in the query that cannot be stored.
+
+    A name that the query does not know is a fault, as in a body: who misspells a filter would take the whole
+    list for what was asked for.
+    """
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = dict(  # noqa: RUF012 (declared so by webargs)
+        FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, query=ma.RAISE
+    )
 
     def _raw_load_json(self, req: Request) -> Any:
         return read_json(req.get_data())

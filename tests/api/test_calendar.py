@@ -187,7 +187,7 @@ def test_a_notice_that_marks_only_its_own_year_waits_for_no_other(office: Office
             "Dragon Boat",
         ),
         ({"days": [{"day": "2026-11-26", "kind": "makeup"}]}, "/days", "worked anyway"),
-        ({"days": [{"day": "2026-02-30", "kind": "holiday"}]}, "/days/0/day", "valid date"),
+        ({"days": [{"day": "2026-02-30", "kind": "holiday"}]}, "/days/0/day", "Must be a day"),
         ({"days": [{"day": "2026-10-01", "kind": "holiday", "name": n} for n in "ab"]}, "/days", "twice"),
         ({"days": [{"day": "2027-10-01", "kind": "holiday"}]}, "/days", "lie in 2026"),
         ({"text": "一、", "days": [{"day": "2026-10-01", "kind": "holiday"}]}, "/text", "not both"),
