@@ -22,6 +22,8 @@ LONG_LEADS: Final = bytes(range(0xE0, 0xF5))
 SHORT_PER_LONG: Final = 4
 ENOUGH: Final = 1000
 UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+WORKBOOK_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How workbooks begin: .xlsx and .et are ZIP files, .xls is an OLE one. No line of text begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ def detect(stream: BinaryIO) -> str:
             return encoding
     if head.startswith(UTF16_MARKS):
         raise FileFault("The file is UTF-16. Save it as `CSV UTF-8` and send it again.")
+    if head in WORKBOOK_MARKS:
+        raise FileFault("The file is a workbook, not a CSV file. Save its sheet as `CSV UTF-8` and send that.")
     stream.seek(0)
     encoding = _guess(stream)
     stream.seek(0)

@@ -215,6 +215,12 @@ def test_utf_16_is_refused_with_the_way_out() -> None:
         begin((CASES + "BANK,C1,D1,1\n").encode("utf-16"))
 
 
+@pytest.mark.parametrize("begins", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_a_workbook_sent_as_it_is_hears_that_it_is_one(begins: bytes) -> None:
+    with pytest.raises(FileFault, match="is a workbook.*CSV UTF-8"):
+        begin(begins + bytes(range(256)) * 8)
+
+
 def test_headings_nobody_knows_are_reported() -> None:
     reading = begin("client_reference,reference,name,shoe size\nBANK,D1,Li,43\n", kind="debtors")
 
