@@ -131,7 +131,7 @@ def qualifications(staff_id: UUID) -> Any:
 @blueprint.arguments(QualificationSchema)
 @blueprint.response(201, QualificationSchema)
 def qualify(body: dict[str, Any], staff_id: UUID) -> Qualification:
-    """Write a course, exam, internship or NDA into a training file."""
+    """Write a course, exam, internship or NDA into a training file. Safe to repeat."""
     return people.add_qualification(
         staff_id,
         kind=body["kind"],

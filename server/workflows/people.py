@@ -189,18 +189,24 @@ def list_staff(*, after: UUID | None, limit: int) -> Sequence[Staff]:
 def add_qualification(
     staff_id: UUID, *, kind: str, score: int | None, obtained_on: date, actor: Actor
 ) -> Qualification:
-    """Write a line into a training file; the attempt is counted (G22: one resit)."""
+    """Write a line into a training file; the attempt is counted (G22: one resit).
+
+    The same line once more is the one that stands: sent twice, a failed exam would use up its resit.
+    """
     with transaction() as session:
         if session.get(Staff, staff_id, with_for_update=True) is None:
             raise NotFound("staff-unknown", "There is nobody with this id.")
-        earlier = session.scalar(
-            sa.select(sa.func.count()).where(Qualification.staff_id == staff_id, Qualification.kind == kind)
-        )
+        earlier = session.scalars(
+            sa.select(Qualification).where(Qualification.staff_id == staff_id, Qualification.kind == kind)
+        ).all()
+        for one in earlier:
+            if (one.score, one.obtained_on) == (score, obtained_on):
+                return one
         line = Qualification(
             staff_id=staff_id,
             kind=kind,
             score=score,
-            attempt=(earlier or 0) + 1,
+            attempt=len(earlier) + 1,
             obtained_on=obtained_on,
             recorded_by=actor.staff_id,
         )

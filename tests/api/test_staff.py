@@ -99,6 +99,18 @@ def test_a_training_file_counts_the_attempts(admin: Person) -> None:
     assert [entry["score"] for entry in written] == [70, 85]
 
 
+def test_a_failed_exam_sent_twice_leaves_its_resit(admin: Person) -> None:
+    staff = a_visitor(qualified=False)
+    path = f"/api/v1/staff/{staff.id}/qualifications"
+    line = {"kind": "onboarding_exam", "score": 70, "obtained_on": "2026-01-05"}
+
+    first, again = (admin.post(path, json=line).get_json() for _ in range(2))
+    resit = admin.post(path, json=line | {"score": 85, "obtained_on": "2026-01-19"}).get_json()
+
+    assert again == first
+    assert (first["attempt"], resit["attempt"]) == (1, 2)
+
+
 def test_an_absence_ends_after_it_starts(admin: Person) -> None:
     staff = a_visitor()
     body = {"kind": "leave", "starts_at": "2026-12-01T00:00:00Z", "ends_at": "2026-12-02T00:00:00Z"}
