@@ -44,7 +44,7 @@ def detect(stream: BinaryIO) -> str:
     if head.startswith(UTF16_MARKS):
         raise FileFault("The file is UTF-16. Save it as `CSV UTF-8` and send it again.")
     if head in WORKBOOK_MARKS:
-        raise FileFault("The file is a workbook, not a CSV file. Save its sheet as `CSV UTF-8` and send that.")
+        raise FileFault("The file is a workbook, no CSV file. Save its sheet as `CSV UTF-8` and send that.")
     stream.seek(0)
     encoding = _guess(stream)
     stream.seek(0)
