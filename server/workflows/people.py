@@ -113,11 +113,15 @@ def add_staff(
 ) -> Staff:
     """Open a person's one permanent account (G14). Without a password they can only use a phone.
 
-    Without a day they joined today, as the house counts its days.
+    Without a day they joined today, as the house counts its days. Blanks around number and name are no part
+    of them: with one behind it, a number that is taken would open somebody's second account.
     """
+    said = {"/employee_number": employee_number.strip(), "/name": name.strip()}
+    if faults := [Fault(pointer, "Write something.") for pointer, text in said.items() if not text]:
+        raise Invalid("staff-faulty", "Correct the fields listed in `errors`.", faults=faults)
     staff = Staff(
-        employee_number=employee_number,
-        name=name,
+        employee_number=said["/employee_number"],
+        name=said["/name"],
         roles=sorted({role.value for role in roles}),
         password_hash=None if password is None else _hashed(password),
         joined_on=joined_on or local_day(now, local_zone()),

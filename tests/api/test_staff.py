@@ -99,6 +99,16 @@ def test_a_training_file_counts_the_attempts(admin: Person) -> None:
     assert [entry["score"] for entry in written] == [70, 85]
 
 
+def test_blanks_around_a_number_do_not_make_a_second_person(admin: Person) -> None:
+    assert admin.post("/api/v1/staff", json=NEW | {"name": " 新员工 "}).get_json()["name"] == "新员工"
+
+    again = admin.post("/api/v1/staff", json=NEW | {"employee_number": " E900\u3000"})
+    nobody = admin.post("/api/v1/staff", json=NEW | {"employee_number": " ", "name": "\u3000"})
+
+    assert (again.status_code, again.get_json()["type"]) == (409, "/problems/employee-number-taken")
+    assert [fault["pointer"] for fault in nobody.get_json()["errors"]] == ["/employee_number", "/name"]
+
+
 def test_a_failed_exam_sent_twice_leaves_its_resit(admin: Person) -> None:
     staff = a_visitor(qualified=False)
     path = f"/api/v1/staff/{staff.id}/qualifications"
