@@ -24,11 +24,15 @@ def evidence_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
 
 
 def account_missing(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """No written account, or a late one (C13). One that was written in time and came late is a note."""
+    """No written account, or a late one (C13). One that was written in time and came late is a note.
+
+    One that lies at the desk was written: while nobody has decided about it, its visitor owes none.
+    """
     if facts.account_due_at is None:
         return
     earliest = min(facts.revisions, key=lambda one: (one.received_at, one.id), default=None)
-    first = None if earliest is None else earliest.received_at
+    came = [*([] if earliest is None else [earliest.received_at]), *facts.accounts_aside]
+    first = min(came, default=None)
     if (first or facts.judged_at) <= facts.account_due_at:
         return
     on_time = any(

@@ -249,6 +249,7 @@ class VisitFacts:
     """Everything one reconciliation looks at. `letters` is None where no assignment is known.
 
     `step_items` names the records of "check_in" and "check_out", as far as they came.
+    `accounts_aside`: when accounts came that the office could not apply and nobody decided about yet.
     """
 
     visit_id: UUID
@@ -263,6 +264,7 @@ class VisitFacts:
     account: AccountFact | None = None
     revisions: tuple[AccountFact, ...] = ()
     account_due_at: datetime | None = None
+    accounts_aside: tuple[datetime, ...] = ()
     evidence: tuple[EvidenceFact, ...] = ()
     evidence_due_at: datetime | None = None
     reuses: tuple[Reuse, ...] = ()

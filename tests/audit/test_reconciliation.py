@@ -25,6 +25,7 @@ from sync.client import Report
 from sync.phone import Phone, claims_of
 from sync.protocol import uuid7
 from tests.builders import Cast, a_case, a_person, an_address, an_assignment, now
+from tests.desk import a_faulty_account, decide, desk, told
 from tests.phones import office
 
 ELSEWHERE = {"lat": 31.2304, "lon": 121.4737, "accuracy_m": 10, "mock": False}
@@ -312,6 +313,27 @@ def test_a_visit_file_holds_its_whole_timeline(
         "arrived_at"
     ] == "contradicted"
     assert len(file["evidence"]) == 1 and len(file["accounts"]) == 1
+
+
+def test_an_account_that_waits_at_the_desk_is_not_missing_until_it_is_set_aside(
+    app: Flask, phone: Phone, assignment: Assignment, cast: Cast
+) -> None:
+    for year in (now().year, now().year + 1):
+        publish_year(year, days={}, notice="a test", now=now())
+    visit_id, _ = a_faulty_account(app, phone, assignment)
+    supervisor = cast.person(Role.SUPERVISOR)
+
+    waiting = judge(visit_id, later=timedelta(days=15))
+    (entry,) = desk(supervisor)
+    told(decide(supervisor, entry, "set_aside"))
+    jobs = db.session.scalars(
+        sa.text("SELECT args->'visit_ids'->>0 FROM procrastinate_jobs WHERE task_name = 'reconcile_visits'")
+    ).all()
+    without = judge(visit_id, later=timedelta(days=15))
+
+    assert "account-missing" not in waiting and "account-late" not in waiting
+    assert str(visit_id) in jobs
+    assert without["account-missing"].observation["received_at"] is None
 
 
 def test_a_visit_without_an_account_is_found_after_the_next_working_day(

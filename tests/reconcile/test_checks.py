@@ -186,6 +186,15 @@ def test_every_finding_says_what_to_look_at(changes: dict[str, Any]) -> None:
 
 HONEST_NOISE = [
     (
+        "an-account-lies-at-the-desk",
+        {
+            "account": None,
+            "revisions": (),
+            "account_due_at": TEN + minutes(90),
+            "accounts_aside": (TEN + minutes(80),),
+        },
+    ),
+    (
         "rounded-times-where-no-clock-measured-the-stay",
         {
             **with_evidence(a_photo(), a_recording()),

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from server.authority import Actor
 from server.database import transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid
+from server.jobs import enqueue
 from server.ledger.commitment import SALT_BYTES, commit
 from server.models.people import Device
 from server.models.quarantine import DeskDecision
@@ -178,8 +179,11 @@ def _require_open(ref: Ref, found: Stored) -> None:
 
 
 def _set_aside(found: Stored) -> Became:
+    """Let it rest; its visit is judged without it, where an account that waits here was none missing."""
     if isinstance(found, Item):
         found.outcome = "set_aside"
+        if found.visit_id is not None:
+            enqueue("reconcile_visits", visit_ids=[str(found.visit_id)])
     else:
         found.settled = "set_aside"
     return Became("set_aside")

@@ -29,7 +29,7 @@ from server.workflows.reconciliation.elsewhere import reuses
 from server.workflows.reconciliation.evidence import evidence_fact, gaps_explained, read_place, surveyed
 from server.workflows.reconciliation.heard_before import same_sounds
 from server.workflows.reconciliation.payments import doubtful_payments
-from server.workflows.reconciliation.records import loose_files, records_of
+from server.workflows.reconciliation.records import accounts_aside, loose_files, records_of
 from server.workflows.reconciliation.same_people import earlier_accounts, stops
 from server.workflows.reconciliation.shown_clocks import shown_clocks
 from server.workflows.reconciliation.transcripts import transcripts
@@ -80,6 +80,7 @@ def gather(visit_id: UUID, *, now: datetime) -> VisitFacts | None:
             sorted((evidence_fact(one, heard, shown) for one in evidence), key=lambda one: one.id)
         ),
         account_due_at=_account_due(visit, pack),
+        accounts_aside=accounts_aside(visit),
         evidence_due_at=visit.evidence_due_at,
         reuses=reuses(visit_id, distance=LIMITS.picture_distance),
         same_sounds=same_sounds(visit_id),

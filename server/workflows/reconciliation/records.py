@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -169,6 +169,23 @@ def _habits(visit: Visit, device_ids: Sequence[UUID]) -> Mapping[UUID, tuple[int
         .group_by(Device.id)
     )
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def accounts_aside(visit: Visit) -> tuple[datetime, ...]:
+    """Return when accounts of the team came that are not applied, and that nobody has set aside."""
+    rows = db.session.scalars(
+        sa.select(Item.received_at)
+        .join(Device, Device.id == Item.device_id)
+        .where(
+            Item.visit_id == visit.id,
+            Item.type == "visit.account",
+            Item.outcome.in_(("received", "held", "quarantined")),
+            Device.staff_id.in_({visit.staff_id, *visit.team}),
+        )
+        .order_by(Item.received_at)
+        .limit(MOST_ITEMS)
+    )
+    return tuple(rows)
 
 
 def loose_files(visit: Visit) -> tuple[LooseFile, ...]:
