@@ -75,8 +75,12 @@ def of_case(case_id: UUID) -> dict[str, Any]:
 @requires(*DESK)
 @blueprint.arguments(NewPromiseSchema)
 @blueprint.response(201, PromiseSchema)
+@blueprint.alt_response(409, description="It was written down already, or the case is closed.")
 def record_on_case(body: dict[str, Any], case_id: UUID) -> dict[str, Any]:
-    """Write down a promise on this case. It accepts no instalment and waives nothing (B37, AMB20)."""
+    """Write down a promise on this case. It accepts no instalment and waives nothing (B37, AMB20).
+
+    Safe to repeat with a reference; without one, the same amount due on the same day is refused as the same.
+    """
     return _recorded(case_id, body)
 
 
@@ -149,8 +153,12 @@ def payments_of_case(query: dict[str, Any], case_id: UUID) -> dict[str, Any]:
 @requires(*DESK)
 @blueprint.arguments(NewPaymentSchema)
 @blueprint.response(201, PaymentSchema)
+@blueprint.alt_response(409, description="It was entered already, or the reference names another payment.")
 def record_payment(body: dict[str, Any], case_id: UUID) -> Payment:
-    """Enter a payment. The balance stays the client's number (C4)."""
+    """Enter a payment. The balance stays the client's number (C4). Safe to repeat with a reference.
+
+    Without one, the same amount on the same day is refused as the same payment.
+    """
     new = payments.NewPayment(**body)
     return payments.record(case_id, new, actor=current_actor(), now=current_time())
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from server.authority import Actor
 from server.database import db, transaction
@@ -52,12 +52,17 @@ class Discrepancy:
 
 
 def record(case_id: UUID, new: NewPayment, *, actor: Actor, now: datetime) -> Payment:
-    """Write down that money is said to have arrived. The same reference and content is written once."""
+    """Write down that money is said to have arrived. The same reference and content is written once.
+
+    Without a reference a second click looks like a second payment: Conflict, until it is told apart by one.
+    """
     _check(new, now=now)
     with transaction() as session:
         case = session.scalar(sa.select(Case).where(Case.id == case_id).with_for_update(key_share=True))
         if case is None:
             raise NotFound("case-unknown", "There is no case with this id.")
+        if new.reference is None:
+            _refuse_twin(session, case.id, new)
         reference = f"{OFFICE_PREFIX}{new.reference or uuid7()}"
         payment = session.scalar(
             sa.select(Payment).where(Payment.client_id == case.client_id, Payment.reference == reference)
@@ -79,6 +84,23 @@ def record(case_id: UUID, new: NewPayment, *, actor: Actor, now: datetime) -> Pa
         elif (payment.case_id, payment.amount_fen, payment.paid_on) != (case_id, new.amount_fen, new.paid_on):
             raise Conflict("reference-taken", "This reference names another payment. Use a new one.")
     return find(payment.id)
+
+
+def _refuse_twin(session: Session, case_id: UUID, new: NewPayment) -> None:
+    twin = session.scalar(
+        sa.select(Payment)
+        .where(
+            Payment.case_id == case_id,
+            Payment.source == "office",
+            Payment.voided_at.is_(None),
+            Payment.amount_fen == new.amount_fen,
+            Payment.paid_on == new.paid_on,
+        )
+        .limit(1)
+    )
+    if twin is not None:
+        detail = "This amount was entered for that day already. If it came twice, send a reference with it."
+        raise Conflict("payment-entered", detail, payment_id=str(twin.id))
 
 
 def _check(new: NewPayment, *, now: datetime) -> None:

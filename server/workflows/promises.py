@@ -71,7 +71,8 @@ class OfCase:
 def record(case_id: UUID, new: NewPromise, *, actor: Actor, now: datetime) -> Listed:
     """Write a promise down. The same reference with the same content is written once.
 
-    Money that arrived in time already counts for it at once.
+    Money that arrived in time already counts for it at once. Without a reference a second click looks like a
+    second promise: Conflict, until it is told apart by one.
     """
     _check(new, now=now)
     facts = {one.name: getattr(new, one.name) for one in fields(new) if one.name != "reference"}
@@ -80,6 +81,8 @@ def record(case_id: UUID, new: NewPromise, *, actor: Actor, now: datetime) -> Li
         case = lock_case(session, case_id)
         if case.state != "open":
             raise Conflict("case-closed", "This case is closed; nothing more is promised on it (D18).")
+        if new.reference is None:
+            _refuse_twin(session, case.id, new)
         reference = f"{OFFICE_PREFIX}{new.reference or uuid7()}"
         standing = session.scalar(
             sa.select(Promise).where(Promise.client_id == case.client_id, Promise.reference == reference)
@@ -100,6 +103,23 @@ def record(case_id: UUID, new: NewPromise, *, actor: Actor, now: datetime) -> Li
         elif standing.case_id != case_id or any(getattr(standing, name) != facts[name] for name in facts):
             raise Conflict("reference-taken", "This reference names another promise. Use a new one.")
     return find(standing.id)
+
+
+def _refuse_twin(session: Session, case_id: UUID, new: NewPromise) -> None:
+    twin = session.scalar(
+        sa.select(Promise)
+        .where(
+            Promise.case_id == case_id,
+            Promise.source == "office",
+            Promise.state != "withdrawn",
+            Promise.amount_fen == new.amount_fen,
+            Promise.due_on == new.due_on,
+        )
+        .limit(1)
+    )
+    if twin is not None:
+        detail = "This promise was written down already. If it was made twice, send a reference with it."
+        raise Conflict("promise-entered", detail, promise_id=str(twin.id))
 
 
 def _check(new: NewPromise, *, now: datetime) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
 
 from server.authority import Role
 from server.database import db
@@ -101,6 +102,36 @@ def test_an_entry_under_the_banks_own_reference_may_differ_from_the_line(app: Fl
     imported(app, office, a_line(case, amount="480.00"))
 
     assert discrepancies(office) == [(entry["id"], "differs", 48_000)]
+
+
+@pytest.mark.parametrize(
+    ("noun", "body"),
+    [
+        ("payments", PAID),
+        ("promises", {"amount_fen": 50_000, "due_on": "2026-12-05"}),
+    ],
+)
+def test_a_second_click_is_no_second_entry_and_a_real_second_one_is_told_apart(
+    app: Flask, office: Office, noun: str, body: dict[str, Any]
+):
+    path = f"/cases/{a_case().id}/{noun}"
+    headers = {"Authorization": f"Bearer {office.person(Role.DISPATCHER).token}"}
+    gate = Barrier(2)
+
+    def click(_: int) -> TestResponse:
+        gate.wait()
+        return app.test_client().post(f"/api/v1{path}", json=body, headers=headers)
+
+    with ThreadPoolExecutor(2) as pool:
+        twice = list(pool.map(click, range(2)))
+    told_apart = office.ask(path, body | {"reference": "the second one"})
+    other = office.ask(path, body | {"amount_fen": 50_001})
+
+    assert sorted(answer.status_code for answer in twice) == [201, 409]
+    refused = next(answer.get_json() for answer in twice if answer.status_code == 409)
+    assert "send a reference" in refused["detail"]
+    assert (told_apart.status_code, other.status_code) == (201, 201)
+    assert len(office.person(Role.AUDITOR).get(f"/api/v1{path}").get_json()[noun]) == 3
 
 
 def test_a_supervisor_takes_back_what_was_a_mistake_of_the_office(app: Flask, office: Office):
