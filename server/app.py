@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server import api, blind, logs, metrics, models, pii
 from server.api import health, problems
+from server.api.incoming import ReadOut
 from server.api.transport import Api
 from server.clock import Clock
 from server.config import BadConfig, Config
@@ -72,6 +73,7 @@ def create_app(config: Config) -> Flask:
         # Without this all of the agency would share one address, and one brute-force counter.
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+    app.wsgi_app = ReadOut(app.wsgi_app)
     db.init_app(app)
     logs.init_app(app, level=config.log_level)
     metrics.init_app(app)

@@ -3,13 +3,14 @@
 import socket
 import struct
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from io import BytesIO
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 
-from server.api.incoming import FromSocket, body_of
+from server.api.incoming import MOST_UNWANTED_BYTES, FromSocket, body_of
 from server.workflows.uploads import receiving
 
 CONTENT = bytes(range(256)) * 4096
@@ -81,3 +82,29 @@ def test_a_body_of_unknown_length_and_another_server_s_are_read_in_pieces(
     assert isinstance(chunked, receiving.InPieces) and isinstance(other, receiving.InPieces)
     assert read_all(chunked, room=3) == b"hello"
     assert read_all(other, room=100_000) == CONTENT
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_the_request_after_a_body_that_nobody_wanted_is_answered(
+    live_server: tuple[str, int], is_chunked: bool
+) -> None:
+    connection = HTTPConnection(*live_server, timeout=60)
+
+    for _ in range(5):
+        body = iter([CONTENT]) if is_chunked else CONTENT
+        connection.request("POST", "/api/v1/imports", body=body, encode_chunked=is_chunked)
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.getheader("Connection")) == (401, "keep-alive")
+
+    connection.close()
+
+
+def test_a_body_that_is_too_long_to_be_thrown_away_ends_its_connection_openly(
+    live_server: tuple[str, int],
+) -> None:
+    with socket.create_connection(live_server, timeout=60) as line:
+        line.sendall(patch(MOST_UNWANTED_BYTES + 1, "/api/v1/files/x") + CONTENT)
+        head = line.recv(4096).decode().lower()
+
+    assert "connection: close" in head
