@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
-from server.reconcile.narrative.cast import RELATION, RELATIVES
+from server.reconcile.narrative.cast import RELATION, RELATIVES, relation_of
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.voices import Voiced
@@ -31,12 +31,21 @@ _FORMERLY: Final = re.compile(
 )
 _NURSES: Final = re.compile("陪|照顾|护理|伺候|刚|准备|要去")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
+_SUPPOSED: Final = re.compile(
+    "(?:我们?)?(?:估计|可能|怀疑|推测|猜|看样子|(?:听说|据说)(?:他|她|人)?(?:可能|好像|大概))"
+)
 _THE_DEBTOR: Final = re.compile("本人|债务人|持卡人|^人|他|她|业主")
 _US: Final = finder("us")
 _CALLED: Final = finder("absent", "called")
 _FETCHED: Final = re.compile(
     "(?:叫|喊|请|唤|找)(?:了|他|她|人)*(?:出来|下来|过来|回来|出去)"
 )  # 在车间，叫出来
+_ABOUT_TO: Final = re.compile("(?<![需主])要|准备|打算|想(?!着)|计划|马上|赶着")
+_SETS_OUT: Final = re.compile("(?:[去到上回出进赶赴跑]|外出|搬(?!走))(?![^，。]{0,3}[才再])")
+# What a trade has come to or is worth says nothing of where somebody is: 做生意赔了, 干活还行.
+_ONLY_WORK: Final = re.compile(
+    "(?:赔|亏|失败|没赚|没挣|不[行好顺]|还行|还可以|挺|很|蛮|老实|勤快|卖力|认真|踏实|[欠借]|的?钱|挣|赚|摔|伤|受伤)"
+)
 REPORTED_WITHIN: Final = 4  # clauses behind what somebody else says
 # Bare 人 is the debtor: 人又不见了, 说人去了外地.
 _BARE: Final = re.compile(
@@ -94,6 +103,8 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 break
         else:
             told = _told_from(place, clauses, is_by_phone=one.clause.sentence in by_phone)
+            if told and one.said_from is None and _SUPPOSED.match(text):
+                told = None
             if told is None and _is_named_as_gone(place, clauses, has_others=has_others):
                 told = 0, "gone"
             yield from _said_away(one, *told) if told else ()
@@ -246,7 +257,14 @@ def _is_fetched(place: int, clauses: Sequence[Voiced]) -> bool:
 def _said_away(one: Voiced, begun: int, key: str) -> Iterator[Claim]:
     """Find what means absence when it is said of the debtor, by others or by us: 老板进货去了, CH在船上."""
     text = one.clause.text
-    match = finder("absent", key).search(text, begun)
+    match = next(
+        (
+            found
+            for found in finder("absent", key).finditer(text, begun)
+            if not _ONLY_WORK.match(text, found.end()) and not _is_planned(text, found)
+        ),
+        None,
+    )
     if match is None or _AT_HOME.match(text, match.start()) or _PRETENDED.search(text, 0, match.end()):
         return
     if _FORMERLY.search(text, begun, match.start()) or (key == "gone" and _AT_WORK.search(text)):
@@ -257,6 +275,14 @@ def _said_away(one: Voiced, begun: int, key: str) -> Iterator[Claim]:
         return  # 电话里债务人说朋友在上海
     if not negations(text[begun : match.start()]):
         yield Claim("absent", "debtor", one.clause.start + match.start(), one.clause.start + match.end())
+
+
+def _is_planned(text: str, match: re.Match[str]) -> bool:
+    """Whether somebody is only about to go, or would, or might: 要去外地, 再来他就不回家了."""
+    before = text[max(0, match.start() - 6) : match.start()]
+    return (_SETS_OUT.match(match.group()) is not None and _ABOUT_TO.search(before) is not None) or (
+        match.group().startswith(("不回", "不来")) and before.endswith("就")
+    )
 
 
 def _is_the_debtor(one: Voiced, match: re.Match[str], *, is_by_phone: bool) -> bool:
@@ -290,10 +316,10 @@ def _names_another(one: Voiced, place: int) -> bool:
     spoken_of = [
         found.group().lstrip("其他她")
         for found in RELATIVES.finditer(text, begun, place)
-        if RELATION[found.group()] != "family"
+        if relation_of(found.group()) != "family"
         and not _PLACE_OF.match(text, found.end())
         and not _ACCOMPANIED.search(text, begun, found.start())
     ]  # neither 这家人 nor 他儿子那边
     if not spoken_of or not speaker:
         return False
-    return spoken_of[-1] not in _CALLS.get(RELATION[speaker.group()], _ANYBODY)
+    return spoken_of[-1] not in _CALLS.get(relation_of(speaker.group()), _ANYBODY)

@@ -6,6 +6,7 @@ else was named it is the debtor. Names of kin tell the sex of their bearer, and 
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final, Literal
 
 from server.reconcile.narrative.words import WORDS, pattern
@@ -13,7 +14,9 @@ from server.reconcile.narrative.words import WORDS, pattern
 Sex = Literal["m", "f"]
 Named = Sex | Literal["unnamed"] | None
 RELATION: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
-RELATIVES: Final = re.compile(f"(?<![学师前])(?:{pattern(RELATION)})")  # 学姐 is one of ours
+COMPOSED: Final = {name: re.compile(pattern(phrases)) for name, phrases in WORDS["composed"].items()}
+_KNOWN: Final = pattern([*RELATION, *chain.from_iterable(WORDS["composed"].values())])
+RELATIVES: Final = re.compile(f"(?<![学师前])(?:{_KNOWN})")  # 学姐 is one of ours
 _FEMALE: Final = "妻婆妈母娘姐妹嫂婶姑姨奶女媳太妇闺妪"
 _MALE: Final = "夫公爸父爹哥弟兄叔伯舅爷男汉翁侄甥婿"
 _WHOSE: Final = re.compile("[他她]")
@@ -24,17 +27,31 @@ _PRONOUN: Final = re.compile(
     rf"\s*(?:{_CLOCK})?(?:{pattern(WORDS['pronoun']['opens'])})*(?P<he>{pattern(WORDS['pronoun']['words'])})"
     rf"(?!{pattern(WORDS['pronoun']['possessed'])})"
 )
+# Whoever says so is no debtor: 她说她是债务人的老婆.
+_IS_KIN: Final = re.compile(
+    f"(?:[说讲称]|自称)?(?:自己|他|她)?是(?:{pattern(WORDS['debtor']['words'])}|[其他她])(?:的|家)?(?:亲)?(?:{_KNOWN})"
+)
 ELDERS: Final = frozenset(WORDS["relations"]["elder"])
 # What anybody old is called, when it says of nobody whose kin: 问了半天，伯伯才承认.
 ADDRESSES: Final = frozenset(["伯伯", "叔叔", "老妹", "老弟", "小妹", "大婶", "大伯", "大姨", "大叔"])
+# Kin, or, next door or by what they are doing, anybody old: 楼上倒垃圾的婆婆.
+CIVIL: Final = frozenset(["婆婆", "公公", "奶奶", "爷爷", "嫂子", "大嫂", "婶子", "婶婶"])
 # Somebody's children, unless they speak of father and mother.
 CHILDREN: Final = frozenset(["小孩", "小孩子", "小娃", "小娃娃"])
+
+
+def relation_of(word: str) -> str:
+    """Return what somebody whom `RELATIVES` found is to the debtor."""
+    return RELATION.get(word) or next(name for name, one in COMPOSED.items() if one.fullmatch(word))
 
 
 def pronoun(text: str) -> re.Match[str] | None:
     """Find the pronoun that a clause opens with."""
     match = _PRONOUN.match(text)
-    return match if match and not RELATIVES.match(text, match.end()) else None
+    if not match or RELATIVES.match(text, match.end()) or _IS_KIN.match(text, match.end()):
+        return None
+    kin = RELATIVES.match(text, match.start("he"))
+    return None if kin and kin.end() > match.end() else match
 
 
 def sex_of(word: str) -> Sex | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
-from server.reconcile.narrative.cast import ADDRESSES, ELDERS, RELATION, RELATIVES, sex_of, sex_of_debtor
+from server.reconcile.narrative.cast import ADDRESSES, ELDERS, RELATIVES, relation_of, sex_of, sex_of_debtor
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.words import WORDS, pattern
 
@@ -56,16 +56,16 @@ def _with_debtor(text: str) -> str:
             and sex_of(word) in (None, debtor or sex_of(word))
         ):
             found[match.start() : match.end()] = THE_DEBTOR[-len(word) :]
-        elif RELATION[word] in _CALLS and (is_owned or is_theirs or _is_close(text, match)):
+        elif relation_of(word) in _CALLS and (is_owned or is_theirs or _is_close(text, match)):
             caller = word
-            called = frozenset(one for one in _CALLS[RELATION[word]] if len(one) in WIDTHS)
+            called = frozenset(one for one in _CALLS[relation_of(word)] if len(one) in WIDTHS)
     return "".join(found)
 
 
 def _is_close(text: str, match: re.Match[str]) -> bool:
     """Whether a clause opens with a wife, a husband or a parent: whose but the debtor's?"""
     place = match.start()
-    return RELATION[match.group()] in ("spouse", "parent") and (
+    return relation_of(match.group()) in ("spouse", "parent") and (
         place == 0 or text[place - 1] in "，。；！？：\n,;.:、 "
     )
 

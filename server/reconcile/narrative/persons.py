@@ -6,11 +6,11 @@ acts in the account, is asked something or introduces themselves, was.
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Final
 
 from server.reconcile.narrative.absences import AWAY, absences_in, there_or_away
-from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, RELATION, RELATIVES, pronoun
+from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, CIVIL, RELATION, RELATIVES, pronoun, relation_of
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, pattern
@@ -70,8 +70,13 @@ _MISTAKEN: Final = re.compile("(?:我们|以为|当成|冒充|假装|假扮|装�
 _AFFAIRS: Final = re.compile(
     "判给|归[他她]|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
 )
-_THINGS: Final = re.compile("养的|的?狗|柜台|药费|双亡|家的门")
+_THINGS: Final = re.compile(
+    "养的|的?狗|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
+    "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
+)
 _PERSON_HERE: Final = re.compile(r"\s*人(?:倒|正好|刚好|确实)?在(?:的|家|店里|屋里|里头|场)?\s*")
+_AT_PLACE: Final = re.compile("(?:正|也|就)?在[^，外]{1,6}$")
+_NAMED: Final = re.compile("\\s*[老小]?[\u4e00-\u9fff]{0,3}(?:本人|家里?)?\\s*")
 _COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回)(?!过)")
 # What the debtor is: 债务人是单位的保安.
 _IS_HIMSELF: Final = re.compile(
@@ -79,7 +84,9 @@ _IS_HIMSELF: Final = re.compile(
 )
 _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
 _VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
-_NEXT_DOOR: Final = re.compile("(?:邻居家?|隔壁|对门|对面)的?[^，]{0,4}$")
+_NEXT_DOOR: Final = re.compile(
+    f"(?:{pattern(['<beside>'])}[^，。说讲称是有]{{0,4}}|(?:楼[上下道]|门口|院[里外]|巷口|村口|隔壁)[^，。说讲称是有卖收送修管]{{0,9}}的)$"
+)
 _AT_ONCE: Final = re.compile("[就便](?:走|关|跑|躲|进|回|摔|骂|赶|跟|点头|同意)")
 _LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
@@ -112,7 +119,7 @@ def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]
         assert match is not None
         rest = one.clause.text[match.end() :]
         is_speaker = not rest.strip() and one.clause.stop in ("：", ":")
-        if is_speaker or (_ACTS.match(rest) and not _UNMET_AFTER.match(rest)):
+        if is_speaker or ((_ACTS.match(rest) or rest.strip()) and not _UNMET_AFTER.match(rest)):
             start = one.clause.start + match.start("he")
             first = next(he for he in clauses if he.he is not None)
             assert first.he is not None
@@ -168,11 +175,15 @@ def _is_only_named(before: str, rest: str) -> bool:
 
 
 def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
-    for one in clauses:
+    for one, following in zip_longest(clauses, clauses[1:]):
+        if one is None:
+            return
         for match in finder("debtor", "liable").finditer(one.clause.text):
             rest = one.clause.text[match.end() :]
-            is_there = _ACTS.match(rest) or not rest.strip()
-            if not one.is_said(match.start()) and is_there and not _UNMET_AFTER.match(rest):
+            speaks = following is not None and following.voice == "other" and following.said_from is not None
+            is_there = _ACTS.match(rest) or _NAMED.fullmatch(rest) or _SEEN.search(one.clause.text, 0, match.start())
+            is_away = _UNMET_AFTER.match(rest) and not (speaks and _AT_PLACE.match(rest))
+            if not one.is_said(match.start()) and is_there and not is_away:
                 place = one.clause.start
                 yield Claim("met", "liable_person", place + match.start(), place + match.end())
 
@@ -207,7 +218,7 @@ def _of_clause(
     last = None
     for match in RELATIVES.finditer(text):
         before = text[: match.start()]
-        relation = RELATION[match.group()]
+        relation = relation_of(match.group())
         is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
         last = (relation, match.end())
         is_introduced = one.voice != "debtor" and _INTRODUCED.search(before) is not None
@@ -223,11 +234,13 @@ def _of_clause(
 
 def _who(word: str, relation: str, before: str, told: str) -> str | None:
     """Return whose kin somebody is, by what they are called, where they live or whom they speak of."""
-    if word in ADDRESSES and not _OWNED.search(before):
+    if not _OWNED.search(before) and (word in ADDRESSES or (word in CIVIL and _NEXT_DOOR.search(before))):
         relation = "elder"
+    if relation == "other" and word not in RELATION and _NEXT_DOOR.search(before):
+        return "neighbour"  # 隔壁铺卖鞋的大姐
     if relation != "elder":
         return relation
-    if _NEXT_DOOR.search(before):
+    if _NEXT_DOOR.search(before) and word not in CHILDREN:
         return "neighbour"
     kin = _KIN_TOLD.match(told)
     if kin:

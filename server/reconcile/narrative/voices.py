@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from server.reconcile.narrative.cast import (
-    RELATION,
     RELATIVES,
     Named,
     Sex,
     is_debtor,
     pronoun,
+    relation_of,
     sex_of,
     sex_of_debtor,
 )
@@ -98,7 +98,7 @@ def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
     """Say of each clause who speaks."""
     text = "\n".join(one.text for one in clauses)
     sex = sex_of_debtor(text, (one.group() for one in _SPOUSES.finditer(text)))
-    kin = {RELATION[match.group()] for match in RELATIVES.finditer(text)}
+    kin = {relation_of(match.group()) for match in RELATIVES.finditer(text)}
     is_nameless = kin == {"elder"} and not DEBTOR.search(text)  # 阿姨说账是对的
     found: list[Voiced] = []
     named: Named = "unnamed"
@@ -186,7 +186,7 @@ def _named_in(text: str, one: Voiced) -> str | None:
     until = len(text) if one.said_from is None or one.voice == "us" else one.said_from
     found = [
         match.group()
-        for match in relatives_in(text)
+        for match in (*_LIABLE.finditer(text), *relatives_in(text))
         if match.start() < until and (one.voice == "other" or _ASKED.search(text, 0, match.start()))
     ]
     return None if not found else found[0] if one.voice == "other" else found[-1]
