@@ -27,7 +27,7 @@ _PRETENDED: Final = re.compile("假装|装作|装不|骗|谎称|假说|盘出去
 _ASKED_WHERE: Final = re.compile("去向|下落|行踪|近况|现状|所在")
 _ACCOMPANIED: Final = re.compile("[陪带送接跟和看找帮给](?:着|了)?(?:他|她)?$")
 _FORMERLY: Final = re.compile(
-    "以前|从前|原先|曾经|过去(?!了)|早些年|年轻时|前几年|上[次回]|前[一二两三四几][次回趟]|头[两几][次回趟]"
+    "以前(?!那[家户]|这[家户]|的?[住租])|从前|原先|曾经|过去(?!了)|早些年|年轻时|前几年|上[次回]|前[一二两三四几][次回趟]|头[两几][次回趟]"
 )
 _NURSES: Final = re.compile("陪|照顾|护理|伺候|刚|准备|要去")
 _MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
@@ -38,7 +38,7 @@ _THE_DEBTOR: Final = re.compile("本人|债务人|持卡人|^人|他|她|业主"
 _US: Final = finder("us")
 _CALLED: Final = finder("absent", "called")
 _FETCHED: Final = re.compile(
-    "(?:叫|喊|请|唤|找)(?:了|他|她|人)*(?:出来|下来|过来|回来|出去)"
+    "(?:叫|喊|请|唤|找)(?:了|他|她|人)*(?:出来|下来|过来|回来|出去)|(?:叫|让|喊)人去(?:叫|喊|找)"
 )  # 在车间，叫出来
 _ABOUT_TO: Final = re.compile("(?<![需主])要|准备|打算|想(?!着)|计划|马上|赶着")
 _SETS_OUT: Final = re.compile("(?:[去到上回出进赶赴跑]|外出|搬(?!走))(?![^，。]{0,3}[才再])")
@@ -46,6 +46,9 @@ _SETS_OUT: Final = re.compile("(?:[去到上回出进赶赴跑]|外出|搬(?!走
 _ONLY_WORK: Final = re.compile(
     "(?:赔|亏|失败|没赚|没挣|不[行好顺]|还行|还可以|挺|很|蛮|老实|勤快|卖力|认真|踏实|[欠借]|的?钱|挣|赚|摔|伤|受伤)"
 )
+# What others say of themselves: 妻子说自己要上夜班.
+_OF_SPEAKER: Final = re.compile("(?:他|她)?自己(?!也?[找联])")
+_UNSURE: Final = re.compile("不(?:知道?|晓得|清楚|确定)(?:他|她|人)?(?:到底|究竟)?(?:是|有没有|是不是|是否)|是不是|是否|如果|要是|万一|假如|若是|除非")
 REPORTED_WITHIN: Final = 4  # clauses behind what somebody else says
 # Bare 人 is the debtor: 人又不见了, 说人去了外地.
 _BARE: Final = re.compile(
@@ -97,6 +100,10 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             if _FORMERLY.search(text, 0, match.start()):
                 continue
             if not one.is_said(match.start()) and _MAYBE.search(text, 0, match.start()):
+                continue
+            if _UNSURE.search(text, 0, match.start()):
+                continue
+            if one.voice == "other" and one.said_from and _OF_SPEAKER.match(text, one.said_from):
                 continue
             if _is_the_debtor(one, match, is_by_phone=one.clause.sentence in by_phone):
                 yield Claim("absent", "debtor", start + match.start(), start + match.end())
@@ -256,25 +263,30 @@ def _is_fetched(place: int, clauses: Sequence[Voiced]) -> bool:
 
 def _said_away(one: Voiced, begun: int, key: str) -> Iterator[Claim]:
     """Find what means absence when it is said of the debtor, by others or by us: 老板进货去了, CH在船上."""
-    text = one.clause.text
-    match = next(
-        (
-            found
-            for found in finder("absent", key).finditer(text, begun)
-            if not _ONLY_WORK.match(text, found.end()) and not _is_planned(text, found)
-        ),
-        None,
+    text, start = one.clause.text, one.clause.start
+    found = finder("absent", key).finditer(text, begun)
+    match = next((each for each in found if _is_away(one, begun, each, key)), None)
+    if match:
+        yield Claim("absent", "debtor", start + match.start(), start + match.end())
+
+
+def _is_away(one: Voiced, begun: int, match: re.Match[str], key: str) -> bool:
+    """Whether words that may mean absence say so of the debtor, of now, and as a fact."""
+    text, place = one.clause.text, match.start()
+    is_other = (
+        _AT_HOME.match(text, place)
+        or _ONLY_WORK.match(text, match.end())
+        or _is_planned(text, match)
+        or _PRETENDED.search(text, 0, match.end())
+        or _FORMERLY.search(text, begun, place)  # 以前在镇上开店
+        or (key == "gone" and _AT_WORK.search(text))
+        or _names_another(one, place)
+        or _US.search(text, 0, place)
+        or _OF_SPEAKER.match(text, begun)
+        or _UNSURE.search(text, 0, place)
+        or (key == "by_phone" and _KIN.search(text, begun, place))  # 电话里债务人说朋友在上海
     )
-    if match is None or _AT_HOME.match(text, match.start()) or _PRETENDED.search(text, 0, match.end()):
-        return
-    if _FORMERLY.search(text, begun, match.start()) or (key == "gone" and _AT_WORK.search(text)):
-        return  # 以前在镇上开店
-    if _names_another(one, match.start()) or _US.search(text, 0, match.start()):
-        return
-    if key == "by_phone" and _KIN.search(text, begun, match.start()):
-        return  # 电话里债务人说朋友在上海
-    if not negations(text[begun : match.start()]):
-        yield Claim("absent", "debtor", one.clause.start + match.start(), one.clause.start + match.end())
+    return not is_other and not negations(text[begun:place])
 
 
 def _is_planned(text: str, match: re.Match[str]) -> bool:

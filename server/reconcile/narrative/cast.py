@@ -31,6 +31,7 @@ _PRONOUN: Final = re.compile(
 _IS_KIN: Final = re.compile(
     f"(?:[说讲称]|自称)?(?:自己|他|她)?是(?:{pattern(WORDS['debtor']['words'])}|[其他她])(?:的|家)?(?:亲)?(?:{_KNOWN})"
 )
+_SOMEBODY: Final = re.compile(f"(?:的|那|这|有|家)?(?:[一两几][个位名]|个|位)?(?:{_KNOWN})")  # 他一个朋友
 ELDERS: Final = frozenset(WORDS["relations"]["elder"])
 # What anybody old is called, when it says of nobody whose kin: 问了半天，伯伯才承认.
 ADDRESSES: Final = frozenset(["伯伯", "叔叔", "老妹", "老弟", "小妹", "大婶", "大伯", "大姨", "大叔"])
@@ -48,7 +49,7 @@ def relation_of(word: str) -> str:
 def pronoun(text: str) -> re.Match[str] | None:
     """Find the pronoun that a clause opens with."""
     match = _PRONOUN.match(text)
-    if not match or RELATIVES.match(text, match.end()) or _IS_KIN.match(text, match.end()):
+    if not match or _SOMEBODY.match(text, match.end()) or _IS_KIN.match(text, match.end()):
         return None
     kin = RELATIVES.match(text, match.start("he"))
     return None if kin and kin.end() > match.end() else match

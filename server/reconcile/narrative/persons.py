@@ -12,8 +12,9 @@ from typing import Final
 from server.reconcile.narrative.absences import AWAY, absences_in, there_or_away
 from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, CIVIL, RELATION, RELATIVES, pronoun, relation_of
 from server.reconcile.narrative.claim import Claim
+from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
-from server.reconcile.narrative.words import WORDS, finder, pattern
+from server.reconcile.narrative.words import WORDS, finder, looks_back, pattern
 
 _PHONE: Final = finder("absent", "telephone")
 _UNMET_BEFORE: Final = re.compile(f"(?:{pattern(WORDS['debtor']['unmet_before'])})了?$")
@@ -71,7 +72,7 @@ _AFFAIRS: Final = re.compile(
     "判给|归[他她]|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
 )
 _THINGS: Final = re.compile(
-    "养的|的?狗|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
+    "养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
 )
 _PERSON_HERE: Final = re.compile(r"\s*人(?:倒|正好|刚好|确实)?在(?:的|家|店里|屋里|里头|场)?\s*")
@@ -80,10 +81,15 @@ _NAMED: Final = re.compile("\\s*[老小]?[\u4e00-\u9fff]{0,3}(?:本人|家里?)?
 _COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回)(?!过)")
 # What the debtor is: 债务人是单位的保安.
 _IS_HIMSELF: Final = re.compile(
-    f"(?:{pattern(WORDS['debtor']['words'])}|[他她])(?:现在|目前|以前|自己|原来)?(?:是|在做|当|做)[^，]{{0,6}}$"
+    f"(?:{pattern(WORDS['debtor']['words'])}|[他她])(?:现在|目前|以前|自己|原来|本身|本来)*(?:就)?(?:是|在做|当过?|做)[^，]{{0,6}}$"
 )
 _HEARS: Final = re.compile("反应|回应|响应|声音|没声")
-_VERIFIED: Final = re.compile("(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}[系是为]$")
+_FOUND_HIM: Final = re.compile(
+    "(?:(?:见|找|碰|遇|堵|等|逮|寻|蹲|撞)(?:到了?|着了?|上了?|见了?|了|的)(?P<he>[他她])(?=\\s*$|在|正|本人|时|后|的时候)"
+    "|把(?P<him>[他她])(?:给)?(?:叫|喊|请|拉|带|约|唤|换|叫了)(?:了|到|下|出|过|来|回|上))(?![的家们妻夫父母])"
+)
+_KNOCKS: Final = re.compile("^(?:但|可|但是|可是|不过|结果)?(?:敲门|按铃|按门铃|拍门|叫门|叩门|敲)")
+_VERIFIED: Final = re.compile("(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$")
 _NEXT_DOOR: Final = re.compile(
     f"(?:{pattern(['<beside>'])}[^，。说讲称是有]{{0,4}}|(?:楼[上下道]|门口|院[里外]|巷口|村口|隔壁)[^，。说讲称是有卖收送修管]{{0,9}}的)$"
 )
@@ -101,7 +107,11 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
     away = tuple(islice(absences_in(clauses), MOST_ABSENCES))
     nobody = tuple(_nobody(clauses))
     covered = [range(one.start, one.end) for one in (*away, *nobody)]
-    debtor = list(_debtor(clauses, covered)) or list(_debtor_as_pronoun(clauses))
+    debtor = (
+        list(_debtor(clauses, covered))
+        or list(_debtor_as_object(clauses))
+        or list(_debtor_as_pronoun(clauses))
+    )
     others = [*nobody, *_liable(clauses), *_others(clauses)]
     away, debtor = there_or_away(clauses, away, debtor)
     return (*away, *others, *(claim for claim, is_acting in debtor if is_acting or not away))
@@ -130,6 +140,20 @@ def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]
             return
 
 
+def _debtor_as_object(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]:
+    """Find where a pronoun that is the debtor is who we find, or whom somebody fetches for us."""
+    for one in clauses:
+        text = one.clause.text
+        if one.clause.is_quoted or one.clause.is_question or one.said_from is not None or looks_back(text):
+            continue
+        for match in _FOUND_HIM.finditer(text):
+            place = max(match.start("he"), match.start("him"))
+            if not negations(text[: match.start()]) and not RELATIVES.match(text, place):
+                start = one.clause.start + place
+                yield Claim("met", "debtor", start, start + 1), True
+                return
+
+
 def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tuple[Claim, bool]]:
     """Find the debtor where met, and whether it says that the debtor does something before us."""
     is_told = False
@@ -143,6 +167,7 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tup
         for match in debtors_in(text):
             before, rest = text[: match.start()], text[match.end() :]
             is_act = before.endswith("被") or _AT_ONCE.match(rest)  # 问了一句债务人就走了
+            is_act = is_act or _VERIFIED.search(before)
             if one.voice in ("other", "unknown") and one.is_said(match.start()) and not is_act:
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
@@ -292,7 +317,8 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         if finder("nobody", "not_with").search(text):
             continue
         for match in finder("nobody").finditer(text):
-            if (one.voice != "us" and one.is_said(match.start())) or finder("nobody", "not_after").match(
+            is_ours = _KNOCKS.search(text, 0, match.end()) is not None
+            if (one.voice != "us" and one.is_said(match.start()) and not is_ours) or finder("nobody", "not_after").match(
                 text[match.end() :]
             ):
                 continue
