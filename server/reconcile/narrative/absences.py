@@ -25,12 +25,12 @@ _CALLS: Final = {name: frozenset(words) for name, words in WORDS["calls"].items(
 _PLACE_OF: Final = re.compile("[那这]|家|处|身边|跟前")
 _PRETENDED: Final = re.compile("假装|装作|装不|骗|谎称|假说|盘出去|借出去|还回去|赔进去")
 _ASKED_WHERE: Final = re.compile("去向|下落|行踪|近况|现状|所在")
-_ACCOMPANIED: Final = re.compile("[陪带送接跟和看找帮给](?:着|了)?(?:他|她)?$")
+_ACCOMPANIED: Final = re.compile("[陪带送接跟和随看找帮给](?:着|了)?(?:他|她)?$")
 _FORMERLY: Final = re.compile(
     "以前(?!那[家户]|这[家户]|的?[住租])|从前|原先|曾经|过去(?!了)|早些年|年轻时|前几年|上[次回]|前[一二两三四几][次回趟]|头[两几][次回趟]"
 )
 _NURSES: Final = re.compile("陪|照顾|护理|伺候|刚|准备|要去")
-_MAYBE: Final = re.compile("估计|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
+_MAYBE: Final = re.compile("估计|也许|说不定|恐怕|兴许|八成|多半|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
 _SUPPOSED: Final = re.compile(
     "(?:我们?)?(?:估计|可能|怀疑|推测|猜|看样子|(?:听说|据说)(?:他|她|人)?(?:可能|好像|大概))"
 )
@@ -46,6 +46,9 @@ _SETS_OUT: Final = re.compile("(?:[去到上回出进赶赴跑]|外出|搬(?!走
 _ONLY_WORK: Final = re.compile(
     "(?:赔|亏|失败|没赚|没挣|不[行好顺]|还行|还可以|挺|很|蛮|老实|勤快|卖力|认真|踏实|[欠借]|的?钱|挣|赚|摔|伤|受伤)"
 )
+_WORK: Final = re.compile("(?:生意|活|工|班|车|店)$")
+_YESTERDAY: Final = re.compile("昨[天晚夜]|前晚|夜里")
+_HOME: Final = re.compile("(?<![不没未])(?:才|正|就|都|还)在(?:家(?!里?务)|屋里?|楼上|睡)")
 # What others say of themselves: 妻子说自己要上夜班.
 _OF_SPEAKER: Final = re.compile("(?:他|她)?自己(?!也?[找联])")
 _UNSURE: Final = re.compile("不(?:知道?|晓得|清楚|确定)(?:他|她|人)?(?:到底|究竟)?(?:是|有没有|是不是|是否)|是不是|是否|如果|要是|万一|假如|若是|除非")
@@ -97,7 +100,7 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 continue
             if _US.search(text, max(0, match.start() - 3), match.start()):
                 continue  # 我们不在场时
-            if _FORMERLY.search(text, 0, match.start()):
+            if _FORMERLY.search(text, 0, match.start()) or _is_planned(text, match):
                 continue
             if not one.is_said(match.start()) and _MAYBE.search(text, 0, match.start()):
                 continue
@@ -275,7 +278,9 @@ def _is_away(one: Voiced, begun: int, match: re.Match[str], key: str) -> bool:
     text, place = one.clause.text, match.start()
     is_other = (
         _AT_HOME.match(text, place)
-        or _ONLY_WORK.match(text, match.end())
+        or (_WORK.search(match.group()) and _ONLY_WORK.match(text, match.end()))
+        or (_WORK.search(match.group()) and _YESTERDAY.search(text, begun, place))
+        or _HOME.search(text, begun)
         or _is_planned(text, match)
         or _PRETENDED.search(text, 0, match.end())
         or _FORMERLY.search(text, begun, place)  # 以前在镇上开店
@@ -328,7 +333,7 @@ def _names_another(one: Voiced, place: int) -> bool:
     spoken_of = [
         found.group().lstrip("其他她")
         for found in RELATIVES.finditer(text, begun, place)
-        if relation_of(found.group()) != "family"
+        if relation_of(found.group()) not in ("family", "elder")  # 邻居说小伙子搬走了
         and not _PLACE_OF.match(text, found.end())
         and not _ACCOMPANIED.search(text, begun, found.start())
     ]  # neither 这家人 nor 他儿子那边

@@ -56,6 +56,7 @@ def _with_debtor(text: str) -> str:
             and sex_of(word) in (None, debtor or sex_of(word))
         ):
             found[match.start() : match.end()] = THE_DEBTOR[-len(word) :]
+            debtor = debtor or sex_of(word)  # 爸爸去打鱼了，妈妈在地里
         elif relation_of(word) in _CALLS and (is_owned or is_theirs or _is_close(text, match)):
             caller = word
             called = frozenset(one for one in _CALLS[relation_of(word)] if len(one) in WIDTHS)

@@ -59,7 +59,7 @@ _KIN_TOLD: Final = re.compile(
     "|(?P<child>爸爸?|妈妈?|我爹|我娘))"
 )
 _SEEN: Final = re.compile(
-    "(?<![没未不难])(?:见到了?|见着了?|遇到了?|碰到了?|碰上|碰着|遇上|堵着了?|逮着|等到了?|找到|寻着|见)$"
+    "(?<![没未不难])(?:见到了?|见着了?|遇到了?|碰到了?|碰上|碰着|遇上|堵着了?|逮着|等到了?|蹲到|守到|截住|拦住|找到|寻着|见)$"
 )
 _OWNED: Final = re.compile(f"(?:{_OWNERS}|家)的?$")
 _IS_THE_DEBTOR: Final = re.compile(f"(?:也?就是|也即|即|系|为|是)?(?:{pattern(['<debtor><not_kin>'])})")
@@ -69,8 +69,11 @@ _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|�
 _MISTAKEN: Final = re.compile("(?:我们|以为|当成|冒充|假装|假扮|装作|误)[^，]{0,3}[是成作]$")
 # What a person has or suffers is not a person who is there: 他妈药费, 父母双亡.
 _AFFAIRS: Final = re.compile(
-    "判给|归[他她]|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
+    "判给|归|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
 )
+_IS_KIN: Final = re.compile(f"(?:{_OWNERS})?(?:{RELATIVES.pattern})")
+# Whoever the debtor calls, or leads, or leans on, does not take part by that.
+_DEBTORS_OBJECT: Final = re.compile("(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕)(?:着|了|过)?(?:他|她|其|自己)?的?$")
 _THINGS: Final = re.compile(
     "养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
@@ -78,23 +81,36 @@ _THINGS: Final = re.compile(
 _PERSON_HERE: Final = re.compile(r"\s*人(?:倒|正好|刚好|确实)?在(?:的|家|店里|屋里|里头|场)?\s*")
 _AT_PLACE: Final = re.compile("(?:正|也|就)?在[^，外]{1,6}$")
 _NAMED: Final = re.compile("\\s*[老小]?[\u4e00-\u9fff]{0,3}(?:本人|家里?)?\\s*")
+_CHIEF: Final = re.compile(
+    f"(?:{pattern(WORDS['third_party']['opens'])}|[他她其]的?|\\s)*"
+    "(?P<who>[\u4e00-\u9fff]?(?:队长|组长|主管|经理|站长|会计|主任|老师|校长|老总|总监|科长|所长|师傅)(?:[老小][\u4e00-\u9fff])?)"
+)
+_TELLS_OF_HIM: Final = re.compile(
+    "(?:出来|出面|接待|告诉我们?|反映|也|就|都|则|只)*(?:说|讲|称|表示|道|答)[，：:“]?(?:[他她人其]|该|这|老|小)(?![们家])"
+)
+_WORK_PLACE: Final = re.compile(
+    "(?:到|去|找|来|在|进|是)[^，。我]{0,8}(?:厂|车间|公司|单位|店|站|工地|酒店|学校|超市|矿|场|前台)"
+)
 _COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回)(?!过)")
 # What the debtor is: 债务人是单位的保安.
 _IS_HIMSELF: Final = re.compile(
     f"(?:{pattern(WORDS['debtor']['words'])}|[他她])(?:现在|目前|以前|自己|原来|本身|本来)*(?:就)?(?:是|在做|当过?|做)[^，]{{0,6}}$"
 )
-_HEARS: Final = re.compile("反应|回应|响应|声音|没声")
+_HEARS: Final = re.compile("反应|应声|回应|响应|声音|没声")
 _FOUND_HIM: Final = re.compile(
     "(?:(?:见|找|碰|遇|堵|等|逮|寻|蹲|撞)(?:到了?|着了?|上了?|见了?|了|的)(?P<he>[他她])(?=\\s*$|在|正|本人|时|后|的时候)"
-    "|把(?P<him>[他她])(?:给)?(?:叫|喊|请|拉|带|约|唤|换|叫了)(?:了|到|下|出|过|来|回|上))(?![的家们妻夫父母])"
+    "|把(?P<him>[他她])(?:给|从[^，。；]{1,5})?(?:叫|喊|请|拉|带|约|唤|换|叫了|拽|揪)(?:了|到|下|出|过|来|回|上|起))(?![的家们妻夫父母])"
 )
+_NEXT_TIME: Final = re.compile("如果|要是|万一|假如|若是|下次|下回|改天")
 _KNOCKS: Final = re.compile("^(?:但|可|但是|可是|不过|结果)?(?:敲门|按铃|按门铃|拍门|叫门|叩门|敲)")
 _VERIFIED: Final = re.compile("(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$")
 _NEXT_DOOR: Final = re.compile(
     f"(?:{pattern(['<beside>'])}[^，。说讲称是有]{{0,4}}|(?:楼[上下道]|门口|院[里外]|巷口|村口|隔壁)[^，。说讲称是有卖收送修管]{{0,9}}的)$"
 )
+_NEXT_HOME: Final = re.compile(f"{pattern(['<beside>'])}(?:那家|家|人家|那户|户)?的$")
+_NEXT_SHOP: Final = re.compile("(?:隔壁|对门|对面|旁边)(?:的|铺位?|摊位?|店)?[^，。说讲]{0,3}$")
 _AT_ONCE: Final = re.compile("[就便](?:走|关|跑|躲|进|回|摔|骂|赶|跟|点头|同意)")
-_LIVES: Final = re.compile("(?:一起|共同)?(?:同住|居住|生活|分居|离婚)")
+_LIVES: Final = re.compile("(?:一起|共同|已经?|早就?)?(?:同住|居住|生活|分居|离婚)")
 _TOGETHER: Final = re.compile("(?:未|没).{0,3}?[与和跟同]$")
 _MEET: Final = re.compile("接触|见面|见上面|碰面|谋面|取得|联系|面谈|谈上|说上")
 MOST_ABSENCES: Final = 20  # one is enough, unless the debtor comes in between
@@ -112,7 +128,7 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
         or list(_debtor_as_object(clauses))
         or list(_debtor_as_pronoun(clauses))
     )
-    others = [*nobody, *_liable(clauses), *_others(clauses)]
+    others = [*nobody, *_liable(clauses), *_others(clauses), *_chiefs(clauses)]
     away, debtor = there_or_away(clauses, away, debtor)
     return (*away, *others, *(claim for claim, is_acting in debtor if is_acting or not away))
 
@@ -190,7 +206,7 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tup
 def _is_only_named(before: str, rest: str) -> bool:
     """Whether the words around the debtor say of themselves that nobody met the debtor."""
     return (
-        _UNMET_AFTER.match(rest) is not None
+        (_UNMET_AFTER.match(rest) is not None and not _SEEN.search(before))
         or (_UNMET_BEFORE.search(before) is not None and not _VERIFIED.search(before))
         or (_LIVES.match(rest) is not None and before.endswith(("与", "和", "跟")))
         or _SOUGHT.search(before) is not None
@@ -240,15 +256,20 @@ def _of_clause(
     text, start = one.clause.text, one.clause.start
     if one.clause.stop in ("（", "(") and following and _IS_THE_DEBTOR.match(following[0].clause.text):
         return  # 老板（就是持卡人）
+    is_named_again = one.clause.stop in tuple("（(：:") and following and _IS_KIN.match(following[0].clause.text)
     last = None
     for match in RELATIVES.finditer(text):
         before = text[: match.start()]
         relation = relation_of(match.group())
+        if is_named_again and relation == "family" and match.end() == len(text):
+            continue  # 家属（妻子）
         is_same = last is not None and last[0] in _OUTSIDERS and last[1] == match.start()
         last = (relation, match.end())
         is_introduced = one.voice != "debtor" and _INTRODUCED.search(before) is not None
         is_said = one.is_said(match.start()) and not (is_introduced or _is_addressed(one, match.start()))
         if is_same or is_said or not _takes_part(text, match, relation, teller=teller):
+            continue
+        if one.voice == "debtor" and _DEBTORS_OBJECT.search(before):
             continue
         told = text[match.end() :] + "".join(other.clause.text for other in following)
         relation = _who(match.group(), relation, before, told)
@@ -257,12 +278,28 @@ def _of_clause(
             yield relation, Claim("met", value, start + match.start(), start + match.end())
 
 
+def _chiefs(clauses: Sequence[Voiced]) -> Iterator[Claim]:
+    """Find who at work comes out or tells of the debtor; 组长 and 经理 may be ours elsewhere."""
+    is_at_work = False
+    for one in clauses:
+        text = one.clause.text
+        match = _CHIEF.match(text)
+        if match and not one.clause.is_quoted and (one.said_from is None or one.said_from > match.start("who")):
+            tells = _TELLS_OF_HIM.match(text, match.end("who"))
+            if tells or (is_at_work and _ACTS.match(text, match.end("who"))):
+                place = one.clause.start
+                yield Claim("met", "third_party:colleague", place + match.start("who"), place + match.end("who"))
+        is_at_work = is_at_work or _WORK_PLACE.search(text) is not None
+
+
 def _who(word: str, relation: str, before: str, told: str) -> str | None:
     """Return whose kin somebody is, by what they are called, where they live or whom they speak of."""
     if not _OWNED.search(before) and (word in ADDRESSES or (word in CIVIL and _NEXT_DOOR.search(before))):
         relation = "elder"
-    if relation == "other" and word not in RELATION and _NEXT_DOOR.search(before):
+    if relation == "other" and word not in RELATION and _NEXT_SHOP.search(before):
         return "neighbour"  # 隔壁铺卖鞋的大姐
+    if relation in ("spouse", "child", "relative") and _NEXT_HOME.search(before):
+        return "neighbour"  # 楼上那家的媳妇
     if relation != "elder":
         return relation
     if _NEXT_DOOR.search(before) and word not in CHILDREN:
@@ -284,7 +321,7 @@ def _takes_part(text: str, match: re.Match[str], relation: str, *, teller: Voice
     before, rest = text[: match.start()], text[match.end() :]
     if (
         _NOT_MET_BEFORE.search(before)
-        or _IS_HIMSELF.search(before)
+        or (_IS_HIMSELF.search(before) and not _INTRODUCED.search(before))
         or _MISTAKEN.search(before)
         or _LIVES.match(rest)
     ):
@@ -317,6 +354,8 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         if finder("nobody", "not_with").search(text):
             continue
         for match in finder("nobody").finditer(text):
+            if _NEXT_TIME.search(text, 0, match.start()):
+                continue
             is_ours = _KNOCKS.search(text, 0, match.end()) is not None
             if (one.voice != "us" and one.is_said(match.start()) and not is_ours) or finder("nobody", "not_after").match(
                 text[match.end() :]

@@ -60,6 +60,10 @@ _I_SAY: Final = re.compile(
 )
 
 
+# Behind what somebody tells the writer goes on: 说人不在，后来他自己出来了.
+_COMES_OUT: Final = re.compile(
+    "(?:后来|结果|这时候?|没一会儿?|不一会儿?|过了一会儿?|最后|随后|忽然|突然)?[他她](?:自己|本人|就|倒是?|却|才){1,2}[^，说]{0,5}(?:出来|下来|过来|现身|露面)"
+)
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
 _OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推应许]|[给骂赶应许]了|答应)$")
@@ -118,7 +122,7 @@ def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
 def _of_pronoun(clause: Clause, before: Voiced | None, named: Named, sex: Sex | None) -> Voiced | None:
     """Say who speaks in a clause that opens with a pronoun, or answers what we asked without a subject."""
     is_told = before is not None and before.said_from is not None and before.voice != "us"
-    if is_told:
+    if is_told and not _COMES_OUT.match(clause.text):
         return None  # 他 in what somebody says is anybody
     if match := pronoun(clause.text):
         is_theirs = is_debtor(match["he"], named, sex)
@@ -271,5 +275,6 @@ def debtors_in(text: str) -> Iterator[re.Match[str]]:
     """Find the debtor as a person: not their house, their shop or their wife."""
     for match in DEBTOR.finditer(text):
         rest = text[match.end() :]
-        if not (_POSSESSED.match(rest) or RELATIVES.match(_AGED.sub("", rest))):
+        is_another = text.endswith(("共同", "共", "联合"), 0, match.start())  # 共同借款人
+        if not (is_another or _POSSESSED.match(rest) or RELATIVES.match(_AGED.sub("", rest))):
             yield match
