@@ -281,6 +281,7 @@ def _is_away(one: Voiced, begun: int, match: re.Match[str], key: str) -> bool:
         or (_WORK.search(match.group()) and _ONLY_WORK.match(text, match.end()))
         or (_WORK.search(match.group()) and _YESTERDAY.search(text, begun, place))
         or _HOME.search(text, begun)
+        or (match.group().endswith(("去", "来")) and text.startswith("过", match.end()))
         or _is_planned(text, match)
         or _PRETENDED.search(text, 0, match.end())
         or _FORMERLY.search(text, begun, place)  # 以前在镇上开店

@@ -15,6 +15,7 @@ from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.words import WORDS, pattern
 
 _CALLS: Final = {name: frozenset(words) for name, words in WORDS["calls"].items()}
+_CALLED_BY_KIN: Final = _CALLS.keys() - {"elder", "other", "neighbour", "property"}
 _OWNED: Final = re.compile(
     f"(?:{pattern(chain(WORDS['third_party']['possessors'], WORDS['debtor']['words']))}|[之家])"
     "(?:的|之|家|他|她)?$"
@@ -57,7 +58,7 @@ def _with_debtor(text: str) -> str:
         ):
             found[match.start() : match.end()] = THE_DEBTOR[-len(word) :]
             debtor = debtor or sex_of(word)  # 爸爸去打鱼了，妈妈在地里
-        elif relation_of(word) in _CALLS and (is_owned or is_theirs or _is_close(text, match)):
+        elif relation_of(word) in _CALLED_BY_KIN and (is_owned or is_theirs or _is_close(text, match)):
             caller = word
             called = frozenset(one for one in _CALLS[relation_of(word)] if len(one) in WIDTHS)
     return "".join(found)

@@ -5,7 +5,7 @@ acts in the account, is asked something or introduces themselves, was.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice, zip_longest
 from typing import Final
 
@@ -13,7 +13,7 @@ from server.reconcile.narrative.absences import AWAY, absences_in, there_or_away
 from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, CIVIL, RELATION, RELATIVES, pronoun, relation_of
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import WE_ASK, Voice, Voiced, debtors_in
+from server.reconcile.narrative.voices import DEBTOR, WE_ASK, Voice, Voiced, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, looks_back, pattern
 
 _PHONE: Final = finder("absent", "telephone")
@@ -64,7 +64,7 @@ _SEEN: Final = re.compile(
 _OWNED: Final = re.compile(f"(?:{_OWNERS}|家)的?$")
 _IS_THE_DEBTOR: Final = re.compile(f"(?:也?就是|也即|即|系|为|是)?(?:{pattern(['<debtor><not_kin>'])})")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
-_SOUGHT: Final = re.compile("(?:(?<!没)找|只能|只和|只跟|只对|须|应由)[^，到着]{0,6}$")
+_SOUGHT: Final = re.compile("(?:(?<!没)找|只能|只和|只跟|只对|须|应由|(?:需要?|要|得|必须|想)(?:跟|和|与|同|见))[^，到着]{0,6}$")
 _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|病逝|身亡|死亡|已故|服刑|入狱|被羁押)")
 _MISTAKEN: Final = re.compile("(?:我们|以为|当成|冒充|假装|假扮|装作|误)[^，]{0,3}[是成作]$")
 # What a person has or suffers is not a person who is there: 他妈药费, 父母双亡.
@@ -75,7 +75,7 @@ _IS_KIN: Final = re.compile(f"(?:{_OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
 _DEBTORS_OBJECT: Final = re.compile("(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕)(?:着|了|过)?(?:他|她|其|自己)?的?$")
 _THINGS: Final = re.compile(
-    "养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
+    "家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
 )
 _PERSON_HERE: Final = re.compile(r"\s*人(?:倒|正好|刚好|确实)?在(?:的|家|店里|屋里|里头|场)?\s*")
@@ -99,9 +99,17 @@ _IS_HIMSELF: Final = re.compile(
 _HEARS: Final = re.compile("反应|应声|回应|响应|声音|没声")
 _FOUND_HIM: Final = re.compile(
     "(?:(?:见|找|碰|遇|堵|等|逮|寻|蹲|撞)(?:到了?|着了?|上了?|见了?|了|的)(?P<he>[他她])(?=\\s*$|在|正|本人|时|后|的时候)"
+    "|(?:跟|和|与|同|向)(?P<her>[他她])(?:本人)?(?:当面)?(?:讲|谈|说|聊|沟通|核对|解释|确认|算|摆)"
     "|把(?P<him>[他她])(?:给|从[^，。；]{1,5})?(?:叫|喊|请|拉|带|约|唤|换|叫了|拽|揪)(?:了|到|下|出|过|来|回|上|起))(?![的家们妻夫父母])"
 )
 _NEXT_TIME: Final = re.compile("如果|要是|万一|假如|若是|下次|下回|改天")
+_BY_NAME: Final = re.compile(
+    f"(?:{pattern(WORDS['third_party']['opens'])}|见到?了?|找到?|遇到|\\s)*(?P<who>{pattern(['<called_so>'])})(?:本人)?"
+    "(?![负拍同跟和与一]|陪|开车|带队|记录)"
+)
+_RINGS: Final = re.compile(
+    "(?:给|跟|和|与)(?P<who>[^，给跟和与]{1,6}?)(?:打(?:了|过去|去|个|一个|通)|拨|去了?电话|通了?电话|开视频|视频)"
+)
 _KNOCKS: Final = re.compile("^(?:但|可|但是|可是|不过|结果)?(?:敲门|按铃|按门铃|拍门|叫门|叩门|敲)")
 _VERIFIED: Final = re.compile("(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$")
 _NEXT_DOOR: Final = re.compile(
@@ -123,14 +131,31 @@ def persons_in(clauses: Sequence[Voiced]) -> tuple[Claim, ...]:
     away = tuple(islice(absences_in(clauses), MOST_ABSENCES))
     nobody = tuple(_nobody(clauses))
     covered = [range(one.start, one.end) for one in (*away, *nobody)]
-    debtor = (
-        list(_debtor(clauses, covered))
-        or list(_debtor_as_object(clauses))
-        or list(_debtor_as_pronoun(clauses))
-    )
+    debtor = list(_debtor(clauses, covered)) or _debtor_as_he(clauses)
     others = [*nobody, *_liable(clauses), *_others(clauses), *_chiefs(clauses)]
     away, debtor = there_or_away(clauses, away, debtor)
+    if not (debtor or away or others):
+        debtor = list(_debtor_by_name(clauses))
     return (*away, *others, *(claim for claim, is_acting in debtor if is_acting or not away))
+
+
+def _debtor_as_he(clauses: Sequence[Voiced]) -> list[tuple[Claim, bool]]:
+    """Find the debtor, met, where nothing but pronouns stands for them: acting where we found them."""
+    found = list(_debtor_as_object(clauses))
+    told = list(_debtor_as_pronoun(clauses))
+    return [(claim, is_acting or bool(found)) for claim, is_acting in told] or found
+
+
+def _debtor_by_name(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]:
+    """Find who acts by a name, where nobody is called the debtor and nobody else is met: 陈先生挡住门."""
+    if any(DEBTOR.search(one.clause.text) for one in clauses):
+        return
+    for one in clauses:
+        match = _BY_NAME.match(one.clause.text)
+        if match and not one.clause.is_quoted and not _UNMET_AFTER.match(one.clause.text, match.end()):
+            place = one.clause.start
+            yield Claim("met", "debtor", place + match.start("who"), place + match.end("who")), True
+            return
 
 
 def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]:
@@ -147,6 +172,9 @@ def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]
         is_speaker = not rest.strip() and one.clause.stop in ("：", ":")
         if is_speaker or ((_ACTS.match(rest) or rest.strip()) and not _UNMET_AFTER.match(rest)):
             start = one.clause.start + match.start("he")
+            if _COMES.match(rest):
+                yield Claim("met", "debtor", start, start + len(match["he"])), True
+                return
             first = next(he for he in clauses if he.he is not None)
             assert first.he is not None
             start = first.clause.start + first.he
@@ -160,11 +188,13 @@ def _debtor_as_object(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]
     """Find where a pronoun that is the debtor is who we find, or whom somebody fetches for us."""
     for one in clauses:
         text = one.clause.text
-        if one.clause.is_quoted or one.clause.is_question or one.said_from is not None or looks_back(text):
+        if one.clause.is_quoted or one.clause.is_question or looks_back(text):
             continue
-        for match in _FOUND_HIM.finditer(text):
-            place = max(match.start("he"), match.start("him"))
-            if not negations(text[: match.start()]) and not RELATIVES.match(text, place):
+        until = len(text) if one.said_from is None or one.voice == "us" else one.said_from
+        for match in _FOUND_HIM.finditer(text, 0, until):
+            place = max(match.start(name) for name in ("he", "her", "him"))
+            is_debtor = match["her"] is None or one.is_debtor(match["her"])
+            if is_debtor and not negations(text[: match.start()]) and not RELATIVES.match(text, place):
                 start = one.clause.start + place
                 yield Claim("met", "debtor", start, start + 1), True
                 return
@@ -233,11 +263,13 @@ def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     elders: list[Claim] = []
     others: list[Claim] = []
     teller: Voice | None = None
+    called: dict[int, set[str]] = {}  # whom somebody telephones, by sentence
     for place, one in enumerate(clauses):
+        called.setdefault(one.clause.sentence, set()).update(_telephoned(one.clause.text))
         if _PHONE.search(one.clause.text) or one.clause.is_quoted:
             continue
         following = clauses[place + 1 : place + 3]
-        found = list(_of_clause(one, following, teller=teller))
+        found = list(_of_clause(one, following, teller=teller, called=called[one.clause.sentence]))
         for relation, claim in found:
             (elders if relation == "elder" else others).append(claim)
         goes_on = (
@@ -249,8 +281,16 @@ def _others(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     yield from others
 
 
+def _telephoned(text: str) -> Iterator[str]:
+    """Return by what name somebody is called who is on the telephone: 给他哥打过去，他哥说没钱."""
+    for match in _RINGS.finditer(text):
+        kin = RELATIVES.search(match["who"])
+        if kin:
+            yield kin.group()
+
+
 def _of_clause(
-    one: Voiced, following: Sequence[Voiced], *, teller: Voice | None
+    one: Voiced, following: Sequence[Voiced], *, teller: Voice | None, called: Container[str]
 ) -> Iterator[tuple[str, Claim]]:
     """Find who of kin, neighbours and passers-by takes part in a clause."""
     text, start = one.clause.text, one.clause.start
@@ -267,6 +307,8 @@ def _of_clause(
         last = (relation, match.end())
         is_introduced = one.voice != "debtor" and _INTRODUCED.search(before) is not None
         is_said = one.is_said(match.start()) and not (is_introduced or _is_addressed(one, match.start()))
+        if match.group() in called:
+            continue
         if is_same or is_said or not _takes_part(text, match, relation, teller=teller):
             continue
         if one.voice == "debtor" and _DEBTORS_OBJECT.search(before):
