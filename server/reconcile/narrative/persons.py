@@ -75,7 +75,7 @@ _IS_KIN: Final = re.compile(f"(?:{_OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
 _DEBTORS_OBJECT: Final = re.compile("(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕)(?:着|了|过)?(?:他|她|其|自己)?的?$")
 _THINGS: Final = re.compile(
-    "家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的(?:店|铺|厂|馆|超市|公司)"
+    "家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的[^，]{0,4}(?:店|铺|厂|馆|超市|公司|摊|档)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
 )
 _PERSON_HERE: Final = re.compile(r"\s*人(?:倒|正好|刚好|确实)?在(?:的|家|店里|屋里|里头|场)?\s*")
@@ -99,6 +99,7 @@ _IS_HIMSELF: Final = re.compile(
 _HEARS: Final = re.compile("反应|应声|回应|响应|声音|没声")
 _FOUND_HIM: Final = re.compile(
     "(?:(?:见|找|碰|遇|堵|等|逮|寻|蹲|撞)(?:到了?|着了?|上了?|见了?|了|的)(?P<he>[他她])(?=\\s*$|在|正|本人|时|后|的时候)"
+    "|(?:等到|直到|过了)[^，他她]{1,8}(?P<him_back>[他她])(?:才|就)?(?:回来|回家|到家|下班|出现|露面)"
     "|(?:跟|和|与|同|向)(?P<her>[他她])(?:本人)?(?:当面)?(?:讲|谈|说|聊|沟通|核对|解释|确认|算|摆)"
     "|把(?P<him>[他她])(?:给|从[^，。；]{1,5})?(?:叫|喊|请|拉|带|约|唤|换|叫了|拽|揪)(?:了|到|下|出|过|来|回|上|起))(?![的家们妻夫父母])"
 )
@@ -110,6 +111,7 @@ _BY_NAME: Final = re.compile(
 _RINGS: Final = re.compile(
     "(?:给|跟|和|与)(?P<who>[^，给跟和与]{1,6}?)(?:打(?:了|过去|去|个|一个|通)|拨|去了?电话|通了?电话|开视频|视频)"
 )
+_VISITED: Final = re.compile("进行了?(?:走访|约谈|催告|核实)")
 _KNOCKS: Final = re.compile("^(?:但|可|但是|可是|不过|结果)?(?:敲门|按铃|按门铃|拍门|叫门|叩门|敲)")
 _VERIFIED: Final = re.compile("(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$")
 _NEXT_DOOR: Final = re.compile(
@@ -192,7 +194,7 @@ def _debtor_as_object(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]
             continue
         until = len(text) if one.said_from is None or one.voice == "us" else one.said_from
         for match in _FOUND_HIM.finditer(text, 0, until):
-            place = max(match.start(name) for name in ("he", "her", "him"))
+            place = max(match.start(name) for name in ("he", "her", "him", "him_back"))
             is_debtor = match["her"] is None or one.is_debtor(match["her"])
             if is_debtor and not negations(text[: match.start()]) and not RELATIVES.match(text, place):
                 start = one.clause.start + place
@@ -252,7 +254,7 @@ def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         for match in finder("debtor", "liable").finditer(one.clause.text):
             rest = one.clause.text[match.end() :]
             speaks = following is not None and following.voice == "other" and following.said_from is not None
-            is_there = _ACTS.match(rest) or _NAMED.fullmatch(rest) or _SEEN.search(one.clause.text, 0, match.start())
+            is_there = _ACTS.match(rest) or _VISITED.match(rest) or _NAMED.fullmatch(rest) or _SEEN.search(one.clause.text, 0, match.start())
             is_away = _UNMET_AFTER.match(rest) and not (speaks and _AT_PLACE.match(rest))
             if not one.is_said(match.start()) and is_there and not is_away:
                 place = one.clause.start
