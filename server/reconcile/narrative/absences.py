@@ -12,7 +12,7 @@ from typing import Final
 from server.reconcile.narrative.cast import RELATION, RELATIVES, relation_of
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import Voiced
+from server.reconcile.narrative.voices import Voiced, acts_here
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 _PHONE: Final = finder("absent", "telephone")
@@ -94,6 +94,8 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     for place, one in enumerate(clauses):
         text, start = one.clause.text, one.clause.start
         if one.clause.sentence in corrected or one.clause.is_question or _is_fetched(place, clauses):
+            continue
+        if one.voice == "debtor" and one.said_from is None and acts_here(clauses, place):
             continue
         for match in AWAY.finditer(text):
             if _PRETENDED.search(text, 0, match.end()):

@@ -13,7 +13,7 @@ from server.reconcile.narrative.absences import AWAY, absences_in, there_or_away
 from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, CIVIL, RELATION, RELATIVES, pronoun, relation_of
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import DEBTOR, WE_ASK, Voice, Voiced, debtors_in
+from server.reconcile.narrative.voices import DEBTOR, WE_ASK, Voice, Voiced, acts_here, debtors_in
 from server.reconcile.narrative.words import WORDS, finder, looks_back, pattern
 
 _PHONE: Final = finder("absent", "telephone")
@@ -206,7 +206,7 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tup
     """Find the debtor where met, and whether it says that the debtor does something before us."""
     is_told = False
     phoned = None
-    for one in clauses:
+    for place, one in enumerate(clauses):
         text, start = one.clause.text, one.clause.start
         was_told, is_told = is_told, one.voice == "other" and one.said_from is not None
         if _PHONE.search(text):
@@ -220,7 +220,9 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tup
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
-            if _is_only_named(before, rest):
+            if _is_only_named(before, rest) and not (
+                one.voice == "debtor" and _OPENS.fullmatch(before) and acts_here(clauses, place)
+            ):
                 continue
             if (was_told and _HABITS.match(rest)) or (
                 phoned == one.clause.sentence and _BY_PHONE.match(rest)

@@ -64,6 +64,13 @@ _I_SAY: Final = re.compile(
 _COMES_OUT: Final = re.compile(
     "(?:后来|结果|这时候?|没一会儿?|不一会儿?|过了一会儿?|最后|随后|忽然|突然)?[他她](?:自己|本人|就|倒是?|却|才){1,2}[^，说]{0,5}(?:出来|下来|过来|现身|露面)"
 )
+_HERE_NOW: Final = re.compile(
+    "\\s*(?:正|就|还|便|又|抽空|特意|专门|自己|光着膀子|抽了个空)?(?:(?:坐|站|蹲|躺|靠|趴|倚)(?:在|着)(?!车|火|飞|高铁|医院)|开了?门"
+    "|(?:跑|走|下|上|出|进)(?:了)?(?:来|出来|下来|过来|进来)|出来|接过|接了信|签了|给我们(?!打|发|回)|跟我们(?!打|说好)|和我们)"
+)
+_WITH_HIM: Final = re.compile(
+    "(?:我们?|结果|后来|最后)?[^，。；没未不]{0,10}(?:[谈聊见](?:的(?:他|她|面)?|了(?:[一几十两半]|面))|(?:叫|喊|请)(?:他|她)?(?:出|下|过|回)来)(?!过)\\s*$"
+)
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
 _OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推应许]|[给骂赶应许]了|答应)$")
@@ -257,6 +264,18 @@ def _speech(text: str, place: int, *, goes_on: bool) -> int | None:
         return 0
     spoken = _SPEECH.search(text, place)
     return spoken.end() if spoken else None
+
+
+def acts_here(clauses: Sequence[Voiced], place: int) -> bool:
+    """Whether who is the subject of a clause goes on to act before us: 没上班，坐在门口."""
+    sentence = clauses[place].clause.sentence
+    for one in clauses[place + 1 : place + 4]:
+        is_another = one.names_subject or one.clause.is_quoted or one.said_from is not None
+        if one.clause.sentence != sentence or (is_another and not _WITH_HIM.match(one.clause.text)):
+            return False
+        if _HERE_NOW.match(one.clause.text) or _WITH_HIM.match(one.clause.text):
+            return True
+    return False
 
 
 def relatives_in(text: str) -> Iterator[re.Match[str]]:
