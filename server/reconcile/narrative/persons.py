@@ -56,6 +56,7 @@ _KIN_TOLD: Final = re.compile(
     "[^。；]{0,12}?(?:说|讲|称|道|话|问|答|告)[^。；]{0,4}?(?:我|他|她|自己|自家|家里|你们?找)?"
     "(?:(?P<parent>(?<=我)儿(?!女|媳|子)|儿子|女儿|闺女|崽|娃儿?(?!娃)|小儿|大儿|幺儿|丫头|他们?小子)"
     "|(?P<spouse>丈夫|老公|男人|老婆|媳妇|爱人|老伴|当家的|娃他[爹妈]|孩子他?[爸妈爹])"
+    "|(?P<relative>侄|外甥|女婿|姑爷|孙|妹夫|姐夫|弟媳|小叔子|儿媳|小舅子|小姨子|大舅子)"
     "|(?P<child>爸爸?|妈妈?|我爹|我娘))"
 )
 _SEEN: Final = re.compile(
@@ -73,7 +74,7 @@ _AFFAIRS: Final = re.compile(
 )
 _IS_KIN: Final = re.compile(f"(?:{_OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
-_DEBTORS_OBJECT: Final = re.compile("(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕)(?:着|了|过)?(?:他|她|其|自己)?的?$")
+_DEBTORS_OBJECT: Final = re.compile("(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕|送|接|哄|支开|梦见)(?:着|了|过|完)?(?:他|她|其|自己)?的?$")
 _THINGS: Final = re.compile(
     "家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的[^，]{0,4}(?:店|铺|厂|馆|超市|公司|摊|档)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
@@ -91,7 +92,7 @@ _TELLS_OF_HIM: Final = re.compile(
 _WORK_PLACE: Final = re.compile(
     "(?:到|去|找|来|在|进|是)[^，。我]{0,8}(?:厂|车间|公司|单位|店|站|工地|酒店|学校|超市|矿|场|前台)"
 )
-_COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回)(?!过)")
+_COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回|返店|返家|返回|赶回|进店|[从由][^，]{1,5}(?:上来|出来|下来|过来))(?!过)")
 # What the debtor is: 债务人是单位的保安.
 _IS_HIMSELF: Final = re.compile(
     f"(?:{pattern(WORDS['debtor']['words'])}|[他她])(?:现在|目前|以前|自己|原来|本身|本来)*(?:就)?(?:是|在做|当过?|做)[^，]{{0,6}}$"
@@ -111,6 +112,9 @@ _BY_NAME: Final = re.compile(
 _RINGS: Final = re.compile(
     "(?:给|跟|和|与)(?P<who>[^，给跟和与]{1,6}?)(?:打(?:了|过去|去|个|一个|通)|拨|去了?电话|通了?电话|开视频|视频)"
 )
+_NOT_LIABLE: Final = re.compile("(?:不是|并非|不算|没有?|找|联系|不做|当过?)(?:什么)?$")
+_ASKS_HIM: Final = re.compile("(?<!询)(?<!没)(?<!未)(?<!想)(?<!要)问(?:了|过|起|到)?$")
+_AT_DOOR: Final = re.compile("(?:家[中里]|屋[里内]|现场)[无没]")  # behind what the debtor says on the telephone
 _VISITED: Final = re.compile("进行了?(?:走访|约谈|催告|核实)")
 _KNOCKS: Final = re.compile("^(?:但|可|但是|可是|不过|结果)?(?:敲门|按铃|按门铃|拍门|叫门|叩门|敲)")
 _VERIFIED: Final = re.compile("(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$")
@@ -215,7 +219,7 @@ def _debtor(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tup
         for match in debtors_in(text):
             before, rest = text[: match.start()], text[match.end() :]
             is_act = before.endswith("被") or _AT_ONCE.match(rest)  # 问了一句债务人就走了
-            is_act = is_act or _VERIFIED.search(before)
+            is_act = is_act or _VERIFIED.search(before) or (_ASKS_HIM.search(before) and not rest.strip())
             if one.voice in ("other", "unknown") and one.is_said(match.start()) and not is_act:
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
@@ -258,7 +262,8 @@ def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             speaks = following is not None and following.voice == "other" and following.said_from is not None
             is_there = _ACTS.match(rest) or _VISITED.match(rest) or _NAMED.fullmatch(rest) or _SEEN.search(one.clause.text, 0, match.start())
             is_away = _UNMET_AFTER.match(rest) and not (speaks and _AT_PLACE.match(rest))
-            if not one.is_said(match.start()) and is_there and not is_away:
+            is_one = not _NOT_LIABLE.search(one.clause.text, 0, match.start())
+            if not one.is_said(match.start()) and is_there and is_one and not is_away:
                 place = one.clause.start
                 yield Claim("met", "liable_person", place + match.start(), place + match.end())
 
@@ -395,6 +400,7 @@ def _is_elsewhere(rest: str) -> bool:
 
 
 def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
+    phoned = {one.clause.sentence for one in clauses if _PHONE.search(one.clause.text)}
     for one in clauses:
         text = one.clause.text
         if finder("nobody", "not_with").search(text):
@@ -403,13 +409,13 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             if _NEXT_TIME.search(text, 0, match.start()):
                 continue
             is_ours = _KNOCKS.search(text, 0, match.end()) is not None
+            is_ours = is_ours or (_PHONE.search(text, 0) is None and one.clause.sentence in phoned and _AT_DOOR.match(match.group()) is not None)
             if (one.voice != "us" and one.is_said(match.start()) and not is_ours) or finder("nobody", "not_after").match(
                 text[match.end() :]
             ):
                 continue
             if (
                 (one.names_subject or one.he is not None)
-                and one.voice != "us"
                 and _HEARS.search(match.group())
             ):
                 continue  # 债务人没反应
