@@ -30,7 +30,9 @@ _FORMERLY: Final = re.compile(
     "以前(?!那[家户]|这[家户]|的?[住租])|从前|原先|曾经|过去(?!了)|早些年|年轻时|前几年|上[次回]|前[一二两三四几][次回趟]|头[两几][次回趟]"
 )
 _NURSES: Final = re.compile("陪|照顾|护理|伺候|刚|准备|要去")
-_MAYBE: Final = re.compile("估计|也许|说不定|恐怕|兴许|八成|多半|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为")
+_MAYBE: Final = re.compile(
+    "估计|也许|说不定|恐怕|兴许|八成|多半|可能|好像|似乎|大概|应该|疑似|怀疑|或许|应是|推测|以为"
+)
 _SUPPOSED: Final = re.compile(
     "(?:我们?)?(?:估计|可能|怀疑|推测|猜|看样子|(?:听说|据说)(?:他|她|人)?(?:可能|好像|大概))"
 )
@@ -51,7 +53,9 @@ _YESTERDAY: Final = re.compile("昨[天晚夜]|前晚|夜里")
 _HOME: Final = re.compile("(?<![不没未])(?:才|正|就|都|还)在(?:家(?!里?务)|屋里?|楼上|睡)")
 # What others say of themselves: 妻子说自己要上夜班.
 _OF_SPEAKER: Final = re.compile("(?:他|她)?自己(?!也?[找联])")
-_UNSURE: Final = re.compile("不(?:知道?|晓得|清楚|确定)(?:他|她|人)?(?:到底|究竟)?(?:是|有没有|是不是|是否)|是不是|是否|如果|要是|万一|假如|若是|除非")
+_UNSURE: Final = re.compile(
+    "不(?:知道?|晓得|清楚|确定)(?:他|她|人)?(?:到底|究竟)?(?:是|有没有|是不是|是否)|是不是|是否|如果|要是|万一|假如|若是|除非"
+)
 REPORTED_WITHIN: Final = 4  # clauses behind what somebody else says
 # Bare 人 is the debtor: 人又不见了, 说人去了外地.
 _BARE: Final = re.compile(
@@ -95,7 +99,7 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         text, start = one.clause.text, one.clause.start
         if one.clause.sentence in corrected or one.clause.is_question or _is_fetched(place, clauses):
             continue
-        if one.voice == "debtor" and one.said_from is None and acts_here(clauses, place):
+        if one.voice in ("debtor", "unknown") and one.said_from is None and acts_here(clauses, place):
             continue
         for match in AWAY.finditer(text):
             if _PRETENDED.search(text, 0, match.end()):

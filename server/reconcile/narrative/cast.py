@@ -13,9 +13,14 @@ from server.reconcile.narrative.words import WORDS, pattern
 
 Sex = Literal["m", "f"]
 Named = Sex | Literal["unnamed"] | None
-RELATION: Final[dict[str, str]] = {word: name for name, words in WORDS["relations"].items() for word in words}
-KIN: Final = ("spouse", "parent", "child", "sibling", "relative")
-RELATION |= {f"{whose}{word}": name for name in KIN for word in WORDS["relations"][name] for whose in "他她其" if word[0] not in "他她其之的"}
+_KIN: Final = ("spouse", "parent", "child", "sibling", "relative")
+_NAMES: Final = {word: name for name, words in WORDS["relations"].items() for word in words}
+RELATION: Final = _NAMES | {
+    f"{whose}{word}": name
+    for word, name in _NAMES.items()
+    for whose in "他她其"
+    if name in _KIN and word[0] not in "他她其之的"
+}  # 他舅妈 is nobody's mother
 COMPOSED: Final = {name: re.compile(pattern(phrases)) for name, phrases in WORDS["composed"].items()}
 _KNOWN: Final = pattern([*RELATION, *chain.from_iterable(WORDS["composed"].values())])
 RELATIVES: Final = re.compile(f"(?<![学师前])(?:{_KNOWN})")  # 学姐 is one of ours

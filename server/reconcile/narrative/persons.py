@@ -10,7 +10,15 @@ from itertools import islice, zip_longest
 from typing import Final
 
 from server.reconcile.narrative.absences import AWAY, absences_in, there_or_away
-from server.reconcile.narrative.cast import ADDRESSES, CHILDREN, CIVIL, RELATION, RELATIVES, pronoun, relation_of
+from server.reconcile.narrative.cast import (
+    ADDRESSES,
+    CHILDREN,
+    CIVIL,
+    RELATION,
+    RELATIVES,
+    pronoun,
+    relation_of,
+)
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.voices import DEBTOR, WE_ASK, Voice, Voiced, acts_here, debtors_in
@@ -65,7 +73,9 @@ _SEEN: Final = re.compile(
 _OWNED: Final = re.compile(f"(?:{_OWNERS}|家)的?$")
 _IS_THE_DEBTOR: Final = re.compile(f"(?:也?就是|也即|即|系|为|是)?(?:{pattern(['<debtor><not_kin>'])})")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
-_SOUGHT: Final = re.compile("(?:(?<!没)找|只能|只和|只跟|只对|须|应由|(?:需要?|要|得|必须|想)(?:跟|和|与|同|见))[^，到着]{0,6}$")
+_SOUGHT: Final = re.compile(
+    "(?:(?<!没)找|只能|只和|只跟|只对|须|应由|(?:需要?|要|得|必须|想)(?:跟|和|与|同|见))[^，到着]{0,6}$"
+)
 _IS_DEAD: Final = re.compile("[^说称讲]{0,8}(?:去世|过世|离世|病故|病逝|身亡|死亡|已故|服刑|入狱|被羁押)")
 _MISTAKEN: Final = re.compile("(?:我们|以为|当成|冒充|假装|假扮|装作|误)[^，]{0,3}[是成作]$")
 # What a person has or suffers is not a person who is there: 他妈药费, 父母双亡.
@@ -74,7 +84,9 @@ _AFFAIRS: Final = re.compile(
 )
 _IS_KIN: Final = re.compile(f"(?:{_OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
-_DEBTORS_OBJECT: Final = re.compile("(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕|送|接|哄|支开|梦见)(?:着|了|过|完)?(?:他|她|其|自己)?的?$")
+_DEBTORS_OBJECT: Final = re.compile(
+    "(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕|送|接|哄|支开|梦见)(?:着|了|过|完)?(?:他|她|其|自己)?的?$"
+)
 _THINGS: Final = re.compile(
     "家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的[^，]{0,4}(?:店|铺|厂|馆|超市|公司|摊|档)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
@@ -92,7 +104,9 @@ _TELLS_OF_HIM: Final = re.compile(
 _WORK_PLACE: Final = re.compile(
     "(?:到|去|找|来|在|进|是)[^，。我]{0,8}(?:厂|车间|公司|单位|店|站|工地|酒店|学校|超市|矿|场|前台)"
 )
-_COMES: Final = re.compile("(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回|返店|返家|返回|赶回|进店|[从由][^，]{1,5}(?:上来|出来|下来|过来))(?!过)")
+_COMES: Final = re.compile(
+    "(?!说|称|讲)[^，不没未]{0,8}?(?:回来|回到家|进门|走过来|下班回|返店|返家|返回|赶回|进店|[从由][^，]{1,5}(?:上来|出来|下来|过来))(?!过)"
+)
 # What the debtor is: 债务人是单位的保安.
 _IS_HIMSELF: Final = re.compile(
     f"(?:{pattern(WORDS['debtor']['words'])}|[他她])(?:现在|目前|以前|自己|原来|本身|本来)*(?:就)?(?:是|在做|当过?|做)[^，]{{0,6}}$"
@@ -100,7 +114,7 @@ _IS_HIMSELF: Final = re.compile(
 _HEARS: Final = re.compile("反应|应声|回应|响应|声音|没声")
 _FOUND_HIM: Final = re.compile(
     "(?:(?:见|找|碰|遇|堵|等|逮|寻|蹲|撞)(?:到了?|着了?|上了?|见了?|了|的)(?P<he>[他她])(?=\\s*$|在|正|本人|时|后|的时候)"
-    "|(?:等到|直到|过了)[^，他她]{1,8}(?P<him_back>[他她])(?:才|就)?(?:回来|回家|到家|下班|出现|露面)"
+    "|(?:等到|直到|过了|没过|不到|不一会儿?|没一会儿?)[^，他她]{0,8}(?P<him_back>[他她])(?:才|就|便)?(?:回来|上来|下来|出来|回家|到家|下班|出现|露面)"
     "|(?:跟|和|与|同|向)(?P<her>[他她])(?:本人)?(?:当面)?(?:讲|谈|说|聊|沟通|核对|解释|确认|算|摆)"
     "|把(?P<him>[他她])(?:给|从[^，。；]{1,5})?(?:叫|喊|请|拉|带|约|唤|换|叫了|拽|揪)(?:了|到|下|出|过|来|回|上|起))(?![的家们妻夫父母])"
 )
@@ -114,10 +128,14 @@ _RINGS: Final = re.compile(
 )
 _NOT_LIABLE: Final = re.compile("(?:不是|并非|不算|没有?|找|联系|不做|当过?)(?:什么)?$")
 _ASKS_HIM: Final = re.compile("(?<!询)(?<!没)(?<!未)(?<!想)(?<!要)问(?:了|过|起|到)?$")
-_AT_DOOR: Final = re.compile("(?:家[中里]|屋[里内]|现场)[无没]")  # behind what the debtor says on the telephone
+_AT_DOOR: Final = re.compile(
+    "(?:家[中里]|屋[里内]|现场)[无没]"
+)  # behind what the debtor says on the telephone
 _VISITED: Final = re.compile("进行了?(?:走访|约谈|催告|核实)")
 _KNOCKS: Final = re.compile("^(?:但|可|但是|可是|不过|结果)?(?:敲门|按铃|按门铃|拍门|叫门|叩门|敲)")
-_VERIFIED: Final = re.compile("(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$")
+_VERIFIED: Final = re.compile(
+    "(?:(?:核对|核实|确认|经查|证实|辨认)[^，不非]{0,4}|^\\s*[\u4e00-\u9fff]某某?)[系是为]$"
+)
 _NEXT_DOOR: Final = re.compile(
     f"(?:{pattern(['<beside>'])}[^，。说讲称是有]{{0,4}}|(?:楼[上下道]|门口|院[里外]|巷口|村口|隔壁)[^，。说讲称是有卖收送修管]{{0,9}}的)$"
 )
@@ -260,7 +278,12 @@ def _liable(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         for match in finder("debtor", "liable").finditer(one.clause.text):
             rest = one.clause.text[match.end() :]
             speaks = following is not None and following.voice == "other" and following.said_from is not None
-            is_there = _ACTS.match(rest) or _VISITED.match(rest) or _NAMED.fullmatch(rest) or _SEEN.search(one.clause.text, 0, match.start())
+            is_there = (
+                _ACTS.match(rest)
+                or _VISITED.match(rest)
+                or _NAMED.fullmatch(rest)
+                or _SEEN.search(one.clause.text, 0, match.start())
+            )
             is_away = _UNMET_AFTER.match(rest) and not (speaks and _AT_PLACE.match(rest))
             is_one = not _NOT_LIABLE.search(one.clause.text, 0, match.start())
             if not one.is_said(match.start()) and is_there and is_one and not is_away:
@@ -305,7 +328,9 @@ def _of_clause(
     text, start = one.clause.text, one.clause.start
     if one.clause.stop in ("（", "(") and following and _IS_THE_DEBTOR.match(following[0].clause.text):
         return  # 老板（就是持卡人）
-    is_named_again = one.clause.stop in tuple("（(：:") and following and _IS_KIN.match(following[0].clause.text)
+    is_named_again = (
+        one.clause.stop in tuple("（(：:") and following and _IS_KIN.match(following[0].clause.text)
+    )
     last = None
     for match in RELATIVES.finditer(text):
         before = text[: match.start()]
@@ -335,11 +360,17 @@ def _chiefs(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     for one in clauses:
         text = one.clause.text
         match = _CHIEF.match(text)
-        if match and not one.clause.is_quoted and (one.said_from is None or one.said_from > match.start("who")):
+        if (
+            match
+            and not one.clause.is_quoted
+            and (one.said_from is None or one.said_from > match.start("who"))
+        ):
             tells = _TELLS_OF_HIM.match(text, match.end("who"))
             if tells or (is_at_work and _ACTS.match(text, match.end("who"))):
                 place = one.clause.start
-                yield Claim("met", "third_party:colleague", place + match.start("who"), place + match.end("who"))
+                yield Claim(
+                    "met", "third_party:colleague", place + match.start("who"), place + match.end("who")
+                )
         is_at_work = is_at_work or _WORK_PLACE.search(text) is not None
 
 
@@ -409,15 +440,16 @@ def _nobody(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             if _NEXT_TIME.search(text, 0, match.start()):
                 continue
             is_ours = _KNOCKS.search(text, 0, match.end()) is not None
-            is_ours = is_ours or (_PHONE.search(text, 0) is None and one.clause.sentence in phoned and _AT_DOOR.match(match.group()) is not None)
-            if (one.voice != "us" and one.is_said(match.start()) and not is_ours) or finder("nobody", "not_after").match(
-                text[match.end() :]
-            ):
+            is_ours = is_ours or (
+                _PHONE.search(text, 0) is None
+                and one.clause.sentence in phoned
+                and _AT_DOOR.match(match.group()) is not None
+            )
+            if (one.voice != "us" and one.is_said(match.start()) and not is_ours) or finder(
+                "nobody", "not_after"
+            ).match(text[match.end() :]):
                 continue
-            if (
-                (one.names_subject or one.he is not None)
-                and _HEARS.search(match.group())
-            ):
+            if (one.names_subject or one.he is not None) and _HEARS.search(match.group()):
                 continue  # 债务人没反应
             place = one.clause.start
             yield Claim("met", "nobody", place + match.start(), place + match.end())
