@@ -285,11 +285,7 @@ def prohibited_words_heard(facts: VisitFacts, limits: Limits) -> Iterator[Findin
 
 
 def _heard(one: EvidenceFact, topic: Topic, places: Sequence[tuple[Segment, Place]]) -> Finding:
-    sure = max(
-        (UNSURE if segment.confidence is None else segment.confidence)
-        * (MISHEARD if place.is_misheard else 1)
-        for segment, place in places
-    )
+    sure = max(_sure(*each) for each in places)
     return Finding(
         check=f"heard-{topic.slug}",
         rule=topic.rule,

@@ -217,7 +217,7 @@ def test_utf_16_is_refused_with_the_way_out() -> None:
 
 @pytest.mark.parametrize("begins", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
 def test_a_workbook_sent_as_it_is_hears_that_it_is_one(begins: bytes) -> None:
-    with pytest.raises(FileFault, match="is a workbook.*CSV UTF-8"):
+    with pytest.raises(FileFault, match=r"is a workbook.*CSV UTF-8"):
         begin(begins + bytes(range(256)) * 8)
 
 

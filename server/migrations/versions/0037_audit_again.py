@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0037"
-down_revision = "0033"
+down_revision = "0035"
 
 VISITED_AT = "CASE arrived_method WHEN 'received' THEN arrived_latest ELSE arrived_earliest END"
 

@@ -7,7 +7,7 @@ from server.signing import canonical, current_signer
 from sync.wire import write_instant
 
 revision = "0038"
-down_revision = "0033"
+down_revision = "0037"
 
 SEALED = "application/vnd.fieldvisit.erasure+json"
 ROWS = sa.text("SELECT id, debtor_id, erased_at, ended_at, kept_days, things_sha256 FROM erasures ORDER BY id")
