@@ -3,9 +3,10 @@
 One person enters it, another compares it with the notice and approves it: a wrong day here would send
 visitors out on a holiday, everywhere at once. Until then the standing calendar stays. Approval writes a new
 version of the year and takes back, in the same transaction, the visits that fall on days it bans (A12).
+Those after days that it changes are judged again: seven working days may end later now (A15).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
@@ -32,12 +33,15 @@ from server.models.dispatch import OPEN_STATES, Assignment
 from server.rules.local_time import at_local
 from server.workflows.calendar import Days, list_years, write_year
 from server.workflows.provisional import published_years, statutory_days
+from server.workflows.rejudging import rejudge_later
 from server.workflows.standing_packs import active_pack
 from sync.protocol import uuid7
 
 SHOWN: Final = 200
 ONE_DAY: Final = timedelta(days=1)
 SWEEP_AGAIN_SECONDS: Final = 60
+RIPENS_WITHIN: Final = timedelta(days=45)
+"""Longer than a letter's working days take, whatever breaks lie among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +122,18 @@ def approve(notice_id: UUID, *, actor: Actor, now: datetime) -> tuple[CalendarNo
         days = _days_of(row)
         _require_turn(days, year=row.year)
         effect = preview(days, year=row.year, now=now)
+        changed: set[date] = set()
         for of in (row.year - 1, row.year):
             before, after = _of_year(of, days, year=row.year)
+            changed |= {
+                day for day in before.keys() | after.keys() if _kind(before, day) != _kind(after, day)
+            }
             if of == row.year or before != after:
                 write_year(session, of, days=after, notice=row.reference, now=now)
-        _cancel_on(effect.newly_banned, now=now)
+        _take_back(effect.newly_banned, changed, now=now)
         banned = [day.isoformat() for day in effect.newly_banned]
-        enqueue("calendar.cancel_banned", schedule_in=SWEEP_AGAIN_SECONDS, days=banned)
+        others = [day.isoformat() for day in sorted(changed)]
+        enqueue("calendar.cancel_banned", schedule_in=SWEEP_AGAIN_SECONDS, days=banned, changed=others)
     return row, effect
 
 
@@ -141,10 +150,10 @@ def list_notices(*, after: UUID | None, limit: int) -> list[CalendarNotice]:
 
 
 @task("calendar.cancel_banned")
-def cancel_banned(*, now: datetime, days: list[str]) -> None:
+def cancel_banned(*, now: datetime, days: list[str], changed: Sequence[str] = ()) -> None:
     """Take back what was assigned by the old calendar while the new one was being approved."""
     with transaction():
-        _cancel_on([date.fromisoformat(day) for day in days], now=now)
+        _take_back(map(date.fromisoformat, days), [date.fromisoformat(day) for day in changed], now=now)
 
 
 def _decide(
@@ -193,6 +202,10 @@ def _of_year(of: int, days: Iterable[MarkedDay], *, year: int) -> tuple[Days, Da
     return standing, kept | said
 
 
+def _kind(days: Days, day: date) -> str:
+    return days[day][0] if day in days else ""
+
+
 def _banned(years: Iterable[Days]) -> set[date]:
     return {day for days in years for day, (kind, _) in days.items() if kind == "holiday"}
 
@@ -212,6 +225,13 @@ def _open_on(days: Iterable[date], *, now: datetime) -> Sequence[UUID]:
     return db.session.scalars(query).all()
 
 
-def _cancel_on(days: Iterable[date], *, now: datetime) -> None:
-    chosen = _on_days(days, now=now) & (Assignment.state != "started")
+def _take_back(banned: Iterable[date], changed: Collection[date], *, now: datetime) -> None:
+    chosen = _on_days(banned, now=now) & (Assignment.state != "started")
     end_early(chosen, state="cancelled", reason="calendar amended: a holiday now", actor=SYSTEM, now=now)
+    if changed:
+        zone = active_pack(now).zone
+        rejudge_later(
+            Assignment.window_end > now,
+            Assignment.window_start >= at_local(min(changed), time.min, zone),
+            Assignment.window_start < at_local(max(changed) + RIPENS_WITHIN, time.min, zone),
+        )

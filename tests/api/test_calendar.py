@@ -4,14 +4,18 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from server.authority import Role
-from server.database import db
+from server.database import db, transaction
+from server.jobs import run_worker
+from server.models.cases import LedgerEntry
 from server.models.dispatch import Assignment
 from server.workflows.calendar import published_days, seed_calendar
 from server.workflows.case_facts import load_calendar
 from server.workflows.provisional import calendar_alarm, envelope, foresee, statutory_days
+from tests.builders import a_ledger_entry
 from tests.intake.test_holiday_notice import OF_2026
 from tests.office import NOW, Office, a_body, a_door, a_team
 
@@ -90,6 +94,28 @@ def test_an_amendment_takes_back_the_visits_of_the_days_it_bans(office: Office):
     assert (done["newly_banned"], done["assignments"]) == ([BANNED.isoformat()], [lost])
     states = {name: db.session.get_one(Assignment, name).state for name in (kept, lost)}
     assert states == {kept: "issued", lost: "cancelled"}
+
+
+@pytest.mark.parametrize(("received_on", "stands"), [(16, True), (17, False)])
+def test_an_amendment_takes_back_a_visit_whose_letter_has_not_ripened_any_more(
+    app: Flask, office: Office, received_on: int, stands: bool
+):
+    """The seventh working day after the 16th is the 25th, that after the 17th is the day it bans."""
+    approved(office, entered(office, OF_2026))
+    door = a_door()
+    with transaction() as session:
+        of_letters = (LedgerEntry.case_id == door.case.id, LedgerEntry.channel == "letter")
+        session.execute(sa.delete(LedgerEntry).where(*of_letters))
+    a_ledger_entry(door.case, channel="letter", at=NOW, received_on=date(2026, 11, received_on))
+    body = a_body(door, *a_team(), start=f"{BANNED + timedelta(days=1)} 10:00")
+    visit = office.ask("/assignments", body).get_json()["id"]
+
+    approved(office, entered(office, AMENDED))
+    run_worker(app, until_idle=True)
+
+    stored = db.session.get_one(Assignment, visit, populate_existing=True)
+    taken_back = ("cancelled", "no longer allowed: A15 ground-not-reached")
+    assert (stored.state, stored.ended_reason) == (("issued", "") if stands else taken_back)
 
 
 def test_a_dry_run_stores_nothing(office: Office):
