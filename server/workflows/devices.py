@@ -2,7 +2,8 @@
 
 Enrolment: the office issues a one-time code for a visitor; the phone answers with its public key and a
 signature over code and key (proof of possession). A lost answer costs nothing: the same code with the
-same key, while the code is fresh, names the same device and gets a new token.
+same key, while the code is fresh, names the same device and gets a new token. So does a new code of the same
+visitor's: a phone whose token has expired stays the phone that signed what waits on it.
 """
 
 import hashlib
@@ -110,18 +111,29 @@ def _device_of(entry: EnrolmentCode, *, key: PublicKey, algorithm: str, now: dat
         if device.public_key != key.spki or device.revoked_at is not None:
             raise Forbidden("code-used", "This code was used by another phone. Ask the office for a new one.")
         return device
-    device = Device(
-        id=uuid7(),
-        staff_id=entry.staff_id,
-        algorithm=algorithm,
-        public_key=key.spki,
-        keyid=key.keyid,
-        enrolled_at=now,
-    )
-    db.session.add(device)
-    db.session.flush()
+    device = _known_device(entry.staff_id, key=key)
+    if device is None:
+        device = Device(
+            id=uuid7(),
+            staff_id=entry.staff_id,
+            algorithm=algorithm,
+            public_key=key.spki,
+            keyid=key.keyid,
+            enrolled_at=now,
+        )
+        db.session.add(device)
+        db.session.flush()
     entry.used_at, entry.device_id = now, device.id
     return device
+
+
+def _known_device(staff_id: UUID, *, key: PublicKey) -> Device | None:
+    """Return this visitor's phone with this key, unless it was revoked: that one stays as it is."""
+    return db.session.scalar(
+        sa.select(Device).where(
+            Device.public_key == key.spki, Device.staff_id == staff_id, Device.revoked_at.is_(None)
+        )
+    )
 
 
 def revoke(device_id: UUID, *, now: datetime) -> Device:

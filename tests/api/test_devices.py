@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from werkzeug.test import TestResponse
 
 from server.authority import Role
 from server.database import db, transaction
-from server.models.people import Device, EnrolmentCode, Staff
+from server.models.people import Device, EnrolmentCode, Staff, Token
 from server.workflows.devices import proof_message
+from sync.connection import Reason, SyncFault
 from sync.envelope import Algorithm, DeviceKey
+from sync.phone import Phone
 from tests.builders import Cast, a_handset, a_person, a_visitor
+from tests.phones import Watch, office
 
 
 def a_code(cast: Cast, staff: Staff) -> str:
@@ -117,6 +121,41 @@ def test_one_key_belongs_to_one_phone(cast: Cast, stranger: FlaskClient) -> None
 
     assert answer.status_code == 409
     assert answer.get_json()["type"].endswith("key-taken")
+
+
+def test_a_phone_whose_token_has_expired_enrols_again_and_hands_in_what_it_recorded(
+    app: Flask, cast: Cast, tmp_path: Path
+) -> None:
+    visitor = a_visitor()
+    phone = Phone(tmp_path, clocks=Watch().clocks())
+    with office(app) as http:
+        phone.enrol(a_code(cast, visitor), http=http)
+        first = phone.device_id
+        phone.record("incident.raised", {"kind": "other", "text": "狗"})
+        old = datetime.now(UTC) - timedelta(seconds=1)
+        with transaction() as session:
+            session.execute(sa.update(Token).where(Token.device_id == first).values(expires_at=old))
+        with pytest.raises(SyncFault) as expired:
+            phone.sync(http)
+
+        phone.enrol(a_code(cast, visitor), http=http)
+        report = phone.sync(http)
+
+    assert expired.value.reason == Reason.SIGN_IN
+    assert (phone.device_id, report.pushed) == (first, 1)
+    assert [one["outcome"] for one in phone.outbox.outcomes()] == ["applied"]
+    phone.close()
+
+
+def test_a_revoked_phone_does_not_come_back_with_a_new_code(cast: Cast, stranger: FlaskClient) -> None:
+    key, visitor = DeviceKey.generate(), a_visitor()
+    enrol(stranger, request_for(a_code(cast, visitor), key))
+    with transaction() as session:
+        session.execute(sa.update(Device).values(revoked_at=datetime.now(UTC)))
+
+    answer = enrol(stranger, request_for(a_code(cast, visitor), key))
+
+    assert (answer.status_code, answer.get_json()["type"]) == (409, "/problems/key-taken")
 
 
 @pytest.mark.parametrize(
