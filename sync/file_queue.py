@@ -3,9 +3,9 @@
 What is small (256 KiB or less: photos of a form, signatures) or urgent goes first, within that in the order
 it was captured, so that the office sees a visit even where a recording will take hours. After three of those
 in a row a large file gets a turn of 8 MiB, so that no stream of photos holds a recording back for ever. A
-file whose turn broke before any byte of it arrived goes behind the others of its kind, and after two in a row
-it stands aside: somebody on the way may block it. A file's bytes are deleted only after they arrived whole
-and the office calls the promise durable.
+file whose turn broke before any byte of it arrived goes behind the others of its kind until one of them has
+gone on, and after two in a row it stands aside: somebody on the way may block it. A file's bytes are deleted
+only after they arrived whole and the office calls the promise durable.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +20,8 @@ SMALL_BYTES: Final = 256 * 1024
 SMALL_IN_A_ROW: Final = 3
 TURN_BYTES: Final = 8 * 1024**2
 ASIDE_AFTER: Final = 2
+BROKE: Final = "file_broke"
+"""Under this name a phone keeps that since the last break no byte of any file arrived."""
 ROW: Final = "evidence_id, path, sha256, size_bytes, mime, upload_url, urgent, breaks"
 GOES_FIRST: Final = f"(urgent OR size_bytes <= {SMALL_BYTES})"
 
@@ -109,8 +111,9 @@ class FileQueue:
         beside = None if aside == "never" else self._oldest(f"breaks >= {ASIDE_AFTER}", skipping)
         if beside is not None and aside == "first":
             return Turn(beside, most_bytes=TURN_BYTES)
-        first = self._oldest(f"breaks < {ASIDE_AFTER} AND {GOES_FIRST}", skipping)
-        large = self._oldest(f"breaks < {ASIDE_AFTER} AND NOT {GOES_FIRST}", skipping)
+        order = "breaks, queued" if self._store.fact(BROKE) else "queued"
+        first = self._oldest(f"breaks < {ASIDE_AFTER} AND {GOES_FIRST}", skipping, order=order)
+        large = self._oldest(f"breaks < {ASIDE_AFTER} AND NOT {GOES_FIRST}", skipping, order=order)
         in_a_row = self._store.fact("small_in_a_row") or 0
         if first is not None and (large is None or in_a_row < SMALL_IN_A_ROW):
             chosen, in_a_row = first, in_a_row + 1
@@ -122,10 +125,11 @@ class FileQueue:
             self._store.note({"small_in_a_row": in_a_row})
         return Turn(chosen, most_bytes=TURN_BYTES)
 
-    def _oldest(self, which: str, skipping: Collection[UUID]) -> QueuedFile | None:
-        """Return the oldest of those that broke least often."""
+    def _oldest(
+        self, which: str, skipping: Collection[UUID], *, order: str = "breaks, queued"
+    ) -> QueuedFile | None:
         rows = self._db.execute(
-            f"SELECT {ROW} FROM media WHERE state = 'waiting' AND {which} ORDER BY breaks, queued"
+            f"SELECT {ROW} FROM media WHERE state = 'waiting' AND {which} ORDER BY {order}"
         )
         files = (self._file(row) for row in rows)
         return next((file for file in files if file.evidence_id not in skipping), None)
@@ -136,11 +140,17 @@ class FileQueue:
             self._db.execute(
                 "UPDATE media SET breaks = breaks + 1 WHERE evidence_id = ?", (str(evidence_id),)
             )
+            self._store.note({BROKE: True})
 
     def note_move(self, evidence_id: UUID) -> None:
-        """Remember that bytes of this file arrive again."""
+        """Remember that bytes of this file arrive, and so that files get through."""
+        name = (str(evidence_id),)
+        has_broken = self._db.execute("SELECT breaks > 0 FROM media WHERE evidence_id = ?", name).fetchone()
+        if has_broken == (0,) and not self._store.fact(BROKE):
+            return
         with self._store.atomically():
-            self._db.execute("UPDATE media SET breaks = 0 WHERE evidence_id = ?", (str(evidence_id),))
+            self._db.execute("UPDATE media SET breaks = 0 WHERE evidence_id = ?", name)
+            self._store.note({BROKE: False})
 
     def note_upload(self, evidence_id: UUID, url: str | None) -> None:
         """Remember where a file's upload goes on."""

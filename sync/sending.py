@@ -77,7 +77,7 @@ class FileSender:
             raise
 
     def _tell(self, file: QueuedFile, arrived: int, *, is_more: bool = True) -> None:
-        if is_more and file.breaks and not self.has_moved:
+        if is_more and not self.has_moved:
             self.files.note_move(file.evidence_id)
         self.has_moved |= is_more
         self.on_event(FileMoved(file.evidence_id, arrived=arrived, size_bytes=file.size_bytes))

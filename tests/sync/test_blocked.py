@@ -150,6 +150,19 @@ def test_an_urgent_file_that_broke_twice_waits_for_one_turn_not_for_a_whole_reco
     assert outbox.count_waiting() == (0, 0)
 
 
+def test_a_recording_that_broke_once_is_not_put_off_as_long_as_newer_ones_keep_coming(
+    outbox: Outbox, office: FakeOffice, tmp_path: Path
+) -> None:
+    first = a_file(outbox, tmp_path, bytes(5 * LEAST_BYTES), name="first")
+    session(outbox, office, well, well, ever=lose_request)  # not a byte of it arrived
+
+    for n in range(2):  # the line carries less than is recorded
+        a_file(outbox, tmp_path, bytes(100 * LEAST_BYTES), name=f"{n}")
+        session(outbox, office, *[well] * 14, ever=lose_request)
+
+    assert len(arrived(office, first)) == 5 * LEAST_BYTES
+
+
 def test_a_file_that_gets_on_a_little_each_session_keeps_its_place(
     outbox: Outbox, office: FakeOffice, tmp_path: Path
 ) -> None:
