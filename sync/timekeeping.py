@@ -80,5 +80,5 @@ class Timekeeper:
             return self.clocks.wall()
         if anchor["boot_id"] != self.clocks.boot_id():
             return max(self.clocks.wall(), server_time(anchor))
-        elapsed = timedelta(milliseconds=self.clocks.monotonic_ms() - anchor["monotonic_ms"])
+        elapsed = timedelta(milliseconds=max(self.clocks.monotonic_ms() - anchor["monotonic_ms"], 0))
         return server_time(anchor) + elapsed

@@ -342,6 +342,19 @@ def test_what_the_connection_was_found_to_carry_is_known_to_the_next_session(pho
     assert phone.outbox.count_waiting() == (0, 0)
 
 
+def test_a_count_that_begins_anew_under_the_same_name_leads_to_no_time_before_the_anchor(
+    phone: Phone, hands: Hands
+) -> None:
+    deliver(phone, a_permit())
+    office = FakeOffice(key=OFFICE)
+    office.time = NOON + timedelta(hours=4)
+    with office.client() as http:
+        phone.sync(http)
+    hands.monotonic_ms = -24 * 3600 * 1000
+
+    assert phone.estimate_now() == office.time
+
+
 def test_the_estimate_follows_the_monotonic_clock_not_the_wall(phone: Phone, hands: Hands) -> None:
     with FakeOffice(key=OFFICE).client() as http:
         phone.sync(http)
