@@ -14,6 +14,7 @@ from sync.protocol import Clock, Item
 from sync.wire import (
     MAX_DEPTH,
     MAX_ITEMS,
+    MAX_PARTS,
     Reader,
     WireFault,
     parse,
@@ -112,12 +113,13 @@ def test_whatever_bytes_come_reading_ends_in_a_value_or_a_fault(raw: bytes) -> N
         b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2),
         b'{"a":' * (MAX_DEPTH + 2) + b"1" + b"}" * (MAX_DEPTH + 2),
         b"[" * 200_000,
+        b"[" + b"[]," * (MAX_PARTS // 2) + b"[]]",
         b"1" * 5000,
     ],
     ids=[
         *("empty", "cut", "trailing", "utf16", "overlong", "nan", "infinity", "huge-float", "same-key-twice"),
         *("nul", "surrogate", "surrogate-key", "surrogate-alone", "deep-list", "deep-object", "deeper"),
-        "huge-integer",
+        *("countless", "huge-integer"),
     ],
 )
 def test_what_cannot_be_stored_is_no_json(raw: bytes) -> None:
@@ -132,6 +134,10 @@ def test_what_cannot_be_stored_is_no_json(raw: bytes) -> None:
 )
 def test_what_can_be_stored_is_read(raw: bytes) -> None:
     assert parse(raw) == json.loads(raw)
+
+
+def test_what_has_as_many_parts_as_may_be_is_read() -> None:
+    assert len(parse(b"[" + b"0," * (MAX_PARTS - 1) + b"0]")) == MAX_PARTS
 
 
 def an_item_with(**members: Any) -> bytes:
