@@ -16,8 +16,8 @@ from uuid import UUID
 from sync.protocol import Clock, Envelope, Item, PushBatch, PushedItem, Signature
 
 MAX_DEPTH: Final = 64
-# Brackets and commas, of which the manifest of the largest bundle has fewer. A text of empty lists takes thirty
-# times its length of memory, and seconds in which nothing else runs.
+# Brackets and commas; the manifest of the largest bundle has fewer. A text of empty lists takes thirty times
+# its length of memory, and seconds in which nothing else runs.
 MAX_PARTS: Final = 1_000_000
 MAX_INTEGER: Final = 2**53
 NESTING: Final = frozenset({dict, list})
