@@ -362,6 +362,28 @@ def test_a_possible_breach_weighs_less_than_a_certain_one() -> None:
     assert severities == ["severe", "minor"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "distance", "severity"),
+    [
+        ({"kind": "scan"}, 12, "minor"),
+        ({"purpose": "letter"}, 12, "minor"),
+        ({"kind": "signature", "purpose": "signature"}, 12, "minor"),
+        ({"purpose": "delivery"}, 12, "severe"),
+        ({"kind": "scan"}, None, "severe"),
+    ],
+    ids=["scan", "letter", "signature", "door with an envelope", "the same bytes"],
+)
+def test_letters_of_one_template_look_alike_and_are_no_proof(
+    facts: dict[str, Any], distance: int | None, severity: str
+) -> None:
+    paper = a_photo(**facts)
+    reuse = Reuse(paper.id, UUID(int=77), UUID(int=78), distance)
+
+    report = reconcile(replace(HONEST, reuses=(reuse,), **with_evidence(a_recording(), paper)), Limits())
+
+    assert [one.severity for one in report.findings if one.check.startswith("same-")] == [severity]
+
+
 def test_what_only_the_phone_s_own_clock_says_is_never_certain() -> None:
     by_its_clock = replace(at(TEN + timedelta(hours=8), doubt=minutes(10)), method="wall")
     outside = a_reason("T1", "visit-window", "block", certainty="certain", moment="arrival")
