@@ -139,7 +139,7 @@ def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     if facts.address is None:
         return
     for one in facts.evidence:
-        if one.purpose == "badge":
+        if one.purpose == "badge" or one.kind == "scan":
             continue
         pictured = None if one.image is None or _is_placed_before(one, facts, limits) else one.image.place
         said = (("picture", pictured), ("phone", one.place))

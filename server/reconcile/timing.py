@@ -13,7 +13,10 @@ from sync.bodies import claimed_stay
 
 
 def captured_outside_visit(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """A file was captured certainly before the arrival or after the departure (C14)."""
+    """A file was captured certainly before the arrival or after the departure (C14).
+
+    A badge is shown before, and the copy of what was signed (H4) scanned when there is a desk.
+    """
     for one in facts.evidence:
         apart = _time_apart(one, facts)
         if apart is not None and apart > limits.capture:
@@ -39,7 +42,8 @@ def _time_apart(one: EvidenceFact, facts: VisitFacts) -> timedelta | None:
     if one.captured_from is None or one.captured_until is None or one.purpose == "badge":
         return None
     too_early = facts.arrival.earliest - one.captured_until.latest
-    too_late = one.captured_from.earliest - facts.departure.latest if facts.departure else timedelta(0)
+    left = None if one.kind == "scan" else facts.departure
+    too_late = one.captured_from.earliest - left.latest if left else timedelta(0)
     apart = max(too_early, too_late)
     return apart if apart > timedelta(0) else None
 

@@ -69,6 +69,11 @@ FABRICATIONS = [
         with_evidence(a_recording(), a_photo(when=TEN + minutes(50))),
     ),
     (
+        "scanned-before-there-was-anything-to-sign",
+        "captured-outside-visit",
+        with_evidence(a_recording(), a_photo(kind="scan", purpose="letter", when=TEN - minutes(30))),
+    ),
+    (
         "photo-of-yesterday",
         "photo-time-differs",
         with_evidence(a_recording(), a_photo(image=Image(taken_at=TEN - timedelta(days=1)))),
@@ -254,6 +259,14 @@ HONEST_NOISE = [
     (
         "badge-in-the-office",
         {"evidence": (replace(BADGE, image=Image(place=AWAY)), a_photo(), a_recording())},
+    ),
+    (
+        "signed-copy-scanned-in-the-office",
+        with_evidence(
+            a_recording(),
+            a_photo(),
+            a_photo(12, kind="scan", purpose="letter", when=TEN + timedelta(hours=2), place=AWAY),
+        ),
     ),
     ("similar-not-same", {"reuses": (Reuse(UUID(int=10), UUID(int=77), UUID(int=78), 60),)}),
     ("account-on-time", {"account_due_at": TEN + timedelta(hours=30)}),
