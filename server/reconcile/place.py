@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from geographiclib.geodesic import Geodesic
 
-from server.reconcile.facts import EvidenceFact, Limits, Place, Stop, VisitFacts
+from server.reconcile.facts import EvidenceFact, ItemFact, Limits, Place, Stop, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite, cite_step
 from server.reconcile.timing import said_by_picture
 from server.rules.local_time import local_day
@@ -121,14 +121,28 @@ def _measured(facts: VisitFacts, limits: Limits) -> Iterator[tuple[Place, Mappin
     for name, place in (("check_in", facts.check_in), ("check_out", facts.check_out)):
         if place is not None and not place.mock:
             yield place, cite_step(facts, name)
+    for item, place in positions(facts, limits):
+        yield place, {"item_id": str(item.id), "device_id": str(item.device_id)}
+
+
+def positions(facts: VisitFacts, limits: Limits) -> Iterator[tuple[ItemFact, Place]]:
+    """Give the records of those present that say where their phone was, measured, during the visit.
+
+    What somebody writes of it afterwards, from the office or from home, says where they are then. Without a
+    check-out only its first minutes are sure to be of it.
+    """
     begins = facts.arrival.earliest - limits.capture
-    ends = (facts.departure or facts.arrival).latest + limits.capture
+    left = facts.departure
+    ends = left.latest + limits.capture if left else facts.arrival.latest + limits.together
     for item in facts.items:
         is_of_visit = item.when.latest >= begins and item.when.earliest <= ends
-        if item.place is None or item.place.mock or item.staff_id not in facts.present_team:
-            continue
-        if is_of_visit:
-            yield item.place, {"item_id": str(item.id), "device_id": str(item.device_id)}
+        if (
+            item.place is not None
+            and not item.place.mock
+            and item.staff_id in facts.present_team
+            and is_of_visit
+        ):
+            yield item, item.place
 
 
 def photo_elsewhere(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from server.reconcile.facts import ItemFact, Limits, Place, VisitFacts
 from server.reconcile.finding import Finding, cite_account, cite_step
-from server.reconcile.place import SURE, metres_between
+from server.reconcile.place import SURE, metres_between, positions
 
 MOST_COMPARED: Final = 40
 USUAL_OF: Final = 5
@@ -31,9 +31,8 @@ def tracks_disagree(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
     One may park the car or wait downstairs; beyond that they did not make one visit.
     """
     tracks: dict[UUID, list[tuple[ItemFact, Place]]] = {}
-    for item in facts.items:
-        if item.place is not None and not item.place.mock and item.staff_id in facts.present_team:
-            tracks.setdefault(item.staff_id, []).append((item, item.place))
+    for item, place in positions(facts, limits):
+        tracks.setdefault(item.staff_id, []).append((item, place))
     for one, other in combinations(sorted(tracks), 2):
         farthest = max(
             (

@@ -209,6 +209,14 @@ TRACKS = [
 ]
 
 
+@pytest.mark.parametrize(("minutes_in", "expected"), [(25, [("tracks-disagree", "serious")]), (26, [])])
+def test_two_may_part_when_they_have_left(minutes_in: int, expected: list[tuple[str, str]]) -> None:
+    at_the_door = along(ANNA, HOME, when=TEN + minutes(19))
+    on_the_way = along(BO, AWAY, when=TEN + minutes(minutes_in))
+
+    assert found(items=(at_the_door, on_the_way)) == expected
+
+
 @pytest.mark.parametrize(("other", "expected"), [row[1:] for row in TRACKS], ids=[row[0] for row in TRACKS])
 def test_two_of_a_team_are_in_one_place(other: ItemFact, expected: list[tuple[str, str]]) -> None:
     assert found(items=(along(ANNA, HOME), other)) == expected
