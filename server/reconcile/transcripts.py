@@ -205,7 +205,7 @@ def told_a_third_party(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
         return
     for one in heard(facts):
         if _says(_DEBT, one):
-            yield _finding("debt-told-to-third-party", "met", one, rule="I3")
+            yield _finding("debt-told-to-third-party", "narrative", one, rule="I3")
             return
 
 

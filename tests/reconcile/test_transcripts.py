@@ -112,6 +112,13 @@ def test_what_the_recording_does_not_bear_out_is_found_with_the_second(
     assert findings[check].confidence < 0.6
 
 
+def test_that_the_debt_was_told_does_not_say_that_nobody_else_was_met() -> None:
+    report = judged(*OPENING, "他欠款很久了。", met="third_party", outcome="message_left")
+
+    marks = marks_of(report)
+    assert (marks["met"][0], marks["narrative"][0]) == ("supported", "contradicted")
+
+
 def test_what_nobody_understood_may_have_been_said() -> None:
     words = ("您什么时候方便还一下呢，我们可以等您几天。", "没什么别的事情，你慢慢说，不着急不着急。")
     half_heard = a_recording(speech=18 / 0.65, transcript=a_transcript(*words))
