@@ -274,7 +274,10 @@ def _by_topic(places: Iterable[Place]) -> Mapping[Topic, Sequence[Place]]:
 
 
 def prohibited_words_heard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
-    """Forbidden wording is heard in a recording: one finding a topic and recording, every second cited."""
+    """Forbidden wording is heard in a recording: one finding a topic and recording, every second cited.
+
+    Little where the engine only guesses that it was said.
+    """
     for one in facts.evidence:
         heard: dict[Topic, list[tuple[Segment, Place]]] = {}
         for segment in one.transcript or ():
@@ -289,7 +292,7 @@ def _heard(one: EvidenceFact, topic: Topic, places: Sequence[tuple[Segment, Plac
     return Finding(
         check=f"heard-{topic.slug}",
         rule=topic.rule,
-        severity=topic.severity,
+        severity="minor" if all(segment.is_guess for segment, _ in places) else topic.severity,
         claim="narrative",
         observation={"words": sorted({place.word for _, place in places})},
         citation=cite(one.id, second=places[0][0].start) | {"places": [_second(*each) for each in places]},

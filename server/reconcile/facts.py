@@ -4,6 +4,7 @@ Frozen values that the workflow gathers. Intervals say between which instants so
 happened; places are WGS-84 with the accuracy the phone stated.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -16,6 +17,7 @@ from server.rules.verdict import Reason
 from sync.clock import Interval
 
 Stretch = tuple[float, float]
+GUESSED: Final = math.exp(-1)  # at a mean log-probability of -1 Whisper takes its own words for failed
 CHINA: Final = ZoneInfo("Asia/Shanghai")
 HANDED_OVER: Final = frozenset({"handed_to_debtor", "handed_to_liable_person", "sealed_to_adult_co_resident"})
 
@@ -73,6 +75,11 @@ class Segment:
     end: float
     text: str
     confidence: float | None = None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the engine itself would rather not have written it: what it guesses proves nothing."""
+        return self.confidence is not None and self.confidence < GUESSED
 
 
 @dataclass(frozen=True, slots=True)

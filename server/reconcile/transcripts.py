@@ -62,11 +62,12 @@ class Heard:
 
 
 def heard(facts: VisitFacts) -> tuple[Heard, ...]:
-    """Return everything that was heard, in the order of the recordings."""
+    """Return everything that was heard and is no guess, in the order of the recordings."""
     return tuple(
         Heard(one.id, segment)
         for one in sorted(facts.evidence, key=lambda one: (one.captured_from is None, str(one.id)))
         for segment in one.transcript or ()
+        if not segment.is_guess
     )
 
 
@@ -114,7 +115,8 @@ def _is_understood(facts: VisitFacts, limits: Limits) -> bool:
     if missing > limits.gap_seconds or any(is_explained(one, facts) for one in recordings):
         return False
     spoken = sum(one.sound.speech_seconds for one in recordings if one.sound)
-    written = sum(part.end - part.start for one in recordings for part in one.transcript or ())
+    parts = (part for one in recordings for part in one.transcript or () if not part.is_guess)
+    written = sum(part.end - part.start for part in parts)
     return written >= spoken * UNDERSTOOD
 
 

@@ -150,6 +150,29 @@ def test_what_was_said_while_nothing_was_recorded_may_have_been_said(
     assert bool(found) == is_found
 
 
+def of_confidence(confidence: float | None, *words: str, **claims: Any) -> dict[str, str]:
+    """Check and severity of what an engine heard, as sure of itself as this."""
+    recording = a_recording(speech=9 * len(words), transcript=a_transcript(*words, confidence=confidence))
+    changes = with_account(narrative="", **claims) | {"evidence": (BADGE, a_photo(), recording)}
+    return {one.check: one.severity for one in reconcile(replace(HONEST, **changes), Limits()).findings}
+
+
+@pytest.mark.parametrize(
+    ("confidence", "is_proof"), [(None, True), (0.37, True), (0.36, False)], ids=["unsaid", "sure", "guessed"]
+)
+def test_what_an_engine_only_guesses_proves_nothing(confidence: float | None, is_proof: bool) -> None:
+    away = of_confidence(confidence, *OPENING, "他不在家，我是他老婆。")
+    told = of_confidence(confidence, *OPENING, "他欠款很久了。", met="third_party", outcome="message_left")
+    silent = of_confidence(
+        confidence, "您什么时候方便还一下呢，我们可以等。", "没什么别的事情，你慢慢说，不着急。"
+    )
+    cash = of_confidence(confidence, *OPENING, "转到我微信吧。")
+
+    assert ("person-differs" in away, "debt-told-to-third-party" in told) == (is_proof, is_proof)
+    assert ("announcement-not-heard" in silent) == is_proof
+    assert cash == {"heard-cash": "severe" if is_proof else "minor"}
+
+
 def test_another_character_of_the_same_sound_is_no_silence() -> None:
     assert heard("你好，我们受因行伪托，这是工作证，您是业主吧？", "先跟您说一声，本次谈话全程路因。") == []
 
