@@ -17,7 +17,9 @@ from server.media.transcriber import (
     TranscriptionFailed,
 )
 from server.models.evidence import Evidence
+from server.models.storage import Rot
 from server.models.transcripts import Transcript, TranscriptSegment
+from server.storage import current_store
 from server.workflows.inspection import transcribing
 from tests.api.test_evidence import a_stored, inspected
 from tests.api.tus import Uploader
@@ -113,3 +115,23 @@ def test_an_engine_that_is_away_makes_the_job_come_again_and_one_that_refuses_is
     made = transcript_of(evidence_id)
     assert made is not None
     assert made.failed == "too long"
+
+
+def test_a_recording_that_the_store_has_lost_is_rot_and_not_tried_for_ever(
+    app: Flask, uploader: Uploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = inspected(a_stored(uploader, speech()))
+    with transaction() as session:
+        session.execute(sa.update(Evidence).values(kind="audio", state="verified"))
+        session.execute(sa.text("DELETE FROM procrastinate_jobs"))
+    monkeypatch.setitem(app.extensions, "transcriber", Broken(TranscriptionFailed("is never asked")))
+    current_store().remove(found.storage_key or "")
+
+    for _ in range(2):
+        transcribing.transcribe_missing(now=now())
+        run_worker(app, until_idle=True)
+
+    db.session.rollback()
+    asked = "SELECT status::text FROM procrastinate_jobs WHERE task_name = 'transcribe_evidence'"
+    assert db.session.scalars(sa.text(asked)).all() == ["succeeded"]
+    assert db.session.scalars(sa.select(Rot.kind)).all() == ["missing"]

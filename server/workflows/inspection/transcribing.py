@@ -13,12 +13,15 @@ import sqlalchemy as sa
 from server.database import db, release_connection, transaction
 from server.jobs import enqueue_each, task
 from server.media.rendering import render
+from server.media.store import ObjectMissing, ObjectUnreadable
 from server.media.transcriber import Recording, Transcriber, Transcription, TranscriptionFailed
 from server.models.evidence import Evidence
+from server.models.storage import Rot
 from server.models.transcripts import Transcript, TranscriptSegment
 from server.speech import current_transcriber
 from server.storage import current_store
 from server.workflows.inspection.files import local_copy, reconcile_later
+from server.workflows.storage.looking import look_at, write_down
 
 CATCH_UP = 200
 
@@ -34,7 +37,11 @@ def transcribe_evidence(*, now: datetime, evidence_id: str) -> None:
     if inspection.get("sound") is None:
         return
     release_connection()
-    heard, failed = _hear(engine, key, inspection)
+    try:
+        heard, failed = _hear(engine, key, inspection)
+    except (ObjectMissing, ObjectUnreadable):
+        write_down(look_at(current_store(), key), now=now)  # heard once it is mended
+        return
     keep_transcript(UUID(evidence_id), heard, key=key, engine=engine.name, failed=failed, now=now)
 
 
@@ -80,6 +87,7 @@ def transcribe_missing(*, now: datetime) -> None:
                 Evidence.kind.in_(("audio", "video")),
                 Evidence.state == "verified",
                 Evidence.inspection["sound"].astext.is_not(None),
+                ~sa.exists().where(Rot.key == Evidence.storage_key, Rot.mended_at.is_(None)),
             )
             .order_by(Evidence.id.desc())
             .limit(CATCH_UP)
