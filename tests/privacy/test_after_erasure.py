@@ -23,6 +23,7 @@ from server.models.retention import Erasure
 from server.models.visits import Item
 from server.storage import current_store
 from server.workflows.exchange.overdue import apply_overdue_items
+from server.workflows.reconciliation import reconcile_due
 from server.workflows.retention import due
 from server.workflows.retention.erasing import erase_due
 from server.workflows.retention.objects import remove_objects
@@ -183,6 +184,21 @@ def test_what_an_auditor_writes_to_end_their_work_is_erased_the_next_night(told:
     erase_due(now=later(days=1))
 
     assert SECRET not in everything()
+
+
+def test_a_visit_that_was_erased_before_it_was_judged_is_not_asked_for_for_ever(told: Told) -> None:
+    def asked_for() -> list[str]:
+        with transaction() as session:
+            session.execute(sa.text("DELETE FROM procrastinate_jobs"))
+        reconcile_due(now=later(days=2))
+        db.session.rollback()
+        return list(db.session.scalars(sa.text("SELECT args ->> 'visit_id' FROM procrastinate_jobs")))
+
+    before = asked_for()
+    erase_due(now=later())
+
+    assert before == [str(told.visit_id)]
+    assert asked_for() == []
 
 
 def test_what_was_erased_is_not_decided_about(app: Flask, told: Told, cast: Cast) -> None:
