@@ -29,6 +29,7 @@ from server.errors import Unavailable
 log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 8
+AWAY_ATTEMPTS: Final = 1_000
 BACKOFF_BASE_SECONDS: Final = 3
 LONGEST_WAIT_SECONDS: Final = 600
 KEEP_DONE_HOURS: Final = 72
@@ -231,8 +232,8 @@ def _add(queue: procrastinate.App, registered: RegisteredTask, *, app: Flask) ->
 class Backoff(procrastinate.BaseRetryStrategy):
     """Try again after 3, 9, 27 ... seconds, at most ten minutes apart.
 
-    What is away comes back, however long that takes: a job is not given up for it, or an hour without the
-    store would leave evidence uninspected for ever.
+    What is away comes back: for a week a job is not given up for it, or an hour without the store would leave
+    evidence uninspected for ever. Of a lock others wait behind it, and what has one comes again by itself.
     """
 
     def __init__(self, *, attempts: int) -> None:
@@ -243,8 +244,8 @@ class Backoff(procrastinate.BaseRetryStrategy):
     ) -> procrastinate.RetryDecision | None:
         """Say when to try again; None gives up and leaves the job as failed, for people to look at."""
         tried = job.attempts + 1
-        is_away = self.attempts > 1 and isinstance(exception, Unavailable)
-        if tried >= self.attempts and not is_away:
+        is_away = isinstance(exception, Unavailable) and job.lock is None and self.attempts > 1
+        if tried >= (AWAY_ATTEMPTS if is_away else self.attempts):
             return None
         wait = min(BACKOFF_BASE_SECONDS ** min(tried, ATTEMPTS), LONGEST_WAIT_SECONDS)
         return procrastinate.RetryDecision(retry_in={"seconds": wait})

@@ -206,6 +206,19 @@ def test_a_job_is_not_given_up_because_the_store_is_away(queue_app: Flask):
     assert statuses() == ["succeeded"]
 
 
+def test_a_job_that_others_wait_behind_is_given_up_all_the_same(queue_app: Flask):
+    with transaction():
+        jobs.enqueue("test_away", lock="collect")
+        jobs.enqueue("test_note", lock="collect")
+
+    for _ in range(2):
+        jobs.run_worker(queue_app, until_idle=True)
+        make_due()
+    jobs.run_worker(queue_app, until_idle=True)
+
+    assert statuses() == ["failed", "succeeded"]
+
+
 def test_a_job_that_fails_while_the_same_waits_again_leaves_it_to_that(queue_app: Flask):
     with transaction():
         jobs.enqueue("test_fail_beside_its_twin", lock="twins", queueing_lock="twins")
