@@ -77,6 +77,12 @@ class AbsenceSchema(ma.Schema):
     ends_at = Instant(required=True)
 
 
+class PasswordSchema(ma.Schema):
+    """A password for somebody else, who changes it."""
+
+    password = ma.fields.String(required=True, validate=validate.Length(1, 256), load_only=True)
+
+
 class DepartureSchema(ma.Schema):
     """What a departure set in motion."""
 
@@ -148,6 +154,16 @@ def qualify(body: dict[str, Any], staff_id: UUID) -> Qualification:
 def absent(body: dict[str, Any], staff_id: UUID) -> Absence:
     """Write leave or training into a person's diary; no visit is assigned into it."""
     return people.add_absence(staff_id, **body)
+
+
+@blueprint.put("/<uuid:staff_id>/password")
+@requires(Role.ADMIN)
+@blueprint.arguments(PasswordSchema)
+@blueprint.response(204)
+@blueprint.alt_response(409, description="The person has left.")
+def reset_password(body: dict[str, Any], staff_id: UUID) -> None:
+    """Give somebody who forgot theirs a password; their office sessions end. Who did so is logged."""
+    people.reset_password(staff_id, body["password"], actor=current_actor(), now=current_time())
 
 
 @blueprint.post("/<uuid:staff_id>/departure")

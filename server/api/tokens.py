@@ -28,6 +28,13 @@ class TokenSchema(ma.Schema):
     expires_at = ma.fields.AwareDateTime(required=True)
 
 
+class OwnPasswordSchema(ma.Schema):
+    """The password one has, and the one that takes its place."""
+
+    current = ma.fields.String(required=True, validate=validate.Length(1, 256), load_only=True)
+    password = ma.fields.String(required=True, validate=validate.Length(1, 256), load_only=True)
+
+
 @blueprint.post("")
 @blueprint.arguments(SignInSchema)
 @blueprint.response(201, TokenSchema)
@@ -43,3 +50,12 @@ def sign_in(body: dict[str, Any]) -> Any:
 def sign_out() -> None:
     """Revoke the token this request was made with."""
     people.sign_out(current_actor(), now=current_time())
+
+
+@blueprint.put("/current/password")
+@requires()
+@blueprint.arguments(OwnPasswordSchema)
+@blueprint.response(204)
+def change_password(body: dict[str, Any]) -> None:
+    """Change one's own password; every other session of this person ends."""
+    people.change_password(body["current"], body["password"], actor=current_actor(), now=current_time())

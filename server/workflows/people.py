@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
-from server.errors import Conflict, Fault, Invalid, NotFound, TooManyTries, Unauthenticated
+from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound, TooManyTries, Unauthenticated
+from server.models.access import AccessEntry
 from server.models.assignments import end_early
 from server.models.dispatch import Assignment, AssignmentMember
 from server.models.people import Absence, Device, Qualification, SignInCounter, Staff, Token
@@ -99,6 +100,62 @@ def sign_out(actor: Actor, *, now: datetime) -> None:
     """Revoke the token that was used for this request."""
     with transaction() as session:
         session.execute(sa.update(Token).where(Token.id == actor.token_id).values(revoked_at=now))
+
+
+def change_password(current: str, password: str, *, actor: Actor, now: datetime) -> None:
+    """Replace one's own password; every other session of this person ends.
+
+    Invalid for a wrong one; tries count as those of signing in, so a stolen token does not help to guess.
+    """
+    if actor.device_id is not None or actor.staff_id is None:
+        raise Forbidden("office-needed", "A phone has no password. Sign in with yours and change it there.")
+    staff = find_staff(actor.staff_id)
+    key, hashed = f"employee:{staff.employee_number}", staff.password_hash
+    _count_try({key: TRIES_PER_WINDOW}, now=now)
+    release_connection()
+    if not is_right(current, hashed=hashed):
+        fault = Fault("/current", "Is not your password.")
+        raise Invalid("password-wrong", "Correct the fields listed in `errors`.", faults=[fault])
+    _replace_password(actor.staff_id, _hashed(password), actor=actor, now=now)
+
+
+def reset_password(staff_id: UUID, password: str, *, actor: Actor, now: datetime) -> None:
+    """Give somebody who forgot theirs a password; all their office sessions end. Who did so is logged."""
+    if find_staff(staff_id).left_at is not None:
+        raise Conflict("account-closed", "This person has left; the account stays closed.")
+    release_connection()
+    _replace_password(staff_id, _hashed(password), actor=actor, now=now)
+
+
+def _replace_password(staff_id: UUID, hashed: str, *, actor: Actor, now: datetime) -> None:
+    """Store a password, end the sessions that rest on the one before, and let its owner try again."""
+    with transaction() as session:
+        staff = session.get_one(Staff, staff_id, with_for_update=True, populate_existing=True)
+        staff.password_hash = hashed
+        session.execute(
+            sa.update(Token)
+            .where(
+                Token.staff_id == staff_id,
+                Token.device_id.is_(None),
+                Token.revoked_at.is_(None),
+                Token.id.is_distinct_from(actor.token_id),
+            )
+            .values(revoked_at=now)
+        )
+        session.execute(
+            sa.delete(SignInCounter).where(SignInCounter.key == f"employee:{staff.employee_number}")
+        )
+        session.add(
+            AccessEntry(
+                at=now,
+                staff_id=actor.staff_id,
+                action="staff.password",
+                entity_kind="staff",
+                entity_id=staff_id,
+                fields=["staff.password_hash"],
+                request={},
+            )
+        )
 
 
 def add_staff(

@@ -15,6 +15,7 @@ from server import passwords
 from server.authority import Role
 from server.clock import Clock
 from server.database import db
+from server.models.access import AccessEntry
 from server.models.people import SignInCounter, Token
 from server.passwords import hash_password
 from server.workflows.people import OFFICE_TOKEN_LASTS, TRIES_PER_ADDRESS, TRIES_PER_WINDOW
@@ -149,6 +150,62 @@ def test_signing_out_ends_this_token_and_no_other(cast: Cast) -> None:
 
     assert person.get("/api/v1/cases").status_code == 401
     assert elsewhere.get("/api/v1/cases").status_code == 200
+
+
+def changed(browser: FlaskClient, token: str, **body: str) -> TestResponse:
+    headers = {"Authorization": f"Bearer {token}"}
+    return browser.put("/api/v1/tokens/current/password", json=body, headers=headers)
+
+
+def test_who_changes_the_password_stays_signed_in_here_and_nowhere_else(stranger: FlaskClient) -> None:
+    number = a_person(Role.DISPATCHER, password_hash=HASHED).employee_number
+    here, elsewhere = (sign_in(stranger, number).get_json()["token"] for _ in range(2))
+
+    answer = changed(stranger, here, current=PASSWORD, password="staple battery horse")
+
+    assert answer.status_code == 204
+    assert (whoami(stranger, here), whoami(stranger, elsewhere)) == (200, 401)
+    assert sign_in(stranger, number).status_code == 401
+    assert sign_in(stranger, number, "staple battery horse").status_code == 201
+
+
+def test_a_stolen_token_does_not_help_to_guess_the_password(stranger: FlaskClient) -> None:
+    number = a_person(Role.DISPATCHER, password_hash=HASHED).employee_number
+    token = sign_in(stranger, number).get_json()["token"]
+
+    tries = [changed(stranger, token, current=f"guess {n}", password="x" * 12) for n in range(6)]
+    short = changed(stranger, sign_in(stranger, number).get_json().get("token", ""), current="", password="x")
+
+    assert [one.status_code for one in tries] == [422] * 5 + [429]
+    assert tries[0].get_json()["errors"] == [{"pointer": "/current", "detail": "Is not your password."}]
+    assert short.status_code == 401
+
+
+def test_a_phone_changes_no_password(app: Flask, cast: Cast) -> None:
+    visitor = a_visitor(password_hash=HASHED)
+    token = a_handset(visitor).token
+
+    answer = changed(app.test_client(), token, current=PASSWORD, password="staple battery horse")
+
+    assert (answer.status_code, answer.get_json()["type"]) == (403, "/problems/office-needed")
+
+
+def test_an_administrator_lets_in_who_forgot_the_password_and_it_is_on_record(
+    cast: Cast, stranger: FlaskClient
+) -> None:
+    staff = a_person(Role.AUDITOR, password_hash=HASHED)
+    old = sign_in(stranger, staff.employee_number).get_json()["token"]
+    for _ in range(TRIES_PER_WINDOW + 1):
+        sign_in(stranger, staff.employee_number, "forgotten")
+    path = f"/api/v1/staff/{staff.id}/password"
+
+    short = cast.person(Role.ADMIN).put(path, json={"password": "too short"})
+    given = cast.person(Role.ADMIN).put(path, json={"password": "for the first day"})
+
+    assert (short.status_code, given.status_code, whoami(stranger, old)) == (422, 204, 401)
+    assert sign_in(stranger, staff.employee_number, "for the first day").status_code == 201
+    (logged,) = db.session.scalars(sa.select(AccessEntry).where(AccessEntry.action == "staff.password"))
+    assert (logged.staff_id, logged.entity_id) == (cast.person(Role.ADMIN).staff.id, staff.id)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer nonsense", "Basic YTpi", "Bearer \xff\xfe"])

@@ -32,6 +32,7 @@ FIELD = VISITOR | PHONE
 ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/tokens"): ANYBODY,
     ("DELETE", "/tokens/current"): SIGNED_IN,
+    ("PUT", "/tokens/current/password"): SIGNED_IN,
     ("POST", "/devices"): ANYBODY,
     ("POST", "/devices/<uuid:device_id>/revoke"): SUPERVISOR | ADMIN,
     ("POST", "/enrolment-codes"): DESK | ADMIN,
@@ -41,6 +42,7 @@ ROWS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/staff/<uuid:staff_id>/qualifications"): DESK | ADMIN,
     ("POST", "/staff/<uuid:staff_id>/qualifications"): SUPERVISOR | ADMIN,
     ("POST", "/staff/<uuid:staff_id>/absences"): DESK | ADMIN,
+    ("PUT", "/staff/<uuid:staff_id>/password"): ADMIN,
     ("POST", "/staff/<uuid:staff_id>/departure"): ADMIN,
     ("GET", "/staff/<uuid:staff_id>/training-file"): SUPERVISOR | ADMIN,
     ("POST", "/training/courses"): SUPERVISOR | ADMIN,
