@@ -47,7 +47,7 @@ def issue_code(staff_id: UUID, *, actor: Actor, now: datetime) -> tuple[str, dat
         if staff is None or staff.left_at is not None:
             raise NotFound("staff-unknown", "There is nobody working here with this id.")
         if Role.VISITOR not in staff.roles:
-            raise Conflict("not-a-visitor", "Only visitors carry phones; give this person the role first.")
+            raise Conflict("not-a-visitor", "Only visitors carry phones; this person is none.")
         session.add(
             EnrolmentCode(
                 sha256=_digest(code),
