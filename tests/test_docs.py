@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from server.cli import COMMANDS
+from server.config import DEFAULT_RULE_PACK
 
 CHECKOUT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "sync/README.md")
@@ -63,3 +64,7 @@ def test_every_setting_is_documented() -> None:
     others = levels | {"AWS_DEFAULT_REGION", "PROMETHEUS_MULTIPROC_DIR"}
 
     assert {name for name in settings - others if name not in text_of("README.md")} == set()
+
+
+def test_the_documented_default_of_the_rules_is_the_one_that_holds() -> None:
+    assert f"`{DEFAULT_RULE_PACK}`" in text_of("README.md")
