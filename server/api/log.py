@@ -9,6 +9,7 @@ from marshmallow import validate
 from server.api.auth import current_time, requires
 from server.api.transport import Blueprint
 from server.authority import Role
+from server.errors import NotFound
 from server.models.transparency import LOGGED, LogCheckpoint
 from server.workflows.transparency import proofs
 
@@ -79,7 +80,10 @@ def checkpoint() -> LogCheckpoint:
 @blueprint.response(200, ProofsSchema)
 def proof(query: dict[str, Any]) -> dict[str, Any]:
     """Prove what was logged about an item, a piece of evidence, a decision or a finding."""
-    return proofs.to_json(proofs.prove_subjects([query["id"]], kind=query["kind"], now=current_time()))
+    proven = proofs.prove_subjects([query["id"]], kind=query["kind"], now=current_time())
+    if not proven.leaves:
+        raise NotFound("nothing-logged", "Nothing is logged under this id; a visit's file names what is.")
+    return proofs.to_json(proven)
 
 
 @blueprint.get("/consistency")

@@ -58,6 +58,15 @@ def test_what_was_logged_a_moment_ago_can_be_proven_at_once(app: Flask, cast: Ca
     assert told is not None and len(told["leaves"]) == 1
 
 
+def test_an_id_of_which_nothing_is_logged_gets_no_proof_that_proves_nothing(app: Flask, cast: Cast):
+    case = a_case()
+    an_assignment(case, an_address(case), a_visitor())
+
+    answer = cast.person(Role.AUDITOR).get(f"/api/v1/log/proof?id={case.id}")
+
+    assert (answer.status_code, answer.get_json()["type"]) == (404, "/problems/nothing-logged")
+
+
 def test_a_phone_that_kept_a_head_sees_that_the_log_only_grew(app: Flask, cast: Cast):
     asker = cast.person(Role.VISITOR)
     grown_by(300)
