@@ -72,7 +72,9 @@ class Approval:
 
 def _advice(verdict: Verdict) -> str:
     named = ", ".join(
-        f"{reason.rule} {reason.slug}" for reason in verdict.reasons if reason.severity != "warn"
+        dict.fromkeys(
+            f"{reason.rule} {reason.slug}" for reason in verdict.reasons if reason.severity != "warn"
+        )
     )
     if verdict.needs_approval:
         return f"Needs a supervisor, who assigns it with an approval_reason: {named}."

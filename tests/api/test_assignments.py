@@ -205,6 +205,15 @@ def test_lists_are_paged_by_key_and_filtered(office: Office):
     assert clerk.get("/api/v1/assignments?state=cancelled").get_json()["assignments"] == []
 
 
+def test_a_second_click_hears_each_rule_once(office: Office):
+    body = a_body(a_door(), *a_team())
+
+    _, again = (office.ask("/assignments", body) for _ in range(2))
+
+    assert again.status_code == 409
+    assert again.get_json()["detail"].startswith("Blocked now: X2 double-booked. The first start")
+
+
 def test_cancel_and_reassign(office: Office):
     door, team, other = a_door(), a_team(), a_team()
     assignment = office.ask("/assignments", a_body(door, *team)).get_json()
