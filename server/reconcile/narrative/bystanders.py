@@ -50,8 +50,13 @@ _IS_THE_DEBTOR: Final = re.compile(f"(?:也?就是|也即|即|系|为|是)?(?:{p
 _MISTAKEN: Final = re.compile("(?:我们|以为|当成|冒充|假装|假扮|装作|误)[^，]{0,3}[是成作]$")
 # What a person has or suffers is not a person who is there: 他妈药费, 父母双亡.
 _AFFAIRS: Final = re.compile(
-    "判给|归|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
+    "判给|归|还小|在读|读书|上学|几岁|多大|双亡|柜台|门口|养的|家的狗|的狗|药费|医药|学费|生活费|工资|退休金|养老|低保|病|癌|瘫|走得早|(?:去年|前年|早年|早)就?走|早就?不在|没了|不知情|不管|债|账|钱|卡|生意|单位|名义|名字|身份|证件|借|贷|那里|那儿|手里|手上|口中|嘴里|关系|感情|下葬|葬礼|丧事|周年|手术|住院费"
 )
+_SAYS_KIN: Final = re.compile(
+    f"(?:自称|自我介绍|[说称讲])(?:自己)?[，：:]?[是系](?:{OWNERS})(?:的|家|亲)?(?P<kin>{RELATIVES.pattern})"
+)
+# 门口乘凉的几位邻居
+_DESCRIBED: Final = re.compile("(?:门口|楼下|楼道里?|院里|村口|巷口|路边)[^，。；我他她其债说讲问找]{1,6}的(?:[一两三几]?[个位])?")
 _IS_KIN: Final = re.compile(f"(?:{OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
 _DEBTORS_OBJECT: Final = re.compile(
@@ -204,6 +209,9 @@ def _who(word: str, relation: str, before: str, told: str) -> str | None:
         return "neighbour"  # 楼上那家的媳妇
     if relation != "elder":
         return relation
+    introduced = _SAYS_KIN.match(told)
+    if introduced:
+        return relation_of(introduced["kin"])  # 老奶奶自称是他奶奶
     if _NEXT_DOOR.search(before) and word not in CHILDREN:
         return "neighbour"
     kin = _KIN_TOLD.match(told)
@@ -232,7 +240,7 @@ def _takes_part(text: str, match: re.Match[str], relation: str, *, teller: Voice
         return False
     if relation == "colleague" and _WITH.search(before):
         return False  # ours
-    is_subject = OPENS.fullmatch(before) is not None
+    is_subject = OPENS.fullmatch(before) is not None or _DESCRIBED.fullmatch(before) is not None
     if teller in ("debtor", "other") and (teller == "debtor" or not _MET_BEFORE.search(before)):
         return is_subject and _ACTS_OF_PRESENT.match(rest) is not None
     if is_subject and _is_elsewhere(rest):
