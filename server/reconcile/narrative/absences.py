@@ -12,7 +12,7 @@ from typing import Final
 from server.reconcile.narrative.cast import RELATION, RELATIVES, relation_of
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import negations
-from server.reconcile.narrative.voices import Voiced, acts_here
+from server.reconcile.narrative.voices import DEBTOR, Voiced, acts_here
 from server.reconcile.narrative.words import WORDS, finder, pattern
 
 _PHONE: Final = finder("absent", "telephone")
@@ -104,7 +104,7 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         for match in AWAY.finditer(text):
             if _PRETENDED.search(text, 0, match.end()):
                 continue
-            if _US.search(text, max(0, match.start() - 3), match.start()):
+            if _is_ours(text, max(0, match.start() - 3), match.start()):
                 continue  # 我们不在场时
             if _FORMERLY.search(text, 0, match.start()) or _is_planned(text, match):
                 continue
@@ -114,7 +114,7 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 continue
             if one.voice == "other" and one.said_from and _OF_SPEAKER.match(text, one.said_from):
                 continue
-            if _is_the_debtor(one, match, is_by_phone=one.clause.sentence in by_phone):
+            if _is_in_form(place, clauses, match) or _is_the_debtor(one, match, is_by_phone=one.clause.sentence in by_phone):
                 yield Claim("absent", "debtor", start + match.start(), start + match.end())
                 break
         else:
@@ -124,6 +124,18 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
             if told is None and _is_named_as_gone(place, clauses, has_others=has_others):
                 told = 0, "gone"
             yield from _said_away(one, *told) if told else ()
+
+
+def _is_in_form(place: int, clauses: Sequence[Voiced], match: re.Match[str]) -> bool:
+    """Whether a form says where the debtor is: 本人：外出."""
+    before = clauses[place - 1].clause if place else None
+    return (
+        before is not None
+        and before.stop in ("：", ":")
+        and not clauses[place].clause.is_quoted
+        and DEBTOR.fullmatch(before.text.strip()) is not None
+        and match.start() <= 1
+    )
 
 
 def there_or_away(
@@ -293,12 +305,17 @@ def _is_away(one: Voiced, begun: int, match: re.Match[str], key: str) -> bool:
         or _FORMERLY.search(text, begun, place)  # 以前在镇上开店
         or (key == "gone" and _AT_WORK.search(text))
         or _names_another(one, place)
-        or _US.search(text, 0, place)
+        or _is_ours(text, 0, place)
         or _OF_SPEAKER.match(text, begun)
         or _UNSURE.search(text, 0, place)
         or (key == "by_phone" and _KIN.search(text, begun, place))  # 电话里债务人说朋友在上海
     )
     return not is_other and not negations(text[begun:place])
+
+
+def _is_ours(text: str, start: int, end: int) -> bool:
+    """Whether we are named between two places: 我爸 is somebody else."""
+    return any(not RELATIVES.match(text, one.end()) for one in _US.finditer(text, start, end))
 
 
 def _is_planned(text: str, match: re.Match[str]) -> bool:

@@ -39,7 +39,7 @@ _INTRODUCED: Final = re.compile(
 _WITH: Final = re.compile("[与和跟我带]$")
 # Whoever speaks of a son is a parent: 老太太说儿子不在.
 _KIN_TOLD: Final = re.compile(
-    "[^。；]{0,12}?(?:说|讲|称|道|话|问|答|告)[^。；]{0,4}?(?:我|他|她|自己|自家|家里|你们?找)?"
+    "[^。；]{0,20}?(?:说|讲|称|道|话|问|答|告)[^。；]{0,4}?(?:我|他|她|自己|自家|家里|你们?找)?"
     "(?:(?P<parent>(?<=我)儿(?!女|媳|子)|儿子|女儿|闺女|崽|娃儿?(?!娃)|小儿|大儿|幺儿|丫头|他们?小子)"
     "|(?P<spouse>丈夫|老公|男人|老婆|媳妇|爱人|老伴|当家的|娃他[爹妈]|孩子他?[爸妈爹])"
     "|(?P<relative>侄|外甥|女婿|姑爷|孙|妹夫|姐夫|弟媳|小叔子|儿媳|小舅子|小姨子|大舅子)"
@@ -59,6 +59,7 @@ _SAYS_KIN: Final = re.compile(
 _DESCRIBED: Final = re.compile(
     "(?:门口|楼下|楼道里?|院里|村口|巷口|路边)[^，。；我他她其债说讲问找]{1,6}的(?:[一两三几]?[个位])?"
 )
+_DOES_TO_US: Final = re.compile("[^，]{0,2}(?:告知|告诉|拦|请|劝|赶|轰|骂|挡|拒|推|撵|叫住|领|带)")
 _IS_KIN: Final = re.compile(f"(?:{OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
 _DEBTORS_OBJECT: Final = re.compile(
@@ -127,7 +128,7 @@ def others_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
         called.setdefault(one.clause.sentence, set()).update(_telephoned(one.clause.text))
         if PHONE.search(one.clause.text) or one.clause.is_quoted:
             continue
-        following = clauses[place + 1 : place + 3]
+        following = clauses[place + 1 : place + 5]
         found = list(_of_clause(one, following, teller=teller, called=called[one.clause.sentence]))
         for relation, claim in found:
             (elders if relation == "elder" else others).append(claim)
@@ -231,6 +232,8 @@ def _is_addressed(one: Voiced, place: int) -> bool:
 def _takes_part(text: str, match: re.Match[str], relation: str, *, teller: Voice | None) -> bool:
     """Whether somebody does something here. Behind what others tell (`teller`) it takes a plain act."""
     before, rest = text[: match.start()], text[match.end() :]
+    if before.endswith("被") and _DOES_TO_US.match(rest):
+        return True
     if (
         _NOT_MET_BEFORE.search(before)
         or (_IS_HIMSELF.search(before) and not _INTRODUCED.search(before))

@@ -18,6 +18,7 @@ from server.reconcile.narrative.cast import (
     relation_of,
     sex_of,
     sex_of_debtor,
+    sex_of_pronoun,
 )
 from server.reconcile.narrative.clauses import Clause
 from server.reconcile.narrative.words import WORDS, finder, pattern
@@ -33,7 +34,7 @@ _SPEECH: Final = finder("speech")
 # Whoever is spoken of as 他 or 其 right after being asked or told is not the one who asks.
 _SPOKEN_OF: Final = re.compile("他|她|其|对方")
 # Whoever is called out behind another's name is the debtor: 请工友叫他出来.
-_CALLED: Final = re.compile("[叫喊请把找唤](?:他|她)[^，。]{0,3}(?:出来|下来|过来|回来|上来|来|到)")
+_CALLED: Final = re.compile("[叫喊请把找唤](?P<who>他|她)[^，。]{0,3}(?:出来|下来|过来|回来|上来|来|到)")
 _REPLIES: Final = re.compile(
     r"\s*(?:均|都|皆|便|就|则)?(?:答复?|回答|回复|回称|回说|说|称|讲|反映|告知|表示|云)(?!明|清)"
 )
@@ -73,6 +74,8 @@ _HERE_NOW: Final = re.compile(
 _WITH_HIM: Final = re.compile(
     "(?:我们?|结果|后来|最后)?[^，。；没未不]{0,10}(?:[谈聊见](?:的(?:他|她|面)?|了(?:[一几十两半]|面))|(?:叫|喊|请)(?:他|她)?(?:出|下|过|回)来)(?!过)\\s*$"
 )
+# 一个年轻女人，说是他老婆，他值班.
+_INTRODUCES: Final = re.compile(f"(?:自称|说|称)(?:自己|她|他)?(?:是|系)?(?:他|她|其)(?:的|家)?(?:{RELATIVES.pattern})")
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
 _OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推应许]|[给骂赶应许]了|答应)$")
@@ -130,7 +133,7 @@ def voiced(clauses: Sequence[Clause]) -> tuple[Voiced, ...]:
 
 def _of_pronoun(clause: Clause, before: Voiced | None, named: Named, sex: Sex | None) -> Voiced | None:
     """Say who speaks in a clause that opens with a pronoun, or answers what we asked without a subject."""
-    is_told = before is not None and before.said_from is not None and before.voice != "us"
+    is_told = before is not None and before.voice != "us" and _is_quoting(before)
     if is_told and not _COMES_OUT.match(clause.text):
         return None  # 他 in what somebody says is anybody
     if match := pronoun(clause.text):
@@ -145,10 +148,18 @@ def _of_pronoun(clause: Clause, before: Voiced | None, named: Named, sex: Sex | 
     return None
 
 
+def _is_quoting(before: Voiced) -> bool:
+    """Whether somebody speaks behind a clause: 他说, and 母亲 with a colon."""
+    is_named = before.voice == "other" and before.names_subject and before.clause.stop in ("：", ":")
+    return before.said_from is not None or is_named
+
+
 def _named_after(one: Voiced, before: Voiced | None, named: Named) -> Named:
     """Return of which sex somebody else is who was named last, behind a clause of the writer's."""
     is_told = before is not None and before.said_from is not None and before.voice != "us"
-    if _CALLED.search(one.clause.text) or (one.names_subject and one.voice == "debtor"):
+    called = _CALLED.search(one.clause.text)
+    is_same = called is not None and named is not None and sex_of_pronoun(called["who"]) == named
+    if (called and not is_same) or (one.names_subject and one.voice == "debtor"):
         return "unnamed"
     who = None if is_told or one.he is not None else _named_in(one.clause.text, one)
     return named if who is None else sex_of(who)
@@ -215,7 +226,8 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
         and not _WE_DO.match(text.lstrip())
         and not _WE_ACT.match(text.lstrip())
     )
-    asks = WE_ASK.match(text.strip())
+    is_passive = before is not None and before.voice == "other" and before.clause.text.lstrip().startswith("被")
+    asks = None if is_passive else WE_ASK.match(text.strip())  # 被门卫拦下，告知他今天休息
     debtors = tuple(debtors_in(text))
     if asks and (
         inherited in ("unknown", "us")
@@ -226,6 +238,8 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     is_theirs = (goes_on and inherited != "us") or (
         inherited in ("debtor", "other") and _I_SAY.match(text.lstrip()) is not None
     )
+    if before is not None and inherited in ("unknown", "us") and _INTRODUCES.fullmatch(text.strip()):
+        return Voiced(clause, "other", len(text), names_subject=True)
     ours = (
         () if is_theirs else (one for one in _US.finditer(text) if not _OBJECT.search(text, 0, one.start()))
     )
