@@ -72,7 +72,7 @@ class PhoneDetailSchema(ma.Schema):
 
 
 class CarriedOutcomeSchema(ma.Schema):
-    """What became of one file: stored, begun, waiting or refused."""
+    """What became of one file: stored, begun, waiting, refused or absent (it could not be put in)."""
 
     evidence_id = ma.fields.UUID()
     outcome = ma.fields.String()

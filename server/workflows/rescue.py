@@ -60,7 +60,8 @@ class Imported:
 def import_bundle(source: BinaryIO, *, store: MediaStore, actor: Actor, now: datetime) -> Imported:
     """Take a bundle in, whoever carries it. Raises Invalid for a bad one, and then nothing of it was kept.
 
-    `source` must be seekable. Only the phone's own visitor and the office are told flags and problems.
+    `source` must be seekable. Only the phone's own visitor and the office are told flags and problems. What the
+    phone could not put in is named as absent, with its reason.
     """
     openers = [current_signer().rescue]
     try:
@@ -78,6 +79,10 @@ def import_bundle(source: BinaryIO, *, store: MediaStore, actor: Actor, now: dat
                 outcomes += inbox.take_in(part, device_id=manifest.device_id, now=now).outcomes
     except RescueFault as fault:
         raise Invalid(fault.slug, fault.detail) from None
+    files += [
+        CarriedOutcome(one.evidence_id, "absent", {"slug": "not-carried", "detail": one.why})
+        for one in manifest.absent
+    ]
     is_theirs = actor.staff_id == owner.staff_id or actor.has(*_OFFICE)
     return Imported(
         bundle_id=manifest.bundle_id,
@@ -107,6 +112,7 @@ def _owner(manifest: Manifest, *, actor: Actor, now: datetime) -> Actor:
         "volume": manifest.volume,
         "items": len(manifest.items),
         "files": len(manifest.files),
+        "absent": [str(one.evidence_id) for one in manifest.absent],
         "carried_by_device": None if actor.device_id is None else str(actor.device_id),
     }
     with transaction() as session:

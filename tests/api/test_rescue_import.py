@@ -103,6 +103,22 @@ def test_a_bundle_brings_the_whole_visit_with_its_files(
     assert len(db.session.execute(sa.text(jobs)).all()) == 1
 
 
+def test_a_file_that_its_phone_could_not_put_in_is_named_to_whoever_hands_the_bundle_in(
+    app: Flask, phone: Phone, assignment: Assignment, dispatcher: Person, tmp_path: Path
+) -> None:
+    _, photo = a_day(phone, assignment)
+    (phone.media / str(photo)).unlink()
+    (bundle,) = exported(phone, tmp_path / "out")
+
+    answer = told(hand_in(dispatcher, bundle, app))
+
+    problem = {"slug": "not-carried", "detail": "the file on this phone is gone or was cut"}
+    assert answer["files"] == [{"evidence_id": str(photo), "outcome": "absent", "problem": problem}]
+    db.session.rollback()
+    (entry,) = db.session.scalars(sa.select(AccessEntry).where(AccessEntry.action == "rescue.import")).all()
+    assert entry.request["absent"] == [str(photo)]
+
+
 def test_the_receipts_free_the_phone_however_they_come_back(
     app: Flask, phone: Phone, assignment: Assignment, dispatcher: Person, tmp_path: Path
 ) -> None:
