@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from server.authority import Actor, Role
 from server.database import db, release_connection, transaction
 from server.errors import Conflict, Fault, Forbidden, Invalid, NotFound, TooManyTries, Unauthenticated
+from server.jobs import task
 from server.models.access import AccessEntry
 from server.models.assignments import end_early
 from server.models.dispatch import Assignment, AssignmentMember
@@ -63,7 +64,8 @@ def sign_in(employee_number: str, password: str, *, address: str, now: datetime)
 def _count_try(keys: dict[str, int], *, now: datetime) -> None:
     """Count this try before the password is looked at, so that many at once cannot slip through.
 
-    A success takes its own try back. Raises TooManyTries when a key is locked.
+    A success takes its own try back. Raises TooManyTries when a key is locked. The address comes first: one
+    that is locked adds no rows, whatever numbers it goes on to try.
     """
     refused_until: datetime | None = None
     with transaction() as session:
@@ -90,10 +92,20 @@ def _count_try(keys: dict[str, int], *, now: datetime) -> None:
                 .returning(SignInCounter.locked_until)
             ).scalar_one()
             if row is not None and row > now:
-                refused_until = max(refused_until or row, row)
+                refused_until = row
+                break
     if refused_until is not None:
         wait = int((refused_until - now).total_seconds()) + 1
         raise TooManyTries("too-many-sign-ins", f"Too many tries. Wait {wait} seconds.", retry_after=wait)
+
+
+@task("forget_sign_in_tries", every="37 * * * *")
+def forget_sign_in_tries(*, now: datetime) -> None:
+    """Delete tries that count no more: anybody may make them, and some type a password as their number."""
+    is_free = sa.or_(SignInCounter.locked_until.is_(None), SignInCounter.locked_until <= now)
+    over = sa.delete(SignInCounter).where(SignInCounter.window_started_at <= now - WINDOW, is_free)
+    with transaction() as session:
+        session.execute(over.execution_options(synchronize_session=False))
 
 
 def sign_out(actor: Actor, *, now: datetime) -> None:

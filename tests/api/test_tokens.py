@@ -18,7 +18,12 @@ from server.database import db
 from server.models.access import AccessEntry
 from server.models.people import SignInCounter, Token
 from server.passwords import hash_password
-from server.workflows.people import OFFICE_TOKEN_LASTS, TRIES_PER_ADDRESS, TRIES_PER_WINDOW
+from server.workflows.people import (
+    OFFICE_TOKEN_LASTS,
+    TRIES_PER_ADDRESS,
+    TRIES_PER_WINDOW,
+    forget_sign_in_tries,
+)
 from tests.builders import Cast, Person, a_handset, a_person, a_visitor
 
 PASSWORD = "correct horse battery"
@@ -111,7 +116,7 @@ def test_parallel_tries_get_no_more_guesses_than_serial_ones(
     assert answers.count(429) == 16 - TRIES_PER_WINDOW
 
 
-def test_one_address_cannot_try_the_whole_staff(stranger: FlaskClient) -> None:
+def test_one_address_cannot_try_the_whole_staff_nor_fill_a_table(stranger: FlaskClient) -> None:
     db.session.execute(
         sa.insert(SignInCounter).values(
             key="address:127.0.0.1", failures=TRIES_PER_ADDRESS, window_started_at=datetime.now(UTC)
@@ -119,7 +124,27 @@ def test_one_address_cannot_try_the_whole_staff(stranger: FlaskClient) -> None:
     )
     db.session.commit()
 
-    assert sign_in(stranger, "somebody").status_code == 429
+    assert {sign_in(stranger, f"somebody {n}").status_code for n in range(3)} == {429}
+
+    db.session.rollback()
+    assert db.session.query(SignInCounter).count() == 1
+
+
+def test_tries_are_forgotten_when_they_count_no_more(stranger: FlaskClient) -> None:
+    sign_in(stranger, "a password where the number belongs")
+    for _ in range(TRIES_PER_WINDOW + 1):
+        sign_in(stranger, "somebody", "wrong")
+    at = datetime.now(UTC)
+
+    forget_sign_in_tries(now=at + timedelta(minutes=14))
+    counted = db.session.scalars(sa.select(SignInCounter.key)).all()
+    db.session.rollback()
+    db.session.execute(sa.update(SignInCounter).values(window_started_at=at - timedelta(hours=1)))
+    db.session.commit()
+    forget_sign_in_tries(now=at)
+
+    assert len(counted) == 3
+    assert db.session.scalars(sa.select(SignInCounter.key)).all() == ["employee:somebody"]  # locked as yet
 
 
 def test_signing_in_takes_its_own_tries_back(stranger: FlaskClient) -> None:
