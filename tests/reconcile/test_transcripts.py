@@ -163,9 +163,7 @@ def of_confidence(confidence: float | None, *words: str, **claims: Any) -> dict[
 def test_what_an_engine_only_guesses_proves_nothing(confidence: float | None, is_proof: bool) -> None:
     away = of_confidence(confidence, *OPENING, "他不在家，我是他老婆。")
     told = of_confidence(confidence, *OPENING, "他欠款很久了。", met="third_party", outcome="message_left")
-    silent = of_confidence(
-        confidence, "您什么时候方便还一下呢，我们可以等。", "没什么别的事情，你慢慢说，不着急。"
-    )
+    silent = of_confidence(confidence, "您什么时候方便还一下呢，我们可以等您几天。" * 2)
     cash = of_confidence(confidence, *OPENING, "转到我微信吧。")
 
     assert ("person-differs" in away, "debt-told-to-third-party" in told) == (is_proof, is_proof)
