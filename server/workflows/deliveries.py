@@ -27,6 +27,7 @@ from server.rules.local_time import at_local, local_day
 from server.workflows.letters import require_unstopped_on
 from server.workflows.recounting import recount_later
 from server.workflows.standing_packs import active_pack
+from server.workflows.still_kept import of_letter, require_kept
 from sync.protocol import uuid7
 
 
@@ -65,6 +66,7 @@ def record_posting(letter_id: UUID, posting: Posting, *, actor: Actor, now: date
     """
     zone = active_pack(now).zone
     with transaction() as session:
+        require_kept(session, of_letter(letter_id))
         letter = session.get(Letter, letter_id, with_for_update=True, populate_existing=True)
         if letter is None:
             raise NotFound("letter-unknown", "There is no letter with this id.")

@@ -22,6 +22,7 @@ from server.models.cases import Case, Debtor
 from server.models.letters import UNDELIVERED, Delivery, Letter, LetterTemplate
 from server.workflows.letters import WantedLetter, require_unstopped, require_writable, write
 from server.workflows.standing_packs import pack_of_case
+from server.workflows.still_kept import of_letter, require_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ def void(letter_id: UUID, *, reason: str) -> LetterFile:
         fault = Fault("/reason", "Say why the letter is taken back.")
         raise Invalid("reason-missing", "Taking back a letter needs a reason.", faults=[fault])
     with transaction() as session:
+        require_kept(session, of_letter(letter_id))
         letter = _lock(session, letter_id)
         if letter.state not in (*UNDELIVERED, "void"):
             raise Conflict("letter-not-open", f"The letter is {letter.state}; it cannot be taken back.")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.errors import Conflict
 from server.models.cases import Case, Contact, Debtor
+from server.models.letters import Letter
 
 
 def require_kept(session: Session, debtor: sa.Select[Any]) -> None:
@@ -31,3 +32,8 @@ def of_case(case_id: UUID | None) -> sa.Select[Any]:
 def of_contact(contact_id: UUID) -> sa.Select[Any]:
     """Select the debtor whom a third party stands beside."""
     return sa.select(Case.debtor_id).join(Contact, Contact.case_id == Case.id).where(Contact.id == contact_id)
+
+
+def of_letter(letter_id: UUID) -> sa.Select[Any]:
+    """Select whom a letter is about."""
+    return sa.select(Letter.debtor_id).where(Letter.id == letter_id)

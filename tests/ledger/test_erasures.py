@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from server import pii
 from server.authority import Role
 from server.database import db, transaction
 from server.ledger.bundle import verify
@@ -22,7 +23,8 @@ from tests import desk
 from tests.auditing.builders import decide
 from tests.builders import Cast, a_case, now
 from tests.bundles import bundle_of
-from tests.privacy.told import ANOTHER, PHOTO, Told, later, sequenced
+from tests.privacy.test_everything_said import A_VOID_LETTER_THAT_CAME_BACK
+from tests.privacy.told import ANOTHER, PHOTO, Told, everything, later, sequenced
 from tests.pushing import an_account, push
 
 GONE = "the leaf's record is gone, and no erasure took it"
@@ -226,10 +228,14 @@ def test_what_was_erased_before_erasures_were_signed_is_signed_by_the_migration(
     told.close()
     erase_due(now=later())
     sequenced()
-    db.session.rollback()
+    content = pii.encrypt("letters.content", "")
+    with transaction() as session:
+        left = {"case": told.case.id, "said": "in tears", "content": content}
+        session.execute(sa.text(A_VOID_LETTER_THAT_CAME_BACK), left)
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
 
     flask_migrate.downgrade(revision="0033")
     flask_migrate.upgrade()
 
     assert list(alterations()) == []
+    assert "in tears" not in everything()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import IntegrityError
 
+from server import pii
 from server.authority import Role
 from server.database import db, transaction
 from server.jobs import run_worker
@@ -35,6 +36,7 @@ from tests.api.tus import BYTES, metadata
 from tests.builders import Cast, a_person, now
 from tests.desk import decide, desk
 from tests.phones import office as into
+from tests.privacy.test_everything_said import A_VOID_LETTER_THAT_CAME_BACK
 from tests.privacy.told import ANOTHER, PHOTO, Told, everything, later, sequenced
 from tests.pushing import account_body, an_account, push, push_raw
 
@@ -397,3 +399,30 @@ def test_a_hold_on_an_erased_person_is_not_released_with_words(told: Told, cast:
     answer = supervisor.post(f"/api/v1/holds/{held.get_json()['id']}/release", json=word)
 
     assert answer.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("void", {"reason": SECRET}),
+        ("deliveries", {"posted_on": "2026-01-01", "returned_on": "2026-01-02", "proof": SECRET}),
+    ],
+)
+def test_nobody_writes_on_the_letters_of_an_erased_person(
+    app: Flask, told: Told, cast: Cast, path: str, body: dict[str, str]
+) -> None:
+    written = {
+        "case": told.case.id,
+        "said": "it came back",
+        "content": pii.encrypt("letters.content", "a letter"),
+    }
+    with transaction() as session:
+        session.execute(sa.text(A_VOID_LETTER_THAT_CAME_BACK), written)
+        session.execute(sa.text("UPDATE letters SET state = 'issued', void_reason = ''"))
+    letter = db.session.scalars(sa.text("SELECT id FROM letters")).one()
+    erase_due(now=later())
+
+    answer = cast.person(Role.SUPERVISOR).post(f"/api/v1/letters/{letter}/{path}", json=body)
+
+    assert (answer.status_code, answer.get_json()["type"]) == (409, "/problems/debtor-erased")
+    assert SECRET not in everything()
