@@ -21,6 +21,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000:
 _AS_TEXT = re.compile(r'^="(.*)"$', re.DOTALL)
 _EXCEL_ERROR = re.compile(r"^(#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!)|#{3,})$")
 _SCIENTIFIC = re.compile(r"^\d+(\.\d+)?[eE]\+?\d+$")
+_FRACTION = re.compile(r"^(\+?\d{7,15})\.0+$", re.ASCII)
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _AMOUNT = re.compile(r"^(-?)(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d{1,4}))?$", re.ASCII)
 _DATE = re.compile(r"^(\d{4})([-/.年])(\d{1,2})[-/.月](\d{1,2})日?$", re.ASCII)
@@ -95,6 +96,11 @@ def code_in_address(longest: int) -> Reader:
         return code
 
     return read
+
+
+def phone_number(text: str) -> str:
+    """Read a phone number; one that a spreadsheet took for a fraction loses the point and the zero."""
+    return _FRACTION.sub(r"\1", code_of(64)(text))
 
 
 def identity_number(text: str) -> str:

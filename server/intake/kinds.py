@@ -92,7 +92,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _reference("债务人编号", "客户号", "客户编号", "持卡人编号"),
         _column("name", _SHORT, "姓名", "债务人姓名", "客户姓名", "持卡人姓名", required=True),
         _column("id_number", cells.identity_number, "身份证号", "身份证号码", "证件号码", "证件号"),
-        _column("phone", cells.code_of(64), "手机", "手机号", "手机号码", "电话", "联系电话"),
+        _column("phone", cells.phone_number, "手机", "手机号", "手机号码", "电话", "联系电话"),
         _column("hardship", cells.several(cells.one_of(HARDSHIPS)), "特殊困难", "困难情形"),
     ),
     "cases": (
@@ -117,7 +117,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         _reference("联系人编号"),
         _OF_CASE,
         _column("name", _SHORT, "姓名", "联系人姓名", "联系人"),
-        _column("phone", cells.code_of(64), "手机", "手机号", "手机号码", "电话", "联系电话", "联系人电话"),
+        _column("phone", cells.phone_number, "手机", "手机号", "手机号码", "电话", "联系电话", "联系人电话"),
         _column("relation", _SHORT, "关系", "与债务人关系"),
         _column("liable", cells.yes_or_no, "担保人", "是否担保人", "是否责任人"),
         _column("sensitive_occupation", _SHORT, "敏感职业"),
