@@ -60,8 +60,8 @@ class Imported:
 def import_bundle(source: BinaryIO, *, store: MediaStore, actor: Actor, now: datetime) -> Imported:
     """Take a bundle in, whoever carries it. Raises Invalid for a bad one, and then nothing of it was kept.
 
-    `source` must be seekable. Only the phone's own visitor and the office are told flags and problems. What the
-    phone could not put in is named as absent, with its reason.
+    `source` must be seekable. Only the phone's own visitor and the office are told flags and problems. What
+    the phone could not put in is named as absent, with its reason.
     """
     openers = [current_signer().rescue]
     try:
