@@ -10,7 +10,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from server.authority import Role
 from server.database import db, transaction
+from server.ledger.bundle import verify
 from server.models.transparency import LogCheckpoint, LogLeaf
 from server.workflows.inspection.inspecting import settle_evidence
 from server.workflows.transparency.checking import BATCH, alterations
@@ -18,7 +20,8 @@ from server.workflows.transparency.sequencing import sequence
 from sync.phone import Phone
 from sync.protocol import uuid7
 from tests.api.tus import CONTENT, Uploader
-from tests.builders import a_case, a_handset, a_visitor, an_address, an_assignment, now
+from tests.builders import Cast, a_case, a_handset, a_visitor, an_address, an_assignment, now
+from tests.bundles import bundle_of
 from tests.phones import a_phone, office
 from tests.security.hostile import Forger
 
@@ -259,7 +262,7 @@ def test_a_file_that_nobody_promised_cannot_vanish_or_change_unnoticed(loose: UU
     assert what in {said for said, _ in named()}
 
 
-def test_a_loose_file_that_is_promised_later_is_no_alteration(app: Flask):
+def test_a_loose_file_that_is_promised_later_is_no_alteration(app: Flask, cast: Cast, tmp_path: Path):
     phone = Forger.with_a_visit(app)
     body = phone.evidence_body(sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))
     uploader = Uploader(app, a_handset(phone.staff), evidence_id=UUID(body["evidence_id"]))
@@ -274,3 +277,6 @@ def test_a_loose_file_that_is_promised_later_is_no_alteration(app: Flask):
     kinds = db.session.scalars(sa.select(LogLeaf.kind).where(LogLeaf.subject_id == uploader.evidence_id))
     assert sorted(kinds) == ["evidence", "loose"]
     assert before == named() == set()
+    report = verify(bundle_of(phone.visit_id, cast.person(Role.AUDITOR), tmp_path / "visit.zip"))
+    assert {one.part for one in report.faults} == {"permit.json"}  # which the builder has sealed by nobody
+    assert report.checked["evidence"] == 1
