@@ -17,6 +17,7 @@ from server.models.dispatch import Assignment
 from server.models.evidence import Evidence
 from server.models.people import Device, Staff
 from server.models.visits import Item, Visit
+from server.workflows.reconciliation import records
 from server.workflows.reconciliation.gathering import gather
 from server.workflows.reconciliation.payments import reconcile_unconfirmed_payments
 from sync.phone import Phone
@@ -101,6 +102,33 @@ def test_every_record_is_read_with_its_clock_and_place(
     assert first.place is not None and first.place.lat == pytest.approx(31.2304)
     assert first.when.earliest <= first.wall <= first.when.latest
     assert facts.chain_gaps == () and [one.id for one in facts.phones] == [phone.device_id]
+
+
+def test_nobody_hides_a_step_or_a_team_mate_behind_many_records(
+    app: Flask, phone: Phone, visitor: Staff, mate: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MOST_ITEMS", 4)
+    handset, case = a_phone(mate, tmp_path / "mate"), a_case()
+    assignment = an_assignment(case, an_address(case), visitor, mate)
+    visit_id = begin(phone, assignment.id, team=[str(visitor.id), str(mate.id)])
+    for one in (phone, handset):
+        for n in range(6):
+            one.record("gap.explained", {"visit_id": str(visit_id), "why": str(n)})
+    phone.record("visit.ended", {"visit_id": str(visit_id), "position": None})
+    push(app, phone)
+    push(app, handset)
+
+    facts = gather(visit_id, now=now())
+
+    assert facts is not None
+    types = {
+        owner: [item.type for item in facts.items if item.device_id == owner]
+        for owner in (phone.device_id, handset.device_id)
+    }
+    assert types == {
+        phone.device_id: ["visit.started", "gap.explained", "gap.explained", "visit.ended"],
+        handset.device_id: ["gap.explained"] * 4,
+    }
 
 
 def test_a_record_that_never_came_is_a_gap_of_the_chain(

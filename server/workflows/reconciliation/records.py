@@ -40,7 +40,10 @@ class Written:
 
 
 def records_of(visit: Visit) -> Written:
-    """Load what the team wrote of a visit. Anybody can name a visit; only the team's phones count."""
+    """Load what the team wrote of a visit. Anybody can name a visit; only the team's phones count.
+
+    Of each phone a bounded number, the visit's own steps first: nobody hides them, or a mate's, behind many.
+    """
     devices = db.session.scalars(
         sa.select(Device)
         .where(Device.staff_id.in_({visit.staff_id, *visit.team}))
@@ -48,8 +51,12 @@ def records_of(visit: Visit) -> Written:
         .execution_options(populate_existing=True)
     ).all()
     by_id = {device.id: device for device in devices}
-    rows = db.session.execute(
-        sa.select(Item.device_id, Item.item_id, Item.seq, Item.received_at, Item.flags)
+    is_step = Item.type.startswith("visit.")
+    rank = sa.func.row_number().over(
+        partition_by=Item.device_id, order_by=(is_step.desc(), Item.seq, Item.item_id)
+    )
+    ranked = (
+        sa.select(Item.device_id, Item.item_id, Item.seq, Item.received_at, Item.flags, rank.label("rank"))
         .add_columns(Item.payload_type, Item.payload, Item.signatures, Item.later_anchor)
         .where(
             Item.visit_id == visit.id,
@@ -57,8 +64,12 @@ def records_of(visit: Visit) -> Written:
             Item.type != UNREADABLE,
             Item.outcome.in_(("applied", "received", "held")),
         )
-        .order_by(Item.device_id, Item.seq, Item.item_id)
-        .limit(MOST_ITEMS)
+        .subquery()
+    )
+    rows = db.session.execute(
+        sa.select(ranked)
+        .where(ranked.c.rank <= MOST_ITEMS)
+        .order_by(ranked.c.device_id, ranked.c.seq, ranked.c.item_id)
     ).all()
     signer = current_signer()
     items = tuple(item for row in rows if (item := _item(row, by_id[row.device_id], signer)) is not None)
