@@ -382,7 +382,7 @@ class _Verifier:
             self.report.checked[f"{kind} records"] += 1
             if row.value.get("text") is None:
                 continue
-            seen.add(lines_of(row))
+            seen.add(lines_of(row)[:-1])
             name = f"{kind} {row.value.get('id')}"
             for what in faults_of(part, row, server=server):
                 self.report.says(name, what)
@@ -392,9 +392,12 @@ class _Verifier:
             self._left_out(kind, seen)
 
     def _left_out(self, kind: str, seen: Collection[tuple[str, ...]]) -> None:
-        """Name what was logged and stands in no row, as if it had never been decided or said."""
+        """Name what was logged and stands in no row, as if it had never been decided or said.
+
+        `seen` are the ids of rows that have a text: whether it is the right one is asked of each row.
+        """
         for record in sorted(self.logged[kind]):
-            if not any(record[:length] in seen for length in range(2, len(record) + 1)):
+            if not any(record[:length] in seen for length in range(1, len(record))):
                 about = next((line for line in record if line != self.report.visit_id), "")
                 self.report.says(f"{kind} {about}", "was logged, and what was logged is not here")
 
