@@ -14,6 +14,7 @@ from server.errors import Conflict, Invalid
 from server.jobs import run_worker
 from server.models.cases import Address, Case, Debtor
 from server.models.deadlines import CaseClock
+from server.models.dispatch import Assignment
 from server.models.people import Absence, Qualification
 from server.models.plans import LEFT_OUT_WHYS, STOP_DUES, Plan, PlanLeftOut, PlanStop
 from server.planning.plan import DUE_ORDER, WHY
@@ -207,7 +208,11 @@ def test_without_names_the_open_cases_near_the_teams_are_candidates(office: Offi
 
 
 def test_a_case_that_is_visited_on_the_day_is_not_proposed_once_more_unless_named(office: Office):
-    door, fresh_door, cancelled_door = a_door(), a_door(), a_door()
+    door, fresh_door, cancelled_door, left_door = a_door(), a_door(), a_door(), a_door()
+    begun = assign(a_wish(left_door, *a_team(), start="2026-11-24 11:00"), actor=office.actor(), now=NOW)
+    with transaction() as session:
+        session.get_one(Assignment, begun.id).state = "started"
+    cancel(begun.id, reason="its visitor left", actor=office.actor(), now=NOW)
     assign(a_wish(door, *a_team(), start="2026-11-24 10:00"), actor=office.actor(), now=NOW)
     assign(a_wish(fresh_door, *a_team(), start="2026-11-25 10:00"), actor=office.actor(), now=NOW)
     taken_back = assign(

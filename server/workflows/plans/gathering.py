@@ -11,7 +11,6 @@ from datetime import date, datetime, time, timedelta
 from math import cos, radians
 from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,7 +18,7 @@ from server.bulk import any_of
 from server.database import db
 from server.models.cases import Address, Case, LedgerEntry
 from server.models.deadlines import PUSHING, CaseClock
-from server.models.dispatch import ENDED_EARLY, Assignment
+from server.models.dispatch import ENDED_EARLY, Assignment, BudgetSlot
 from server.planning.problem import Candidate, Point, Problem, Stopped, Stretch, TravelModel
 from server.rules.evidence import REQUEST_ONLY
 from server.rules.local_time import ONE_DAY, at_local
@@ -88,9 +87,7 @@ def _judge_candidates(
     """Judge the named cases; or, first due first, as many as it takes to find enough that may be visited."""
     answers: dict[UUID, Answer] = {}
     packs: dict[UUID, RulePack] = {}
-    ids = (
-        list(asked.case_ids) if asked.case_ids is not None else _first_due(asked, zone=active_pack(now).zone)
-    )
+    ids = list(asked.case_ids) if asked.case_ids is not None else _first_due(asked)
     most = len(ids) if asked.case_ids is not None else asked.most_candidates
     usable = 0
     for first in range(0, len(ids), AT_A_TIME):
@@ -124,7 +121,7 @@ def _judge(
         yield from which_cases(day=asked.day, now=now, pack=pack, case_ids=case_ids, duration=duration)
 
 
-def _first_due(asked: Asked, *, zone: ZoneInfo) -> list[UUID]:
+def _first_due(asked: Asked) -> list[UUID]:
     """Return the open cases with a point near some team's start, what falls due first in front.
 
     A case that is visited on the day already is not proposed once more: whoever plans for other teams, or
@@ -147,9 +144,8 @@ def _first_due(asked: Asked, *, zone: ZoneInfo) -> list[UUID]:
     )
     is_visited = sa.exists().where(
         Assignment.case_id == Case.id,
-        Assignment.window_start >= at_local(asked.day, time.min, zone),
-        Assignment.window_start < at_local(asked.day + ONE_DAY, time.min, zone),
-        Assignment.state.not_in(ENDED_EARLY),
+        BudgetSlot.assignment_id == Assignment.id,
+        BudgetSlot.day == asked.day,
     )
     query = (
         sa.select(Case.id)
