@@ -12,6 +12,7 @@ from flask import Flask
 from server.database import db, transaction
 from server.models.auditing import AuditPlan, PlannedVisit, QueuedVisit
 from server.workflows.transparency.checking import alterations
+from server.workflows.transparency.logged import Alteration
 from server.workflows.transparency.sequencing import sequence
 from tests.auditing.builders import DAY, a_judged_visit
 from tests.builders import Person, a_visitor, now
@@ -97,14 +98,19 @@ def test_a_draw_that_was_tampered_with_is_not_drawn_again(
     assert auditor.get(f"/api/v1/audit/plans/{plan['id']}/redraw").get_json()["is_same"] is False
 
 
+def altered() -> list[Alteration]:
+    """What does not fit, but for the builders' visits, which nobody signed."""
+    return [one for one in alterations() if not one.where.startswith("visit ")]
+
+
 def test_a_plan_is_in_the_log_and_an_altered_one_is_named(auditor: Person, visits: list[UUID]) -> None:
     plan = draw(auditor)
     sequence(now=now())
-    assert list(alterations()) == []
+    assert altered() == []
     with transaction() as session:
         session.execute(sa.update(AuditPlan).values(drawn_sha256=b"x" * 32))
 
-    (found,) = list(alterations())
+    (found,) = altered()
 
     assert (found.what, found.where) == ("the row is not what was logged", f"plan {plan['id']}")
 
