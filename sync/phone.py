@@ -18,6 +18,7 @@ import httpx
 from sync.cancelling import CancelToken
 from sync.claims import claims_of
 from sync.client import Report, SyncClient
+from sync.connection import Reason, SyncFault
 from sync.door import NOTHING, REMEMBERED, AtTheDoor, Obstacle, obstacles, remember, settle, turning_back
 from sync.enrolling import ENROL, EnrolmentRefused, enrol
 from sync.envelope import DeviceKey, PublicKey, digest
@@ -343,6 +344,9 @@ class Phone:
         self, http: httpx.Client, *, on_event: Listener = ignore, cancel: CancelToken | None = None
     ) -> SyncClient:
         """Return a client for this phone over a connection; each request carries the phone's token."""
+        if self.outbox.fact("server_key") is None:
+            detail = "this phone is not enrolled; enrol it with a code from the office"
+            raise SyncFault(detail, is_transient=False, reason=Reason.SIGN_IN)
         return SyncClient(
             outbox=self.outbox,
             http=http,

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from sync.connection import SyncFault
+from sync.connection import Reason, SyncFault
 from sync.envelope import DeviceKey, PublicKey
 from sync.phone import ENROL, Clocks, EnrolmentRefused, Held, Phone
 from sync.protocol import ITEM, PERMIT, Change
@@ -294,6 +294,16 @@ def test_enrolment_proves_possession_of_the_key(tmp_path: Path) -> None:
     assert PublicKey.from_spki(spki, algorithm=asked[0]["algorithm"]).has_signed(signed, proof)
     assert (phone.is_enrolled, phone.device_id) == (True, DEVICE)
     phone.close()
+
+
+def test_a_phone_that_is_not_enrolled_says_so_when_it_syncs(tmp_path: Path) -> None:
+    phone = Phone(tmp_path, clocks=Clocks())
+
+    with httpx.Client(base_url="http://office") as http, pytest.raises(SyncFault, match="enrol") as caught:
+        phone.sync(http)
+    phone.close()
+
+    assert (caught.value.is_transient, caught.value.reason) == (False, Reason.SIGN_IN)
 
 
 def test_a_refused_enrolment_leaves_the_phone_as_it_was(tmp_path: Path) -> None:
