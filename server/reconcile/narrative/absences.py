@@ -73,7 +73,7 @@ _ASKED_OUTSIDE: Final = re.compile(
 _ANSWERS: Final = re.compile("[^，]{0,5}?(?:说|讲|答|称|道|回(?!来|家))")
 # Who is no kin and no neighbour, and has no name: 站长说, 翻译讲. What they say of 他 is said of the debtor.
 _SOMEBODY_SAYS: Final = re.compile(
-    "(?P<who>[^，]*?[\u4e00-\u9fff](?<![我们他她其某总士]))(?:又|也|就|都|只|便|则|均)?(?:说|讲|称|告诉我们?|告知|反映|表示|透露)"
+    "(?P<who>[^，]*?[\u4e00-\u9fff](?<![我们他她其某总士]))(?:又|也|就|都|只|便|则|均)?(?:说|讲|称|告诉我们?|告知|反映|表示|透露|答复|回复|反馈|介绍|证实)"
 )
 _OF_SELF: Final = re.compile("(?:其|他|她)?(?:自己|本人)|我")
 _AT_HOME: Final = re.compile(
@@ -114,7 +114,9 @@ def absences_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
                 continue
             if one.voice == "other" and one.said_from and _OF_SPEAKER.match(text, one.said_from):
                 continue
-            if _is_in_form(place, clauses, match) or _is_the_debtor(one, match, is_by_phone=one.clause.sentence in by_phone):
+            if _is_in_form(place, clauses, match) or _is_the_debtor(
+                one, match, is_by_phone=one.clause.sentence in by_phone
+            ):
                 yield Claim("absent", "debtor", start + match.start(), start + match.end())
                 break
         else:
@@ -217,7 +219,7 @@ def _told_from(place: int, clauses: Sequence[Voiced], *, is_by_phone: bool) -> t
     text, begun, is_said = one.clause.text, one.said_from or 0, one.said_from is not None
     if (one.voice == "other" and is_said) or _ASKED_WHERE.search(one.clause.head):
         return begun, "said_away"
-    if is_by_phone and is_said and one.voice in ("debtor", "unknown"):
+    if is_by_phone and (is_said or one.he is not None) and one.voice in ("debtor", "unknown"):
         return begun, "by_phone"  # 电话里债务人说在东莞
     if _is_asked_where(place, clauses):
         answer = _ANSWERS.match(text)
@@ -226,7 +228,7 @@ def _told_from(place: int, clauses: Sequence[Voiced], *, is_by_phone: bool) -> t
     if place and (asked := _ANSWERS.match(text)) and _ASKED_OUTSIDE.search(clauses[place - 1].clause.text):
         return asked.end(), "said_away"  # 问旁边人，说去海南了
     if one.voice == "debtor":
-        return None
+        return (0, "said_away") if not is_said and _HEARSAY.match(text) else None
     if _BARE.match(text, begun) or _is_bare_before(place, clauses) or _HEARSAY.match(text):
         return begun, "said_away"
     if one.voice == "unknown" and is_said and _is_said_of_him(place, clauses):

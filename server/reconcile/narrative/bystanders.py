@@ -33,7 +33,7 @@ _IS_DEBTOR: Final = re.compile(
 )
 # Named behind a word of speech, and there all the same: 自称债务人妻子, 问了对门邻居.
 _INTRODUCED: Final = re.compile(
-    f"(?:自称|[说称](?:自己|[他她其])?是|称系|^[^称说讲]{{0,4}}(?:询?问|咨询)[了过到]?)[是系为]?(?:{OWNERS})?{_ONE}"
+    f"(?:^(?:[她他]|对方|此人|来人|这位)(?:就)?[是系]|自称|[说称](?:自己|[他她其])?是|称系|^[^称说讲]{{0,4}}(?:询?问|咨询)[了过到]?)[是系为]?(?:{OWNERS})?{_ONE}"
     f"(?:{pattern(WORDS['third_party']['opens'])})*$"
 )
 _WITH: Final = re.compile("[与和跟我带]$")
@@ -59,6 +59,7 @@ _SAYS_KIN: Final = re.compile(
 _DESCRIBED: Final = re.compile(
     "(?:门口|楼下|楼道里?|院里|村口|巷口|路边)[^，。；我他她其债说讲问找]{1,6}的(?:[一两三几]?[个位])?"
 )
+_SIDES: Final = frozenset(["隔壁", "对门", "对面"])  # where somebody is, as well as who
 _DOES_TO_US: Final = re.compile("[^，]{0,2}(?:告知|告诉|拦|请|劝|赶|轰|骂|挡|拒|推|撵|叫住|领|带)")
 _IS_KIN: Final = re.compile(f"(?:{OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
@@ -232,6 +233,8 @@ def _is_addressed(one: Voiced, place: int) -> bool:
 def _takes_part(text: str, match: re.Match[str], relation: str, *, teller: Voice | None) -> bool:
     """Whether somebody does something here. Behind what others tell (`teller`) it takes a plain act."""
     before, rest = text[: match.start()], text[match.end() :]
+    if match.group() in _SIDES and before.endswith(("在", "到", "去")):
+        return False
     if before.endswith("被") and _DOES_TO_US.match(rest):
         return True
     if (

@@ -40,7 +40,7 @@ _ASKS: Final = re.compile(r"(?:吗|行不行|好不好|成不成|可不可以|�
 LONGEST_HEAD: Final = 8  # characters of what a form asks
 # Whoever stands before a colon speaks behind it: 持卡人：, 他说：.
 _SPOKEN_HEAD: Final = re.compile(
-    "(?:[说道称讲问答喊骂回话曰嚷我他她佢伊妻母父]|表示|(?:债|债务|欠款|持卡|借款|担保|保证|本)人|客户|CH|当事人|对方|原话|大意)\\s*$"
+    "(?:[说道称讲问答喊骂回话曰嚷我他她佢伊妻母父]|表示|答复|反馈|反映|介绍|透露|原话|(?:债|债务|欠款|持卡|借款|担保|保证|本)人|客户|CH|当事人|对方|原话|大意)\\s*$"
 )
 _OF_HIM: Final = re.compile(r"\s*[他她](?!的|人|家)")  # 他话不多：欠起的
 DENIES_WITHIN: Final = 16  # characters; a denial reaches no further, also where nobody sets a comma

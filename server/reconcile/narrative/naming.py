@@ -58,7 +58,9 @@ def _with_debtor(text: str) -> str:
         ):
             found[match.start() : match.end()] = THE_DEBTOR[-len(word) :]
             debtor = debtor or sex_of(word)  # 爸爸去打鱼了，妈妈在地里
-        elif relation_of(word) in _CALLED_BY_KIN and (is_owned or is_theirs or _is_close(text, match)):
+        elif relation_of(word) in _CALLED_BY_KIN and (
+            is_owned or is_theirs or relation_of(word) == "tenant" or _is_close(text, match)
+        ):
             caller = word
             called = frozenset(one for one in _CALLS[relation_of(word)] if len(one) in WIDTHS)
     return "".join(found)

@@ -65,7 +65,7 @@ _I_SAY: Final = re.compile(
 _COMES_OUT: Final = re.compile(
     "(?:[一二两三四五六七八九十几半\\d]+(?:分钟|个?小时)(?:之?后)?[他她](?![的们家])[^，说]{0,6}"
     "|(?:后来|结果|这时候?|[没不过]了?一会儿?|最后|随后|忽然|突然)?"
-    "[他她](?:后来|自己|本人|就|倒是?|却|才){1,2}[^，说]{0,5})(?:出来|下来|过来|起来|上来|现身|露面)"
+    "[他她](?:[^，说的们家]{1,6}着|后来|自己|本人|就|倒是?|却|才){1,2}[^，说]{0,5})(?:出来|下来|过来|起来|上来|现身|露面)"
 )
 _HERE_NOW: Final = re.compile(
     "\\s*(?:正|就|还|便|又|抽空|特意|专门|自己|光着膀子|抽了个空)?(?:(?:坐|站|蹲|躺|靠|趴|倚)(?:在|着)(?!车|火|飞|高铁|医院)|开了?门"
@@ -75,7 +75,15 @@ _WITH_HIM: Final = re.compile(
     "(?:我们?|结果|后来|最后)?[^，。；没未不]{0,10}(?:[谈聊见](?:的(?:他|她|面)?|了(?:[一几十两半]|面))|(?:叫|喊|请)(?:他|她)?(?:出|下|过|回)来)(?!过)\\s*$"
 )
 # 一个年轻女人，说是他老婆，他值班.
-_INTRODUCES: Final = re.compile(f"(?:自称|说|称)(?:自己|她|他)?(?:是|系)?(?:他|她|其)(?:的|家)?(?:{RELATIVES.pattern})")
+_INTRODUCES: Final = re.compile(
+    f"(?:自称|说|称)(?:自己|她|他)?(?:是|系)?(?:他|她|其)(?:的|家)?(?:{RELATIVES.pattern})"
+)
+# 我们到时其妻正送客: when we came says nothing of who acts.
+_WHEN: Final = re.compile(
+    "们?(?:俩|两人|几个)?(?:到|去|来|上门|赶到|进门|进屋|敲门)(?:的时候|达?时(?!间)|之?后)"
+)
+# What comes to be talked about, by nobody in particular: 提到儿子，他不作声.
+_TOPIC: Final = re.compile("\\s*(?:一|刚)?(?:提到|提起|说起|说到|问起|问到|谈起|谈到)")
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
 _OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推应许]|[给骂赶应许]了|答应)$")
@@ -226,7 +234,9 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
         and not _WE_DO.match(text.lstrip())
         and not _WE_ACT.match(text.lstrip())
     )
-    is_passive = before is not None and before.voice == "other" and before.clause.text.lstrip().startswith("被")
+    is_passive = (
+        before is not None and before.voice == "other" and before.clause.text.lstrip().startswith("被")
+    )
     asks = None if is_passive else WE_ASK.match(text.strip())  # 被门卫拦下，告知他今天休息
     debtors = tuple(debtors_in(text))
     if asks and (
@@ -241,7 +251,13 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     if before is not None and inherited in ("unknown", "us") and _INTRODUCES.fullmatch(text.strip()):
         return Voiced(clause, "other", len(text), names_subject=True)
     ours = (
-        () if is_theirs else (one for one in _US.finditer(text) if not _OBJECT.search(text, 0, one.start()))
+        ()
+        if is_theirs
+        else (
+            one
+            for one in _US.finditer(text)
+            if not _OBJECT.search(text, 0, one.start()) and not _WHEN.match(text, one.end())
+        )
     )
     named: tuple[tuple[Voice, Iterable[re.Match[str]]], ...] = (
         ("debtor", debtors),
@@ -261,11 +277,13 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     place, voice = min(subjects, key=lambda one: one[0])
     if voice == "other" and goes_on and inherited != "us" and not _takes_over(text, place):
         return Voiced(clause, inherited, 0, names_subject=False)
-    spoken = _SPEECH.search(text)
+    spoken = None if _TOPIC.match(text) else _SPEECH.search(text)
     if spoken and spoken.start() < place and inherited != "unknown":
         return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
     if spoken and spoken.start() < place and (voice != "us" or len(text[: spoken.start()].strip()) > 1):
         return Voiced(clause, "unknown", _speech(text, 0, goes_on=False), names_subject=True)
+    if _TOPIC.match(text):
+        return Voiced(clause, inherited, None, names_subject=False)
     return Voiced(clause, voice, _speech(text, place, goes_on=False), names_subject=True)
 
 
