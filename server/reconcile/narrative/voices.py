@@ -84,6 +84,9 @@ _WHEN: Final = re.compile(
 )
 # What comes to be talked about, by nobody in particular: 提到儿子，他不作声.
 _TOPIC: Final = re.compile("\\s*(?:一|刚)?(?:提到|提起|说起|说到|问起|问到|谈起|谈到)")
+_GESTURES: Final = re.compile(
+    "[^，]{0,3}(?:嘴一撇|撇撇?嘴|手一摆|摆摆?手|摇摇?头|两手一摊|一摊手|叹了?口?气|冷笑(?:一声)?|哼了?一声|头也不[抬回]|没好气|翻白眼)"
+)
 _AGED: Final = re.compile(r"^(?:[\d一二三四五六七八九十多]+岁|年迈|年老|患病|卧床)的?")
 # Behind these stands who is spoken to or acted on, not who acts: 跟我们的单子一样.
 _OBJECT: Final = re.compile("(?:[跟与和同向对给把被骂问求赶推应许]|[给骂赶应许]了|答应)$")
@@ -273,7 +276,10 @@ def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     )
     subjects: list[tuple[int, Voice]] = [(one.start(), voice) for voice, found in named for one in found]
     if not subjects:
-        return Voiced(clause, inherited, _speech(text, 0, goes_on=goes_on), names_subject=False)
+        said = _speech(text, 0, goes_on=goes_on)
+        if said is None and inherited == "other" and _GESTURES.fullmatch(text):
+            said = len(text)  # 婆婆牵着孙子，嘴一撇，早跟人跑了
+        return Voiced(clause, inherited, said, names_subject=False)
     place, voice = min(subjects, key=lambda one: one[0])
     if voice == "other" and goes_on and inherited != "us" and not _takes_over(text, place):
         return Voiced(clause, inherited, 0, names_subject=False)
