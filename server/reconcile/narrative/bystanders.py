@@ -62,6 +62,7 @@ _DESCRIBED: Final = re.compile(
 _SIDES: Final = frozenset(["隔壁", "对门", "对面"])  # where somebody is, as well as who
 _OWNS: Final = re.compile(f"家?的(?:{RELATIVES.pattern})")
 _SIDE_OF: Final = re.compile(f"[^，说讲]{{1,4}}的(?:{RELATIVES.pattern})")
+_AUNTS: Final = frozenset(["嬢嬢", "孃孃"])  # any woman, but the debtor's own
 _DOES_TO_US: Final = re.compile("[^，]{0,2}(?:告知|告诉|拦|请|劝|赶|轰|骂|挡|拒|推|撵|叫住|领|带)")
 _IS_KIN: Final = re.compile(f"(?:{OWNERS})?(?:{RELATIVES.pattern})")
 # Whoever the debtor calls, or leads, or leans on, does not take part by that.
@@ -69,7 +70,7 @@ _DEBTORS_OBJECT: Final = re.compile(
     "(?:叫|喊|找|让|靠|求|怪|怨|恨|托|带|管|打给|瞒|怕|送|接|哄|支开|梦见)(?:着|了|过|完)?(?:他|她|其|自己)?的?$"
 )
 _THINGS: Final = re.compile(
-    "圈|家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份|病历|化验单|药|遗像|存折|工资)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的[^，]{0,4}(?:店|铺|厂|馆|超市|公司|摊|档)"
+    "圈|支开|打发走|家(?![人属长里的])|家的(?:门|狗|房|店|地|院)|养的|的?狗|的(?:车|房|店|铺|卡|名|号|钱|手机|厂|公司|单位|摊|地址|生日|身份|病历|化验单|药|遗像|存折|工资)|闹|扯皮|柜台|药费|双亡|家的门|的?(?:聊天|微信|短信|通话|转账|录音|照片|合影|电话|消息|名字)|开的[^，]{0,4}(?:店|铺|厂|馆|超市|公司|摊|档)"
     "|[^，]{0,6}(?:打官司|吵过架|有矛盾|闹翻|有过节)"
 )
 _AT_PLACE: Final = re.compile("(?:正|也|就)?在[^，外]{1,6}$")
@@ -215,6 +216,8 @@ def _who(word: str, relation: str, before: str, told: str) -> str | None:
         return "neighbour"  # 楼上那家的媳妇
     if relation != "elder":
         return relation
+    if word in _AUNTS and _OWNED.search(before):
+        return "relative"
     introduced = _SAYS_KIN.match(told)
     if introduced:
         return relation_of(introduced["kin"])  # 老奶奶自称是他奶奶

@@ -30,6 +30,7 @@ OPENS: Final = re.compile(f"(?:{pattern(WORDS['third_party']['opens'])}|{OWNERS}
 SEEN: Final = re.compile(
     "(?<![没未不难])(?:见到了?|见着了?|遇到了?|碰到了?|碰上|碰着|遇上|堵着了?|逮着|等到了?|蹲到|守到|截住|拦住|找到|寻着|见)$"
 )
+_MESSAGED: Final = re.compile("发(?:了|个|条)*(?:短信|微信|信息|消息)")
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
 _SOUGHT: Final = re.compile(
     "(?:(?<!没)找|只能|只和|只跟|只对|须|应由|(?:需要?|要|得|必须|想)(?:跟|和|与|同|见))[^，到着]{0,6}$"
@@ -81,6 +82,7 @@ def debtor_by_name(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]:
 
 def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]:
     """Find where a pronoun that is the debtor says or does something before us."""
+    phoned = {one.clause.sentence for one in clauses if _MESSAGED.search(one.clause.text)}
     for one in clauses:
         if _PERSON_HERE.fullmatch(one.clause.text) and not one.clause.is_quoted and one.said_from is None:
             yield Claim("met", "debtor", one.clause.start, one.clause.end), False
@@ -90,6 +92,8 @@ def _debtor_as_pronoun(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]
         match = pronoun(one.clause.text)
         assert match is not None
         rest = one.clause.text[match.end() :]
+        if one.clause.sentence in phoned and _BY_PHONE.match(rest):
+            continue  # 发了短信，他回：我出差呢
         is_speaker = not rest.strip() and one.clause.stop in ("：", ":")
         if is_speaker or ((ACTS.match(rest) or rest.strip()) and not UNMET_AFTER.match(rest)):
             start = one.clause.start + match.start("he")

@@ -230,7 +230,8 @@ def _named_in(text: str, one: Voiced) -> str | None:
 def _voice(clause: Clause, before: Voiced | None) -> Voiced:
     inherited: Voice = before.voice if before else "unknown"
     text = clause.text
-    is_introduced = before is not None and before.names_subject and before.clause.stop in ("：", ":")
+    is_named = before is not None and (before.names_subject or before.he is not None)
+    is_introduced = before is not None and is_named and before.clause.stop in ("：", ":")
     goes_on = (
         before is not None
         and (before.said_from is not None or is_introduced)
