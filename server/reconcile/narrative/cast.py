@@ -50,7 +50,9 @@ CHILDREN: Final = frozenset(["小孩", "小孩子", "小娃", "小娃娃"])
 
 def relation_of(word: str) -> str:
     """Return what somebody whom `RELATIVES` found is to the debtor."""
-    return RELATION.get(word) or next(name for name, one in COMPOSED.items() if one.fullmatch(word))
+    return RELATION.get(word) or next(
+        (name for name, one in COMPOSED.items() if one.fullmatch(word)), "other"
+    )
 
 
 def pronoun(text: str) -> re.Match[str] | None:
