@@ -31,6 +31,10 @@ SEEN: Final = re.compile(
     "(?<![没未不难])(?:见到了?|见着了?|遇到了?|碰到了?|碰上|碰着|遇上|堵着了?|逮着|等到了?|蹲到|守到|截住|拦住|找到|寻着|见)$"
 )
 _MESSAGED: Final = re.compile("发(?:了|个|条)*(?:短信|微信|信息|消息)")
+_BEFORE_TODAY: Final = re.compile("(?:上次|上回|上个?月|上周|之前|此前|前几天|去年|曾经?)(?!的|欠|那)")
+_RINGS_US: Final = re.compile(
+    "[^，说讲]{0,4}(?:打了?电话[来过]|回了?电话|回电|来电|[发回]了?(?:微信|短信|信息))"
+)
 _BY_PHONE: Final = re.compile("(?:让|说|称|讲|表示|要求|答|约|回)")
 _SOUGHT: Final = re.compile(
     "(?:(?<!没)找|只能|只和|只跟|只对|须|应由|(?:需要?|要|得|必须|想)(?:跟|和|与|同|见))[^，到着]{0,6}$"
@@ -127,7 +131,8 @@ def _debtor_as_object(clauses: Sequence[Voiced]) -> Iterator[tuple[Claim, bool]]
 
 def debtor_by_word(clauses: Sequence[Voiced], covered: Sequence[range]) -> Iterator[tuple[Claim, bool]]:
     """Find the debtor where met, and whether it says that the debtor does something before us."""
-    is_told = False
+    is_told = is_found = False
+    earlier: list[Claim] = []
     phoned = None
     for place, one in enumerate(clauses):
         text, start = one.clause.text, one.clause.start
@@ -143,6 +148,8 @@ def debtor_by_word(clauses: Sequence[Voiced], covered: Sequence[range]) -> Itera
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
+            if _RINGS_US.match(rest):
+                continue  # 债务人后来打电话来
             if _is_only_named(before, rest) and not (
                 one.voice == "debtor" and OPENS.fullmatch(before) and acts_here(clauses, place)
             ):
@@ -156,8 +163,15 @@ def debtor_by_word(clauses: Sequence[Voiced], covered: Sequence[range]) -> Itera
                 continue  # 债务人现在苏州打工: who is away was not met
             acts = ACTS.match(rest) or _COMES.match(rest)
             is_acting = one.names_subject and one.voice == "debtor" and acts is not None
+            is_acting = is_acting and not before.endswith("给")
             claim = Claim("met", "debtor", start + match.start(), start + match.end())
+            if _BEFORE_TODAY.search(before) or _BEFORE_TODAY.match(rest):
+                earlier.append(claim)  # 客户上个月还过500
+                continue
+            is_found = True
             yield claim, is_acting or SEEN.search(before) is not None
+    if not is_found:
+        yield from ((claim, False) for claim in earlier)
 
 
 def _is_only_named(before: str, rest: str) -> bool:
