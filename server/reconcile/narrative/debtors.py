@@ -32,6 +32,9 @@ SEEN: Final = re.compile(
 )
 _MESSAGED: Final = re.compile("发(?:了|个|条)*(?:短信|微信|信息|消息)")
 _BEFORE_TODAY: Final = re.compile("(?:上次|上回|上个?月|上周|之前|此前|前几天|去年|曾经?)(?!的|欠|那)")
+_COMES_LATER: Final = re.compile(
+    "(?:要|得)?(?:下周|下个?月|明天|明早|后天|过几天|过两天|月底|周末|节后|年底|过年)[^，；说]{0,5}(?:回|返)"
+)
 _RINGS_US: Final = re.compile(
     "[^，说讲]{0,4}(?:打了?电话[来过]|回了?电话|回电|来电|[发回]了?(?:微信|短信|信息))"
 )
@@ -148,7 +151,7 @@ def debtor_by_word(clauses: Sequence[Voiced], covered: Sequence[range]) -> Itera
                 continue
             if one.clause.is_quoted or any(start + match.start() in span for span in covered):
                 continue
-            if _RINGS_US.match(rest):
+            if _RINGS_US.match(rest) or _COMES_LATER.match(rest):
                 continue  # 债务人后来打电话来
             if _is_only_named(before, rest) and not (
                 one.voice == "debtor" and OPENS.fullmatch(before) and acts_here(clauses, place)
@@ -163,7 +166,7 @@ def debtor_by_word(clauses: Sequence[Voiced], covered: Sequence[range]) -> Itera
                 continue  # 债务人现在苏州打工: who is away was not met
             acts = ACTS.match(rest) or _COMES.match(rest)
             is_acting = one.names_subject and one.voice == "debtor" and acts is not None
-            is_acting = is_acting and not before.endswith("给")
+            is_acting = is_acting and not before.endswith("给") and not rest.startswith("态度")
             claim = Claim("met", "debtor", start + match.start(), start + match.end())
             if _BEFORE_TODAY.search(before) or _BEFORE_TODAY.match(rest):
                 earlier.append(claim)  # 客户上个月还过500
