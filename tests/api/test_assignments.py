@@ -211,7 +211,9 @@ def test_a_second_click_hears_each_rule_once(office: Office):
     _, again = (office.ask("/assignments", body) for _ in range(2))
 
     assert again.status_code == 409
-    assert again.get_json()["detail"].startswith("Blocked now: X2 double-booked. The first start")
+    assert again.get_json()["detail"].startswith(
+        "Blocked now: X7 another-team-then, X2 double-booked. The first start"
+    )
 
 
 def test_cancel_and_reassign(office: Office):

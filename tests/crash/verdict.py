@@ -20,10 +20,10 @@ from tests.crash.field import Field
 from tests.phones import Watch
 from tests.stored import Server, verify_item
 
-HARMLESS = frozenset({"clock_low_trust", "chain_gap"})
+HARMLESS = frozenset({"clock_low_trust", "chain_gap", "late_parent"})
 """A phone whose first contact was cut has no anchor: its time is known less well, nothing was lost. An item
-whose connection broke again and again stands aside, and those behind it go first: it follows, or `acked_seq`
-says so.
+whose connection broke again and again stands aside, and those behind it go first, those that
+wait for it too: it follows, or `acked_seq` says so.
 """
 
 

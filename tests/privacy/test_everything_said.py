@@ -163,6 +163,7 @@ def test_nothing_that_was_said_of_a_person_is_overlooked(
 def test_nothing_that_was_said_of_somebody_else_is_taken(
     app: Flask, cast: Cast, tmp_path: Path, tell: Tell
 ) -> None:
+    put_nothing_aside()
     one = Told(app, tmp_path / "phone")
     other = Told(app, tmp_path / "other", photo=PHOTO + b"other", whose=ANOTHER)
     tell(app, other, cast)
@@ -209,6 +210,7 @@ def test_hardship_does_not_outlive_a_person_in_decisions(office: Office) -> None
 
 
 def test_bytes_that_were_set_aside_go_too(app: Flask, tmp_path: Path) -> None:
+    put_nothing_aside()
     one = Told(app, tmp_path / "phone")
     set_aside(app, one)
     one.close()
@@ -222,6 +224,7 @@ def test_bytes_that_were_set_aside_go_too(app: Flask, tmp_path: Path) -> None:
 def test_bytes_set_aside_while_somebody_was_erased_are_collected_and_others_stay(
     app: Flask, tmp_path: Path
 ) -> None:
+    put_nothing_aside()
     one = Told(app, tmp_path / "phone")
     other = Told(app, tmp_path / "other", photo=PHOTO + b"other", whose=ANOTHER)
     set_aside(app, one)
@@ -254,6 +257,12 @@ def set_aside(app: Flask, told: Told) -> None:
     }
     with into(app) as http:
         assert http.post("/api/v1/files", headers=headers, content=wrong).status_code == 409
+
+
+def put_nothing_aside() -> None:
+    """Take away what other tests put aside: rows go with each test, the store stays."""
+    for key in quarantined():
+        current_store().remove(key)
 
 
 def quarantined() -> list[str]:

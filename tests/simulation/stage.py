@@ -70,7 +70,9 @@ _COPYING: Final = """
         FOREACH image IN ARRAY ARRAY['opened', 'backup'] LOOP
             EXECUTE format('CREATE SCHEMA %I', image);
             FOR one IN SELECT name FROM simulation_tables LOOP
-                EXECUTE format('CREATE UNLOGGED TABLE %1$I.%2$I (LIKE public.%2$I)', image, one.name);
+                EXECUTE format(
+                    'CREATE UNLOGGED TABLE %1$I.%2$I (LIKE public.%2$I INCLUDING GENERATED)',
+                    image, one.name);
             END LOOP;
         END LOOP;
     END $body$;
