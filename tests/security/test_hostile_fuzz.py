@@ -86,7 +86,8 @@ def spoil(value: Any, data: st.DataObject, ids: list[str]) -> Any:
             case "remove":
                 del holder[last]
             case "add" if isinstance(holder, dict):
-                holder[data.draw(st.text(max_size=8), label="key")] = data.draw(st.sampled_from(NASTY))
+                value = copy.deepcopy(data.draw(st.sampled_from(NASTY)))  # the next change may be inside it
+                holder[data.draw(st.text(max_size=8), label="key")] = value
             case "nest":
                 deep: Any = holder[last]
                 for _ in range(data.draw(st.sampled_from([1, 30, 70, 150]), label="depth")):
