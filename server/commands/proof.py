@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from server.ledger.bundle import NoBundle, sentences, verify
+from server.ledger.bundle import sentences, verify
+from server.ledger.bundle_parts import NoBundle
 
 
 @click.command("verify")

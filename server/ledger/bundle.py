@@ -9,9 +9,6 @@ not fit, and goes on to the end whatever it finds. Building bundles is `server.w
 import base64
 import hashlib
 import json
-import lzma
-import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +19,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from server.ledger.bundle_parts import NoBundle, Parts, Spoiled, open_parts
 from server.ledger.bundle_records import TEXTS, faults_of, lines_of
 from sync.checkpoint import Checkpoint, CheckpointFault, open_checkpoint
 from sync.envelope import KeyFault, PublicKey, digest, pae
@@ -31,14 +29,6 @@ from sync.wire import Reader, WireFault, parse, read_envelope
 
 BUNDLE: Final = "application/vnd.fieldvisit.bundle+json"
 MANIFEST: Final = "manifest.json"
-MOST_JSON_BYTES: Final = 256 * 1024 * 1024
-PIECE_BYTES: Final = 256 * 1024
-SPOILED: Final = (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
-"""What reading a part says of bytes that are not what was packed."""
-
-
-class NoBundle(ValueError):
-    """The file cannot be read as a bundle at all; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +64,15 @@ def verify(path: Path, *, server_key: str | None = None) -> Report:
 
     NoBundle when the file is no bundle. Everything else is in the report.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _Verifier(archive).verify(server_key)
-    except (*SPOILED, NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise NoBundle(f"the file cannot be read as a bundle: {error}") from None
+    with open_parts(path) as parts:
+        return _Verifier(parts).verify(server_key)
 
 
 class _Verifier:
     """One run over one open bundle."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         self.report = Report()
         self.logged: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.rows: dict[str, list[Reader]] = {}
@@ -109,12 +96,12 @@ class _Verifier:
 
     def _manifest(self) -> tuple[dict[str, Any], Envelope]:
         try:
-            envelope = read_envelope(Reader(parse(self._read(MANIFEST))))
+            envelope = read_envelope(Reader(parse(self.parts.read(MANIFEST))))
             manifest = Reader(parse(envelope.payload)).value
             parts = Reader(manifest).within("parts").value
         except KeyError:
             raise NoBundle("there is no manifest in it") from None
-        except WireFault as fault:
+        except (WireFault, Spoiled) as fault:
             raise NoBundle(f"its manifest cannot be read: {fault}") from None
         if manifest.get("v") != 1 or not isinstance(parts, dict):
             raise NoBundle("it is of a version that this program does not know")
@@ -134,7 +121,7 @@ class _Verifier:
 
     def _parts(self, manifest: Mapping[str, Any]) -> None:
         """Hold every part against the manifest: altered, missing, added."""
-        there = set(self.archive.namelist()) - {MANIFEST}
+        there = self.parts.names - {MANIFEST}
         listed: Mapping[str, Any] = manifest["parts"]
         for name in sorted(there - set(listed)):
             self.report.says(name, "is not in the manifest: it was added")
@@ -145,21 +132,11 @@ class _Verifier:
                 self.report.says(name, "is not what the manifest says: it was altered")
             self.report.checked["parts"] += 1
 
-    def _read(self, name: str) -> bytes:
-        """Return a small part; KeyError when it is not there."""
-        if self.archive.getinfo(name).file_size > MOST_JSON_BYTES:
-            raise NoBundle(f"{name} is larger than such a part may be")
-        return self.archive.read(name)
-
     def _sha256(self, name: str) -> str:
-        hashed = hashlib.sha256()
         try:
-            with self.archive.open(name) as part:
-                while piece := part.read(PIECE_BYTES):
-                    hashed.update(piece)
-        except SPOILED:
+            return self.parts.sha256(name)
+        except Spoiled:
             return "unreadable"
-        return hashed.hexdigest()
 
     def _rows(self, name: str) -> list[Reader]:
         """Return the rows of a JSON part; none, and a fault, where it cannot be read."""
@@ -169,8 +146,8 @@ class _Verifier:
 
     def _read_rows(self, name: str) -> list[Reader]:
         try:
-            value = parse(self._read(name))
-        except (KeyError, *SPOILED):
+            value = parse(self.parts.read(name))
+        except (KeyError, Spoiled):
             return []  # named by the manifest already
         except WireFault as fault:
             self.report.says(name, f"cannot be read: {fault.detail}")
@@ -186,10 +163,10 @@ class _Verifier:
         """Open the signed head and hold every leaf's record, entry and path against it."""
         part = "proofs.json"
         try:
-            proofs = Reader(parse(self._read(part)))
+            proofs = Reader(parse(self.parts.read(part)))
             head = self._head(proofs.text("checkpoint"), str(manifest.get("origin")), key)
             leaves = proofs.array("leaves")
-        except (KeyError, WireFault, *SPOILED):
+        except (KeyError, WireFault, Spoiled):
             self.report.says(part, "cannot be read: nothing is proven to be in the log")
             return
         if head is None:
@@ -347,7 +324,7 @@ class _Verifier:
 
     def _promised_by_office(self) -> set[str] | None:
         """Return which evidence corrections promise; None in a bundle from before it held them."""
-        if "corrections.json" not in self.archive.namelist():
+        if "corrections.json" not in self.parts.names:
             return None
         promised: set[str] = set()
         for row in self._rows("corrections.json"):
@@ -365,11 +342,11 @@ class _Verifier:
             return "missing"
 
     def _permit(self, key: PublicKey) -> None:
-        if "permit.json" not in self.archive.namelist():
+        if "permit.json" not in self.parts.names:
             return
         try:
-            is_ours = key.has_sealed(read_envelope(Reader(parse(self._read("permit.json")))))
-        except (WireFault, *SPOILED):
+            is_ours = key.has_sealed(read_envelope(Reader(parse(self.parts.read("permit.json")))))
+        except (WireFault, Spoiled):
             is_ours = False
         self.report.checked["permits"] += 1
         if not is_ours:
@@ -388,7 +365,7 @@ class _Verifier:
                 self.report.says(name, what)
             if not self._is_logged(kind, *lines_of(row)):
                 self.report.says(name, "is not what was logged")
-        if part in self.archive.namelist() and not self._rows("erasures.json"):
+        if part in self.parts.names and not self._rows("erasures.json"):
             self._left_out(kind, seen)
 
     def _left_out(self, kind: str, seen: Collection[tuple[str, ...]]) -> None:

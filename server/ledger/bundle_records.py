@@ -45,7 +45,9 @@ _MEMBER: Final = "{}_commitment"
 def lines_of(row: Reader) -> tuple[str, ...]:
     """Return what the leaf's record says after its kind: ids, and the digest of the row's text."""
     sha256 = hashlib.sha256(str(row.value["text"]).encode()).hexdigest()
-    return (*(row.value.get("under") or ()), str(row.value.get("id")), sha256)
+    under = row.value.get("under")
+    above = map(str, under) if isinstance(under, list) else ()
+    return (*above, str(row.value.get("id")), sha256)
 
 
 def faults_of(part: str, row: Reader, *, server: PublicKey) -> Iterator[str]:

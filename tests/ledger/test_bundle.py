@@ -5,7 +5,10 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,7 +17,8 @@ from flask import Flask
 
 from server.authority import Actor, Role
 from server.database import transaction
-from server.ledger.bundle import NoBundle, sentences, verify
+from server.ledger.bundle import sentences, verify
+from server.ledger.bundle_parts import NoBundle
 from server.models.dispatch import Assignment
 from server.models.findings import Finding
 from server.signing import PERMIT, current_signer
@@ -269,6 +273,47 @@ def test_every_flipped_bit_of_every_part_is_noticed(bundle: Path):
         except NoBundle:
             continue
         assert not report.is_sound, name
+
+
+def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, part in members:
+        yield (*path, key)
+        yield from places_in(part, (*path, key))
+
+
+def test_whatever_stands_in_a_part_is_said_not_to_fit_and_never_a_fault_of_the_program(bundle: Path):
+    """As of a bundle that somebody wrote by hand, and signed with a key of their own."""
+    with zipfile.ZipFile(bundle) as archive:
+        told = {name: archive.read(name) for name in archive.namelist() if name.endswith(".json")}
+    odd = cycle([None, "zz", "", -1, 2**70, [], {}, [1], [{}], [[]], {"a": 1}, True, 0.5, "中", "a" * 5000])
+    for name, raw in told.items():
+        places = list(places_in(json.loads(raw)))
+        for place in Random(1).sample(places, min(len(places), 120)):
+
+            def spoil(parts: Parts, name: str = name, place: tuple[Any, ...] = place) -> None:
+                value = holder = json.loads(told[name])
+                for key in place[:-1]:
+                    holder = holder[key]
+                holder[place[-1]] = next(odd)
+                parts[name] = json.dumps(value).encode()
+
+            try:
+                report = verify(changed(bundle, spoil))
+            except NoBundle:
+                assert name == "manifest.json"
+                continue
+            assert not report.is_sound, (name, place)
+
+
+def test_a_bundle_without_a_manifest_says_so_and_no_more(bundle: Path):
+    def take_out(parts: Parts) -> None:
+        del parts["manifest.json"]
+
+    with pytest.raises(NoBundle, match=r"^there is no manifest in it$"):
+        verify(changed(bundle, take_out))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no zip at all" * 100])
