@@ -11,7 +11,7 @@ left more than 64 KiB of a body. A phone that offers a file which is here alread
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
@@ -45,9 +45,7 @@ def _is_read_out(body: Any) -> bool:
     if not (isinstance(body, Body) and isinstance(body.reader, LengthReader | ChunkedReader)):
         return True
     until, left = time.monotonic() + UNWANTED_SECONDS, MOST_UNWANTED_BYTES
-    if getattr(body, "failed", False) or (
-        isinstance(body.reader, LengthReader) and body.reader.length > left
-    ):
+    if cast("Any", body).failed or (isinstance(body.reader, LengthReader) and body.reader.length > left):
         return False
     try:
         while left > 0 and time.monotonic() < until:
