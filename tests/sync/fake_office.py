@@ -17,7 +17,7 @@ import httpx
 
 from sync.cancelling import CancelToken
 from sync.chain import record_digest
-from sync.client import SyncClient
+from sync.client import Report, SyncClient, SyncFault
 from sync.envelope import DeviceKey, PublicKey, digest, keyid_of
 from sync.events import Event
 from sync.outbox import Outbox, QueuedFile
@@ -276,6 +276,39 @@ def client(
         token="secret",
         cancel=cancel or CancelToken(),
     )
+
+
+def send_files(outbox: Outbox, office: FakeOffice, **facts: Any) -> Report:
+    """Send what files the phone has, as one step alone."""
+    report = Report()
+    client(outbox, office, **facts).send_media(report)
+    return report
+
+
+WAITING: dict[str, Fault] = {
+    "a stranger": answering(503, **{"Retry-After": "3600"}),
+    "the office": answering(503, "try-again", **{"Retry-After": "5"}),
+}
+
+
+def session(outbox: Outbox, office: FakeOffice, *faults: Fault, ever: Fault = well) -> Report | SyncFault:
+    """One session of an app that makes a new client for each; after the first faults always this one."""
+    office.requests.clear()
+    office.faults = [*faults, *[ever] * 200]
+    try:
+        return client(outbox, office).session()
+    except SyncFault as fault:
+        assert fault.is_transient
+        return fault
+
+
+def blocking(word: bytes, how: Fault) -> Fault:
+    """A scanner meets every body with this word in it so."""
+
+    def fault(handle: Handler, request: httpx.Request) -> httpx.Response:
+        return how(handle, request) if word in request.read() else handle(request)
+
+    return fault
 
 
 def arrived(office: FakeOffice, file: QueuedFile) -> bytes:

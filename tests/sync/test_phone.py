@@ -78,6 +78,15 @@ def a_permit(**facts: Any) -> dict[str, Any]:
     } | facts
 
 
+def hear_that_it_is(phone: Phone, now: datetime) -> datetime:
+    """Sync with an office whose clock says so."""
+    office = FakeOffice(key=OFFICE)
+    office.time = now
+    with office.client() as http:
+        phone.sync(http)
+    return now
+
+
 def deliver(phone: Phone, permit: dict[str, Any], *, key: DeviceKey = OFFICE, type_: str = PERMIT) -> None:
     """Let a pulled page carry an assignment with this permit."""
     sealed = write_envelope(key.seal(type_, json.dumps(permit).encode()))
@@ -140,10 +149,7 @@ def test_after_a_reboot_a_wall_clock_turned_back_does_not_open_the_door_either(
     phone: Phone, hands: Hands
 ) -> None:
     deliver(phone, a_permit())
-    office = FakeOffice(key=OFFICE)
-    office.time = NOON + timedelta(hours=4)
-    with office.client() as http:
-        phone.sync(http)
+    hear_that_it_is(phone, NOON + timedelta(hours=4))
     hands.boot, hands.monotonic_ms, hands.wall = "boot-2", 3, NOON
 
     assert "the permit has expired" in phone.may_enter_now(the_one(phone), team=BOTH)
@@ -356,13 +362,10 @@ def test_a_count_that_begins_anew_under_the_same_name_leads_to_no_time_before_th
     phone: Phone, hands: Hands
 ) -> None:
     deliver(phone, a_permit())
-    office = FakeOffice(key=OFFICE)
-    office.time = NOON + timedelta(hours=4)
-    with office.client() as http:
-        phone.sync(http)
+    four = hear_that_it_is(phone, NOON + timedelta(hours=4))
     hands.monotonic_ms = -24 * 3600 * 1000
 
-    assert phone.estimate_now() == office.time
+    assert phone.estimate_now() == four
 
 
 def test_the_estimate_follows_the_monotonic_clock_not_the_wall(phone: Phone, hands: Hands) -> None:

@@ -2,11 +2,10 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sync.client import Report, SyncFault
+from sync.client import SyncFault
 from sync.events import Event, FileMoved
 from sync.outbox import Outbox
 from sync.pace import LEAST_BYTES
@@ -20,16 +19,11 @@ from tests.sync.fake_office import (
     client,
     cut_upload,
     saying,
+    send_files,
     taking_at_most,
     well,
 )
 from tests.sync.made import a_file, spoil
-
-
-def send_files(outbox: Outbox, office: FakeOffice, **facts: Any) -> Report:
-    report = Report()
-    client(outbox, office, **facts).send_media(report)
-    return report
 
 
 @pytest.mark.parametrize("at", [0, 1, 1000, LEAST_BYTES])

@@ -116,7 +116,7 @@ def test_cancelling_cuts_a_long_answer_short(outbox: Outbox, office: FakeOffice)
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_an_app_that_closes_its_client_between_two_steps_ends_the_session_and_breaks_nothing(
-    outbox: Outbox, office: FakeOffice, is_told: bool
+    outbox: Outbox, office: FakeOffice, monkeypatch: pytest.MonkeyPatch, is_told: bool
 ) -> None:
     append(outbox, KEY)
     cancel = CancelToken()
@@ -129,7 +129,7 @@ def test_an_app_that_closes_its_client_between_two_steps_ends_the_session_and_br
         mine.http.close()
         return really(*asked, **how)
 
-    mine.http.build_request = closing_it  # type: ignore[method-assign]
+    monkeypatch.setattr(mine.http, "build_request", closing_it)
 
     with pytest.raises(Cancelled if is_told else SyncFault):
         mine.session()
