@@ -16,7 +16,7 @@ from server.reconcile.narrative.words import finder
 SUM: Final = re.compile(
     rf"(?:(?P<sign>[¥$]|人民币|RMB|rmb)\s*)?(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?|蚊)?"
 )
-_OPEN_BEFORE: Final = re.compile(r"(?:几|好几|近|将近|不到|超过|多达|至少|好|第)$")
+_OPEN_BEFORE: Final = re.compile(r"(?:几|好几|近|将近|快|不到|超过|多达|至少|好|第)$")
 _OPEN_AFTER: Final = re.compile(
     r"\s*(?:多|余|来(?=[元块万千百钱号字个蚊岁人天年斤户里次趟]|的样子|左右)|几|好几|出头|以上|上下不等|不到)"
 )
@@ -52,21 +52,36 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
         place = index_at(clauses, match.start("number"))
         if place is None or not _is_money(text, match, place, clauses, taken):
             continue
-        value = read_number(number)
-        fen = None if value is None else value * 100
-        if fen is None or fen <= 0 or fen != fen.to_integral_value() or fen >= Decimal(10) ** 13:
+        fen = in_fen(number)
+        if fen is None:
             continue
         about = _ABOUT.search(around(text, *match.span())[0]) or _ABOUT_AFTER.match(text, match.end())
         end = match.end() if match["unit"] else match.end("number")
         start = match.start() if match["sign"] else match.start("number")
-        claims.append(Claim("amount", str(int(fen)), start, end, is_approximate=bool(about)))
+        claims.append(Claim("amount", fen, start, end, is_approximate=bool(about)))
     return tuple(claims)
+
+
+def in_fen(number: str) -> str | None:
+    """Return a numeral of yuan in fen; None unless it is a sum of whole fen that somebody may owe."""
+    value = read_number(number)
+    fen = None if value is None else value * 100
+    if fen is None or fen <= 0 or fen != fen.to_integral_value() or fen >= Decimal(10) ** 13:
+        return None
+    return str(int(fen))
 
 
 def _even(text: str) -> str:
     """Return a text whose sums are written alike: 8，700元 is 8,700元, 三百一个月 ends before 一个月."""
     text = _WIDE_COMMA.sub(lambda one: one.group().replace("，", ","), text)
     return _EACH.sub("□", text)
+
+
+def is_open(text: str, match: re.Match[str]) -> bool:
+    """Whether a match of `SUM` is a bound, a guess or one end of a span: 两千多, 将近三万, 三百到五百."""
+    before, after = around(text, *match.span())
+    is_vague = _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after)
+    return is_vague is not None or _is_span(before, after)
 
 
 def _is_span(before: str, after: str) -> bool:
@@ -83,7 +98,7 @@ def _is_money(
     clause = clauses[place]
     if before.endswith(("上", "数")) and number[0] in UNITS:
         return False  # 上万, 数千
-    if _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after) or _is_span(before, after):
+    if is_open(text, match):
         return False
     if number == "一" and _NOT_ONE.match(after):
         return False  # 一块都没有

@@ -16,7 +16,7 @@ from server.reconcile.narrative.words import WORDS, pattern
 
 _CN = r"[零〇一二两三四五六七八九十廿\d]"
 _PART = pattern(word for words in WORDS["dayparts"].values() for word in words)
-_COLON = r"(?P<ch>\d{1,2}):(?P<cm>\d{2})(?::\d{2})?(?![\d:])"
+_COLON = r"(?P<ch>\d{1,2}):(?P<cm>\d{2})(?::\d{2})?(?!\d|:\d)"
 # Four digits are a time only right before a verb of coming or going, and not behind one of paying.
 _BARE = (
     r"(?<![\d.,:还付给欠打转存缴交拿出凑收减])(?P<bh>[01]\d|2[0-3])(?P<bm>[0-5]\d)"
@@ -47,7 +47,7 @@ MIDDAY: Final = 12
 def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the clock times outside what is taken already, each with its part in the visit."""
     found = [match for match in TIME.finditer(text) if _digits(match) not in taken]
-    read = [(match, value) for match in found if (value := _value(text, match))]
+    read = [(match, value) for match in found if (value := clock_reading(text, match))]
     matches = [match for match, _ in read]
     claims: list[Claim] = []
     how: dict[int, str] = {}
@@ -72,7 +72,8 @@ def _digits(match: re.Match[str]) -> int:
     return next(match.start(group) for group in ("ch", "bh", "h") if match[group])
 
 
-def _value(text: str, match: re.Match[str]) -> str | None:
+def clock_reading(text: str, match: re.Match[str]) -> str | None:
+    """Return what a match of `TIME` says, `HH:MM` or both halves of the day; None for bounds, vague times."""
     before, after = around(text, *match.span())
     if _VAGUE_AFTER.match(after) or _VAGUE_BEFORE.search(before):
         return None
