@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from server.reconcile.facts import AccountFact, VisitFacts
-from server.reconcile.narrative import Claim, Kind, read_narrative
+from server.reconcile.narrative import Claim, Kind
+from server.reconcile.narrative.reading import read_account
 from server.rules.local_time import ONE_DAY, local_day
 from sync.bodies import claimed_stay
 
@@ -27,7 +28,7 @@ def narrated(facts: VisitFacts, *kinds: Kind) -> tuple[Claim, ...]:
     """Return what the live narrative says of these kinds."""
     if facts.account is None:
         return ()
-    told = read_narrative(facts.account.narrative, claimed_day(facts, facts.account), facts.lexicon)
+    told = read_account(facts.account.narrative, claimed_day(facts, facts.account), facts.lexicon)
     return tuple(one for one in told if one.kind in kinds)
 
 

@@ -1,0 +1,186 @@
+"""What a written account claims when the lists and the tagger are held against each other."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from server.reconcile.narrative import Claim, Kind, read_narrative
+from server.reconcile.narrative.reading import BARS, read_account, weighed
+from server.reconcile.narrative.tagger import LONE_VALUES, Marks, own_marks, tag
+from server.rules.added_words import AddedWords
+
+TUESDAY = date(2026, 11, 24)
+A_LITTLE = 0.01
+
+
+def marks(text: str, **likely: tuple[str, float]) -> Marks:
+    """Marks of a text: each named one as likely as told at its words, everything else not at all."""
+    seen = {mark: np.zeros(len(text), np.float32) for mark in own_marks()}
+    for mark, (words, how) in likely.items():
+        kind, _, value = mark.partition("__")
+        start = text.index(words)
+        seen[kind][start : start + len(words)] = how
+        if value:
+            seen[f"{kind}={value.replace('third_party_', 'third_party:')}"][:] = 1
+    return Marks(seen)
+
+
+def told(claims: tuple[Claim, ...]) -> list[str]:
+    return [f"{one.kind}={one.value}" for one in claims]
+
+
+def listed(text: str, kind: Kind, value: str, words: str) -> Claim:
+    start = text.index(words)
+    return Claim(kind, value, start, start + len(words))
+
+
+FACTS: list[tuple[Kind, str]] = [
+    ("met", "third_party_spouse"),
+    ("absent", "debtor"),
+    ("delivery", "mailbox"),
+    ("dispute", "paid"),
+    ("conduct", "identity_shown"),
+    ("debt", "confirmed"),
+    ("outcome", "refused"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), FACTS)
+def test_what_the_tagger_is_sure_of_is_read_without_the_lists(kind: Kind, value: str) -> None:
+    text, mark = "甲乙丙丁。", kind if kind in LONE_VALUES else f"{kind}__{value}"
+    bar = BARS[kind].alone
+
+    sure = weighed(text, (), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
+    unsure = weighed(text, (), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
+
+    assert [(one.kind, one.words(text)) for one in sure] == [(kind, "乙丙")]
+    assert unsure == ()
+
+
+@pytest.mark.parametrize(("kind", "value"), FACTS)
+def test_what_the_lists_read_is_read_unless_the_tagger_doubts_it(kind: Kind, value: str) -> None:
+    text, mark = "甲乙丙丁。", kind if kind in LONE_VALUES else f"{kind}__{value}"
+    own = listed(text, kind, value.replace("third_party_", "third_party:"), "乙丙")
+    bar = BARS[kind].agreed
+
+    agreed = weighed(text, (own,), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
+    doubted = weighed(text, (own,), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
+
+    assert agreed == (own,)
+    assert doubted == ()
+
+
+def test_a_debtor_is_there_or_away_whichever_is_likelier() -> None:
+    text = "本人不在。"
+    seen = marks(text, met__debtor=("本人", 0.9), absent=("不在", 0.97))
+
+    assert told(weighed(text, (), seen)) == ["absent=debtor"]
+
+
+def test_a_fact_is_told_once_where_it_is_said_first() -> None:
+    text = "他妻开门。妻说不知。"
+    seen = marks(text, met__third_party_spouse=("妻", 0.95))
+    seen.likely["met"][text.rindex("妻")] = 0.99
+
+    (claim,) = weighed(text, (), seen)
+
+    assert (claim.value, claim.start) == ("third_party:spouse", 1)
+
+
+@pytest.mark.parametrize("kind", ["arrived", "left", "time"])
+def test_the_minute_is_the_grammars_and_its_part_in_the_visit_the_taggers(kind: Kind) -> None:
+    text = "本人在家，10:05。"
+    own = listed(text, "time", "10:05", "10:05")
+
+    read = weighed(text, (own,), marks(text, **{kind: ("10:05", BARS[kind].alone + A_LITTLE)}))
+
+    assert told(read) == [f"{kind}=10:05"]
+
+
+def test_a_clock_time_that_nobody_takes_for_one_is_silence() -> None:
+    text = "比分10:05。"
+    own = listed(text, "time", "10:05", "10:05")
+
+    assert weighed(text, (own,), marks(text)) == ()
+
+
+def test_a_time_that_the_lists_overlook_is_read_by_its_grammar_where_the_tagger_sees_one() -> None:
+    text = "甲，下午三点半。"
+
+    assert told(weighed(text, (), marks(text, left=("下午三点半", 0.95)))) == ["left=15:30"]
+
+
+@pytest.mark.parametrize("words", ["两千多", "将近三万", "三百到五百"])
+def test_an_open_sum_stays_open_however_sure_the_tagger_is(words: str) -> None:
+    text = f"甲借{words}元。"
+
+    assert weighed(text, (), marks(text, amount=(words, 0.99))) == ()
+
+
+def test_a_promise_that_only_the_tagger_sees_names_the_sum_and_day_of_its_sentence() -> None:
+    text = "欠三万元。他点头，月底给两千元。剩的八千元再讲。"
+    own = read_narrative(text, TUESDAY)
+    values = tuple(one for one in own if one.kind in ("amount", "date"))
+    seen = marks(text, promise=("给", 0.95), amount=("元", 0.9), date=("月底", 0.9))
+    for word, mark in (("两千元", "promised_amount"), ("月底", "promised_date")):
+        start = text.index(word)
+        seen.likely[mark.removeprefix("promised_")][start : start + len(word)] = 0.9
+        seen.likely[mark][start : start + len(word)] = 0.9
+
+    promised = [one.value for one in weighed(text, values, seen) if one.kind == "promise"]
+
+    assert promised == ["200000@2026-11-30"]
+
+
+def test_a_promise_without_any_sum_or_day_is_none() -> None:
+    text = "他答应过几天给。"
+
+    assert weighed(text, (), marks(text, promise=("答应", 0.99))) == ()
+
+
+def test_a_clients_own_phrase_is_read_whatever_the_tagger_thinks() -> None:
+    added = (AddedWords("1", "a client's", "7", TUESDAY, claim="delivery/mailbox", words=("甲乙丙",)),)
+    text = "信甲乙丙了。"
+
+    assert told(read_account(text, TUESDAY)) == []
+    assert told(read_account(text, TUESDAY, added)) == ["delivery=mailbox"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n", "。", "🙂", "x" * 30, "他" * 3000, "\x00"])
+def test_any_text_is_read_and_each_claim_lies_in_it(text: str) -> None:
+    assert all(0 <= one.start < one.end <= len(text) for one in read_account(text, TUESDAY))
+
+
+def test_what_is_said_plainly_is_read_as_a_person_reads_it() -> None:
+    text = "14:20到，其母开门，说儿子去广东打工了。函交其母转交，她签了字。14:35离开。"
+
+    assert told(read_account(text, TUESDAY)) == [
+        "arrived=14:20",
+        "met=third_party:parent",
+        "absent=debtor",
+        "delivery=handed_to_third_party",
+        "delivery=signed",
+        "left=14:35",
+    ]
+
+
+def test_the_tagger_says_for_each_character_how_likely_each_mark_is() -> None:
+    text = "其妻开门，称本人外出。"
+
+    seen = tag(text).likely
+
+    assert set(seen) == set(own_marks())
+    assert all(
+        part.shape == (len(text),) and (part >= 0).all() and (part <= 1).all() for part in seen.values()
+    )
+    relations = np.stack([part for mark, part in seen.items() if mark.startswith("met=")])
+    assert relations.sum(axis=0) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_same_text_is_tagged_alike_whatever_was_tagged_before() -> None:
+    text = "其妻开门，称本人外出。"
+    first = tag(text).likely
+    tag("别的字句。")
+
+    assert all((tag(text).likely[mark] == part).all() for mark, part in first.items())
