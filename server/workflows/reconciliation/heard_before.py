@@ -4,7 +4,7 @@ The index gives those that share rare landmarks, most shared first; their landma
 look-up costs the landmarks of this visit, not the number of recordings.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,34 +25,39 @@ _SHARING: Final = sa.text(
         FROM evidence one
         JOIN sound_prints print ON print.evidence_id = one.id
         WHERE one.visit_id = :visit_id AND one.state = 'verified'
-    ), shared AS (
-        SELECT mine.id AS evidence_id, near.evidence_id AS other_id, count(*) AS keys_shared
-        FROM mine
-        CROSS JOIN LATERAL unnest(mine.keys) AS key
-        JOIN sound_prints near ON near.keys @> ARRAY[key] AND near.evidence_id <> mine.id
-        GROUP BY 1, 2
-    ), ranked AS (
-        SELECT shared.evidence_id, shared.other_id, other.visit_id,
-               row_number() OVER (PARTITION BY evidence_id ORDER BY keys_shared DESC, other.id) AS place
-        FROM shared
-        JOIN mine ON mine.id = shared.evidence_id
+    )
+    SELECT mine.id AS evidence_id, near.other_id, near.visit_id
+    FROM mine
+    CROSS JOIN LATERAL (
+        SELECT shared.other_id, other.visit_id
+        FROM (
+            SELECT near.evidence_id AS other_id, count(*) AS keys_shared
+            FROM unnest(mine.keys) AS key
+            JOIN sound_prints near ON near.keys @> ARRAY[key] AND near.evidence_id <> mine.id
+            GROUP BY 1 ORDER BY 2 DESC, 1
+        ) AS shared
         JOIN evidence other ON other.id = shared.other_id
         WHERE other.visit_id <> :visit_id AND other.state = 'verified'
           AND other.sha256 IS DISTINCT FROM mine.sha256
           AND other.captured_from_earliest <= mine.captured_until_latest
-    )
-    SELECT evidence_id, other_id, visit_id FROM ranked WHERE place <= :candidates ORDER BY 1, place
+        ORDER BY shared.keys_shared DESC, shared.other_id
+        LIMIT :candidates
+    ) AS near
     """
 )
 
 
 def same_sounds(visit_id: UUID) -> tuple[SameSound, ...]:
     """Find stretches of this visit's recordings that another visit's earlier recordings hold."""
-    rows = db.session.execute(
-        _SHARING, {"visit_id": visit_id, "most_keys": MOST_KEYS, "candidates": CANDIDATES}
-    ).all()
+    rows = candidates(visit_id)
     landmarks = _landmarks({one for row in rows for one in (row.evidence_id, row.other_id)})
     return tuple(sorted(_laid_side_by_side(rows, landmarks), key=lambda one: (one.evidence_id, one.at)))
+
+
+def candidates(visit_id: UUID) -> Sequence[Any]:
+    """Which earlier recordings share most keys with each of this visit's? Some do by chance."""
+    asked = {"visit_id": visit_id, "most_keys": MOST_KEYS, "candidates": CANDIDATES}
+    return db.session.execute(_SHARING, asked).all()
 
 
 def _landmarks(evidence_ids: Iterable[UUID]) -> Mapping[UUID, Landmarks]:
