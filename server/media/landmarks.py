@@ -29,6 +29,7 @@ SLACK_FRAMES: Final = 4
 LEAST_SHARED: Final = 5
 LEAST_SECONDS: Final = 8.0
 SHORT_SECONDS: Final = 240
+RARE_BITS: Final = 26
 
 _HOP: Final = 256
 _WINDOW: Final = 1024
@@ -43,6 +44,7 @@ _FOLLOWERS: Final = 11
 _FAR: Final = 1e9
 _KEPT_OF_256, _KEPT_OF_256_IF_SHORT = 2, 8
 _RARE_OF_1024, _RARE_OF_1024_IF_SHORT = 2, 8
+_RARE_SECONDS: Final = 720  # up to a minute and a half keep all 8, three minutes 4: some 430 keys either way
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _HANN: Final = np.hanning(_WINDOW // 2).astype(np.float32)
 
@@ -59,13 +61,15 @@ class Landmarks:
 
     @property
     def rare(self) -> list[int]:
-        """The few keys that go into an index, folded to 31 bits: of a short recording four times as many.
+        """The few keys that go into an index, folded to 26 bits: the shorter the recording, the more.
 
         By their own value again: the few of a long recording are among the many of a short one. In order, so
-        that whoever asks with the first ones only asks for the same ones.
+        that whoever asks with the first ones only asks for the same ones. Folded, so that recordings share
+        entries of a large index; strangers then share one key at times, hardly ever two.
         """
-        share = _RARE_OF_1024_IF_SHORT if _is_short(self.frames) else _RARE_OF_1024
-        return np.unique(self.keys[self.keys & 0x3FF < share] >> 32).tolist()
+        seconds = 0 if not len(self.frames) else int(self.frames[-1] * FRAME_SECONDS)
+        share = min(_RARE_OF_1024_IF_SHORT, max(_RARE_OF_1024, _RARE_SECONDS // max(seconds, 1)))
+        return np.unique(self.keys[self.keys & 0x3FF < share] >> (63 - RARE_BITS)).tolist()
 
     def to_bytes(self) -> bytes:
         """Pack all keys, then all frames, little-endian."""

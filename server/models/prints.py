@@ -46,7 +46,10 @@ class PicturePrint(Model):
 
 
 class SoundPrint(Model):
-    """Landmarks of a recording (`server.media.landmarks`): all packed, the rare ones to be found by."""
+    """Landmarks of a recording (`server.media.landmarks`): all packed, the rare ones to be found by.
+
+    Both are kept beside the row (migration 0040): a look-up passes thousands of rows and reads a few.
+    """
 
     __tablename__ = "sound_prints"
     __table_args__ = (

@@ -10,6 +10,7 @@ from server.demo.scenes import Container, encode
 from server.media.landmarks import (
     FRAME_SECONDS,
     LEAST_SHARED,
+    RARE_BITS,
     SHORT_SECONDS,
     Landmarker,
     Landmarks,
@@ -98,6 +99,20 @@ def test_a_minute_cut_out_of_a_long_recording_is_found_by_what_both_keep() -> No
     assert (found.other_at - found.at) * FRAME_SECONDS == pytest.approx(SECONDS + 150, abs=0.2)
     assert set(part.rare) & set(whole.rare)
     assert len(part.rare) < MOST_KEYS
+
+
+def test_three_minutes_have_as_many_rare_keys_as_half_of_them_and_share_them_with_a_minute() -> None:
+    sound = talk(3, seconds=180)
+    whole, half, part = (
+        landmarks_of(one) for one in (sound, sound[: 90 * 16_000], through(sound[-SECONDS * 16_000 :], "m4a"))
+    )
+
+    shared = set(part.rare) & set(whole.rare)
+
+    assert len(whole.rare) == pytest.approx(len(half.rare), rel=0.25)
+    assert len(whole.rare) < len(whole) / 6
+    assert max(whole.rare) < 1 << RARE_BITS
+    assert len(shared) >= 2
 
 
 def test_other_recordings_of_the_same_voice_do_not_match() -> None:
