@@ -1,6 +1,7 @@
 """The stage of a benchmark: an app or a web server of its own, gone when the curtain falls."""
 
 import http.client
+import shutil
 import socket
 import tempfile
 import time
@@ -21,7 +22,7 @@ from server.schema import upgrade
 @contextmanager
 def a_product() -> Iterator[Flask]:
     """Yield the app inside its context, on empty tables; durable as in production."""
-    with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(Path(name) / "pg") as cluster:
+    with tempfile.TemporaryDirectory() as name, _a_cluster(Path(name) / "pg") as cluster:
         environ = {**make_secrets(), "MEDIA_STORE": f"{name}/media", "LOG_LEVEL": "WARNING"}
         app = create_app(Config.from_environ(environ, var=Path(name), default_database_url=cluster.url()))
         upgrade(app)
@@ -30,6 +31,17 @@ def a_product() -> Iterator[Flask]:
             yield app
             db.session.remove()
             db.engine.dispose()
+
+
+@contextmanager
+def _a_cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A server whose files go with it: as root they lie elsewhere, where PostgreSQL's account may enter."""
+    cluster = EmbeddedPostgres(folder)
+    try:
+        with cluster:
+            yield cluster
+    finally:
+        shutil.rmtree(cluster.home.path, ignore_errors=True)
 
 
 def free_port() -> int:
