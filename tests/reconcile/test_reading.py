@@ -1,5 +1,6 @@
 """What a written account claims when the lists and the tagger are held against each other."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -30,6 +31,10 @@ def told(claims: tuple[Claim, ...]) -> list[str]:
     return [f"{one.kind}={one.value}" for one in claims]
 
 
+def read(text: str, listed: Sequence[Claim], seen: Marks) -> tuple[Claim, ...]:
+    return weighed(text, listed, seen, TUESDAY)
+
+
 def listed(text: str, kind: Kind, value: str, words: str) -> Claim:
     start = text.index(words)
     return Claim(kind, value, start, start + len(words))
@@ -51,8 +56,8 @@ def test_what_the_tagger_is_sure_of_is_read_without_the_lists(kind: Kind, value:
     text, mark = "甲乙丙丁。", kind if kind in LONE_VALUES else f"{kind}__{value}"
     bar = BARS[kind].alone
 
-    sure = weighed(text, (), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
-    unsure = weighed(text, (), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
+    sure = read(text, (), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
+    unsure = read(text, (), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
 
     assert [(one.kind, one.words(text)) for one in sure] == [(kind, "乙丙")]
     assert unsure == ()
@@ -64,18 +69,20 @@ def test_what_the_lists_read_is_read_unless_the_tagger_doubts_it(kind: Kind, val
     own = listed(text, kind, value.replace("third_party_", "third_party:"), "乙丙")
     bar = BARS[kind].agreed
 
-    agreed = weighed(text, (own,), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
-    doubted = weighed(text, (own,), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
+    agreed = read(text, (own,), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
+    doubted = read(text, (own,), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
 
     assert agreed == (own,)
     assert doubted == ()
 
 
-def test_a_debtor_is_there_or_away_whichever_is_likelier() -> None:
+def test_a_debtor_is_there_or_away_whichever_is_likelier_unless_the_lists_read_both() -> None:
     text = "本人不在。"
     seen = marks(text, met__debtor=("本人", 0.9), absent=("不在", 0.97))
+    both = (listed(text, "met", "debtor", "本人"), listed(text, "absent", "debtor", "不在"))
 
-    assert told(weighed(text, (), seen)) == ["absent=debtor"]
+    assert told(read(text, (), seen)) == ["absent=debtor"]
+    assert told(read(text, both, seen)) == ["met=debtor", "absent=debtor"]
 
 
 def test_a_fact_is_told_once_where_it_is_said_first() -> None:
@@ -83,7 +90,7 @@ def test_a_fact_is_told_once_where_it_is_said_first() -> None:
     seen = marks(text, met__third_party_spouse=("妻", 0.95))
     seen.likely["met"][text.rindex("妻")] = 0.99
 
-    (claim,) = weighed(text, (), seen)
+    (claim,) = read(text, (), seen)
 
     assert (claim.value, claim.start) == ("third_party:spouse", 1)
 
@@ -93,58 +100,89 @@ def test_the_minute_is_the_grammars_and_its_part_in_the_visit_the_taggers(kind: 
     text = "本人在家，10:05。"
     own = listed(text, "time", "10:05", "10:05")
 
-    read = weighed(text, (own,), marks(text, **{kind: ("10:05", BARS[kind].alone + A_LITTLE)}))
+    weighted = read(text, (own,), marks(text, **{kind: ("10:05", BARS[kind].alone + A_LITTLE)}))
 
-    assert told(read) == [f"{kind}=10:05"]
+    assert told(weighted) == [f"{kind}=10:05"]
 
 
 def test_a_clock_time_that_nobody_takes_for_one_is_silence() -> None:
     text = "比分10:05。"
     own = listed(text, "time", "10:05", "10:05")
 
-    assert weighed(text, (own,), marks(text)) == ()
+    assert read(text, (own,), marks(text)) == ()
 
 
 def test_a_time_that_the_lists_overlook_is_read_by_its_grammar_where_the_tagger_sees_one() -> None:
     text = "甲，下午三点半。"
 
-    assert told(weighed(text, (), marks(text, left=("下午三点半", 0.95)))) == ["left=15:30"]
+    assert told(read(text, (), marks(text, left=("下午三点半", 0.95)))) == ["left=15:30"]
 
 
 @pytest.mark.parametrize("words", ["两千多", "将近三万", "三百到五百"])
 def test_an_open_sum_stays_open_however_sure_the_tagger_is(words: str) -> None:
     text = f"甲借{words}元。"
 
-    assert weighed(text, (), marks(text, amount=(words, 0.99))) == ()
+    assert read(text, (), marks(text, amount=(words, 0.99))) == ()
+
+
+def a_promise(text: str, *words: str, amount: str = "两千元", due: str = "月底") -> list[str]:
+    """The promises that are read where only the tagger sees one, of this sum until this day."""
+    values = tuple(one for one in read_narrative(text, TUESDAY) if one.kind in ("amount", "date"))
+    seen = marks(text, amount=("元", 0.9))
+    for kind, said in (("amount", amount), ("date", due)):
+        start = text.index(said)
+        for mark in (kind, f"promised_{kind}"):
+            seen.likely[mark][start : start + len(said)] = 0.9
+    for word in words:
+        start = text.index(word)
+        seen.likely["promise"][start : start + len(word)] = 0.95
+    return [one.value for one in read(text, values, seen) if one.kind == "promise"]
 
 
 def test_a_promise_that_only_the_tagger_sees_names_the_sum_and_day_of_its_sentence() -> None:
-    text = "欠三万元。他点头，月底给两千元。剩的八千元再讲。"
-    own = read_narrative(text, TUESDAY)
-    values = tuple(one for one in own if one.kind in ("amount", "date"))
-    seen = marks(text, promise=("给", 0.95), amount=("元", 0.9), date=("月底", 0.9))
-    for word, mark in (("两千元", "promised_amount"), ("月底", "promised_date")):
-        start = text.index(word)
-        seen.likely[mark.removeprefix("promised_")][start : start + len(word)] = 0.9
-        seen.likely[mark][start : start + len(word)] = 0.9
+    assert a_promise("欠三万元。他点头，月底给两千元。剩的八千元再讲。", "给") == ["200000@2026-11-30"]
 
-    promised = [one.value for one in weighed(text, values, seen) if one.kind == "promise"]
 
-    assert promised == ["200000@2026-11-30"]
+def test_two_words_that_promise_one_sum_are_one_promise() -> None:
+    assert a_promise("他应承，月底给两千元。", "应承", "给") == ["200000@2026-11-30"]
+
+
+def test_a_question_promises_nothing() -> None:
+    assert a_promise("月底给两千元？做梦。", "给") == []
+
+
+def test_what_should_have_been_paid_before_the_visit_is_no_promise_of_it() -> None:
+    assert a_promise("11月20日给两千元，一直没入。", "给", due="11月20日") == []
+
+
+@pytest.mark.parametrize(("words", "is_about"), [("大概八千", True), ("八千左右", True), ("八千", False)])
+def test_a_sum_that_only_the_tagger_sees_keeps_its_about(words: str, is_about: bool) -> None:
+    text = f"甲{words}。"
+
+    (claim,) = read(text, (), marks(text, amount=("八千", 0.99)))
+
+    assert (claim.value, claim.is_approximate) == ("800000", is_about)
+
+
+def test_a_number_of_times_is_no_sum_however_sure_the_tagger_is() -> None:
+    text = "说了八百遍。"
+
+    assert read(text, (), marks(text, amount=("八百", 0.99))) == ()
 
 
 def test_a_promise_without_any_sum_or_day_is_none() -> None:
     text = "他答应过几天给。"
 
-    assert weighed(text, (), marks(text, promise=("答应", 0.99))) == ()
+    assert read(text, (), marks(text, promise=("答应", 0.99))) == ()
 
 
 def test_a_clients_own_phrase_is_read_whatever_the_tagger_thinks() -> None:
     added = (AddedWords("1", "a client's", "7", TUESDAY, claim="delivery/mailbox", words=("甲乙丙",)),)
-    text = "信甲乙丙了。"
+    text = "甲乙丙。"
 
     assert told(read_account(text, TUESDAY)) == []
     assert told(read_account(text, TUESDAY, added)) == ["delivery=mailbox"]
+    assert told(read_account("信投入信箱。甲乙丙。", TUESDAY, added)) == ["delivery=mailbox"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "。", "🙂", "x" * 30, "他" * 3000, "\x00"])

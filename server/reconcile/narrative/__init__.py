@@ -4,6 +4,7 @@ Pure: text and the day of the visit in, claims out, each with its place in the t
 what a sentence leaves open is no claim. The words are data (`words.toml`).
 """
 
+from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -43,10 +44,20 @@ def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> 
     deeds = resolved([*phrases_in(spoken, added), *deliveries_in(spoken, persons)], persons)
     promises = promises_in(spoken, (*dates, *amounts), day)
     found = recast([*dates, *times, *amounts, *persons, *deeds, *promises], even)
-    return _once(sorted(found, key=lambda one: (one.start, one.end, one.kind, one.value)))
+    return once(sorted(found, key=lambda one: (one.start, one.end, one.kind, one.value)))
 
 
-def _once(claims: list[Claim]) -> tuple[Claim, ...]:
+def added_claims(text: str, added: tuple[AddedWords, ...]) -> tuple[Claim, ...]:
+    """Return what a client's own phrases say, wherever they stand."""
+    even = named(plain(text[:MOST_READ]))
+    spoken = voiced(clauses_of(even))
+    of_lists = set(phrases_in(spoken, ()))
+    own = [one for one in phrases_in(spoken, added) if one not in of_lists]
+    return tuple(recast(resolved(own, persons_in(spoken)), even))
+
+
+def once(claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """Leave out what is told again of the facts that are one claim each."""
     had: set[tuple[str, str]] = set()
     kept = []
     for one in claims:

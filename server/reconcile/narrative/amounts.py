@@ -25,7 +25,7 @@ _SPAN_AFTER: Final = re.compile(rf"、\d{{1,2}}[号日]|(?:到|至|[-~～—]+){
 _LITTLE_ELSE: Final = re.compile(r"[先再各就给前\s]|之前|左右")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
-_COUNTED: Final = re.compile(
+COUNTED: Final = re.compile(
     r"\s*(?:次|句|遍|路|班|住|门|楼|房(?![租贷钱款])|的[小大男女老]|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下(?!个?月|个?周|个?礼拜|个?星期|次|半年)|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z:/])"
 )
 _NOT_ONE: Final = re.compile("钱?(?:都|也|不|没)")
@@ -55,10 +55,9 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
         fen = in_fen(number)
         if fen is None:
             continue
-        about = _ABOUT.search(around(text, *match.span())[0]) or _ABOUT_AFTER.match(text, match.end())
         end = match.end() if match["unit"] else match.end("number")
         start = match.start() if match["sign"] else match.start("number")
-        claims.append(Claim("amount", fen, start, end, is_approximate=bool(about)))
+        claims.append(Claim("amount", fen, start, end, is_approximate=is_about(text, match)))
     return tuple(claims)
 
 
@@ -75,6 +74,12 @@ def _even(text: str) -> str:
     """Return a text whose sums are written alike: 8，700元 is 8,700元, 三百一个月 ends before 一个月."""
     text = _WIDE_COMMA.sub(lambda one: one.group().replace("，", ","), text)
     return _EACH.sub("□", text)
+
+
+def is_about(text: str, match: re.Match[str]) -> bool:
+    """Whether a match of `SUM` is told as near: 大概三千, 三千左右."""
+    before, _ = around(text, *match.span())
+    return _ABOUT.search(before) is not None or _ABOUT_AFTER.match(text, match.end()) is not None
 
 
 def is_open(text: str, match: re.Match[str]) -> bool:
@@ -106,7 +111,7 @@ def _is_money(
         return not (unit == "块" and number in "一两二三") or after.startswith("钱")
     if len(number) > MOST_DIGITS or number in ("万", "千", "百", "十"):
         return False
-    if _COUNTED.match(after) or (_CALLED.search(before) and _HOTLINE.fullmatch(number)):
+    if COUNTED.match(after) or (_CALLED.search(before) and _HOTLINE.fullmatch(number)):
         return False
     has_myriad = re.search(r"[万萬wW]", number) is not None
     is_weighty = has_myriad or len(number) >= 2 or re.search(r"[百千佰仟]", number) is not None

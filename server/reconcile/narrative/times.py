@@ -56,15 +56,17 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
         kind = range_partner(text, matches, place) or part_in_visit(text, match, _digits(match), clauses)
         if kind is None:
             continue
-        about = (
-            match["about"]
-            or _ABOUT_AFTER.match(text, match.end())
-            or _ABOUT_BEFORE.search(around(text, *match.span())[0])
-        )
         start = match.start() + len(match.group()) - len(match.group().lstrip())
-        claims.append(Claim(kind, value, start, match.end(), is_approximate=bool(about)))
+        claims.append(Claim(kind, value, start, match.end(), is_approximate=is_about(text, match)))
         how[start] = opens(text, match, _digits(match), clauses, begun=begun)
     return tuple(in_order(text, claims, how))
+
+
+def is_about(text: str, match: re.Match[str]) -> bool:
+    """Whether a match of `TIME` is told as near: 三点左右, 大约三点."""
+    before, _ = around(text, *match.span())
+    is_said = match["about"] or _ABOUT_AFTER.match(text, match.end()) or _ABOUT_BEFORE.search(before)
+    return bool(is_said)
 
 
 def _digits(match: re.Match[str]) -> int:

@@ -1,7 +1,7 @@
 """Is a recording of this visit heard in another visit's, too: re-encoded, cut, with noise over it?
 
 The index gives those that share rare landmarks, most shared first; their landmarks are laid side by side. A
-look-up costs the landmarks of this visit, not the number of recordings.
+look-up costs the landmarks of this visit and, of a million recordings, some 2,700 that share a key by chance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
