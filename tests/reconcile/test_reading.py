@@ -8,7 +8,7 @@ import pytest
 
 from server.reconcile.narrative import Claim, Kind, read_narrative
 from server.reconcile.narrative.reading import BARS, read_account, weighed
-from server.reconcile.narrative.tagger import LONE_VALUES, Marks, own_marks, tag
+from server.reconcile.narrative.tagger import LONE_VALUES, PORTION, Marks, own_marks, portions, tag
 from server.rules.added_words import AddedWords
 
 TUESDAY = date(2026, 11, 24)
@@ -222,3 +222,20 @@ def test_the_same_text_is_tagged_alike_whatever_was_tagged_before() -> None:
     tag("别的字句。")
 
     assert all((tag(text).likely[mark] == part).all() for mark, part in first.items())
+
+
+@pytest.mark.parametrize("text", ["他" * 5000, "他在家。" * 1500, "。" * 2001, "他", "他" * PORTION])
+def test_a_long_text_is_tagged_in_portions_that_together_are_the_text(text: str) -> None:
+    parts = list(portions(text))
+
+    assert "".join(parts) == text
+    assert all(0 < len(part) <= PORTION for part in parts)
+    assert all(part.endswith("。") for part in parts[:-1] if "。" in text)
+
+
+def test_what_stands_in_a_later_portion_is_read_at_its_place() -> None:
+    text = "天气很好。" * 500 + "其妻开门，称本人外出打工。"
+
+    (wife,) = (one for one in read_account(text, TUESDAY) if one.kind == "met")
+
+    assert (wife.value, text[wife.start :].lstrip("其")) == ("third_party:spouse", "妻开门，称本人外出打工。")

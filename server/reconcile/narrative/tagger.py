@@ -22,6 +22,7 @@ from server.reconcile.narrative.claim import Kind
 Numbers = NDArray[np.floating[Any]]
 
 WEIGHTS: Final = "tagger.npz"
+PORTION: Final = 2000  # characters
 UNKNOWN: Final = 1
 """The row of whatever was not seen in learning; row 0 is no character at all."""
 LONE_VALUES: Final = {"absent": "debtor", "debt": "confirmed", "outcome": "refused"}
@@ -56,14 +57,28 @@ def normal(char: str) -> str:
 
 
 def tag(text: str, model: "Model | None" = None) -> Marks:
-    """Tag a text of at least one character."""
+    """Tag a text of at least one character, portion by portion: a long one needs no more memory."""
     model = model or _own_model()
+    scores = np.vstack([_scores(part, model) for part in portions(text)])
+    return Marks(model.named(scores))
+
+
+def portions(text: str) -> Iterator[str]:
+    """Cut a long text behind the last full stop or line end that fits, or in the middle of a sentence."""
+    while len(text) > PORTION:
+        end = max(text.rfind(stop, 0, PORTION) for stop in "。！？\n") + 1
+        yield text[: end or PORTION]
+        text = text[end or PORTION :]
+    yield text
+
+
+def _scores(text: str, model: "Model") -> Numbers:
     seen = model.embedded(text)
     inner = _gru(_gru(seen, model, "gru1"), model, "gru2")
     pairs = model.paired(text)
     behind = np.vstack([np.zeros((1, pairs.shape[1]), np.float32), pairs[:-1]])
     top = _lstm(np.hstack([inner, seen, pairs, behind]), model)
-    return Marks(model.named(top @ model.part("out.weight") + model.part("out.bias")))
+    return top @ model.part("out.weight") + model.part("out.bias")
 
 
 class Model:
