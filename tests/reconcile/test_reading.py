@@ -85,6 +85,18 @@ def test_a_debtor_is_there_or_away_whichever_is_likelier_unless_the_lists_read_b
     assert told(read(text, both, seen)) == ["met=debtor", "absent=debtor"]
 
 
+def test_where_the_lists_read_nobody_the_tagger_must_be_surer_of_the_debtor() -> None:
+    text = "没人应，屋内陈设简单。"
+    nobody = listed(text, "met", "nobody", "没人应")
+
+    for how, claims in ((0.9, ["met=nobody"]), (0.95, ["met=nobody", "met=debtor"])):
+        seen = marks(text, met__debtor=("陈", how))
+        seen.likely["met"][:3] = 0.9
+        seen.likely["met=nobody"][:3] = 1
+        seen.likely["met=debtor"][:3] = 0
+        assert told(read(text, (nobody,), seen)) == claims
+
+
 def test_a_fact_is_told_once_where_it_is_said_first() -> None:
     text = "他妻开门。妻说不知。"
     seen = marks(text, met__third_party_spouse=("妻", 0.95))

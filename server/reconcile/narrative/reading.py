@@ -32,6 +32,9 @@ Span = tuple[int, int]
 Places = NDArray[np.int64]
 THERE: Final[Fact] = ("met", "debtor")
 AWAY: Final[Fact] = ("absent", "debtor")
+NOBODY: Final[Fact] = ("met", "nobody")
+DENIED: Final = 0.93
+"""How sure the tagger must be of the debtor where the lists read that nobody was met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,9 @@ def _facts(listed: Sequence[Claim], marks: Marks) -> Iterator[Claim]:
     found: dict[Fact, tuple[float, Claim]] = {}
     for kind, value, likely in marks.facts():
         bar, peak = BARS[kind], float(likely.max())
-        if peak >= bar.alone:
-            found[kind, value] = (peak, Claim(kind, value, *next(_runs(likely, bar.alone))))
+        alone = DENIED if (kind, value) == THERE and NOBODY in said and THERE not in said else bar.alone
+        if peak >= alone:
+            found[kind, value] = (peak, Claim(kind, value, *next(_runs(likely, alone))))
         elif peak >= bar.agreed and (kind, value) in said:
             found[kind, value] = (peak, said[kind, value])
     if {THERE, AWAY} <= found.keys() and not {THERE, AWAY} <= said.keys():
