@@ -134,13 +134,18 @@ def plain_sentences() -> Iterator[Marked]:
             yield of_labelled(Labelled(day, text, spans, "building"))
 
 
+def mark_of(kind: str, value: str) -> str:
+    """Return the mark of a claim: with its value where that is one of a few."""
+    mark = f"{kind}={value}"
+    return mark if mark in MARKS.values() else kind
+
+
 def of_labelled(one: Labelled) -> Marked:
     """Return a labelled account as a marked one."""
     named = [part for kind, value, _, _ in one.spans if kind == "promise" for part in value.split("@")]
     marks: list[tuple[int, int, str]] = []
     for kind, value, start, end in one.spans:
-        mark = f"{kind}={value}"
-        marks.append((start, end, mark if mark in MARKS.values() else kind))
+        marks.append((start, end, mark_of(kind, value)))
         if kind in ("amount", "date") and value in named:
             marks.append((start, end, f"promised_{kind}"))
     return Marked(one.day.isoformat(), one.text, tuple(sorted(marks)))

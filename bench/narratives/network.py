@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from server.reconcile.narrative.tagger import DIRECTIONS, Model
+
 CHARACTER, HIDDEN, PAIR, TOP = 128, 128, 48, 160
-NOTHING, UNKNOWN = 0, 1
+NOTHING = 0
 ANALYSER: Final = files(jieba) / "lac_small"
 
 
@@ -119,20 +121,20 @@ class Network(nn.Module):
         return {name: part.detach().numpy().astype(np.float16) for name, part in self._named()}
 
     @torch.no_grad()
-    def restore(self, stored: dict[str, NDArray[np.generic]]) -> None:
-        """Take back what `stored` gave."""
+    def restore(self, model: Model) -> None:
+        """Take back what the product's tagger has."""
         for name, part in self._named():
-            part.copy_(torch.tensor(stored[name].astype(np.float32)))
+            part.copy_(torch.tensor(model.part(name)))
 
     def _named(self) -> Iterator[tuple[str, Tensor]]:
         """Each part as the product has it."""
         yield from (("chars.weight", self.chars.weight), ("pairs.weight", self.pairs.weight))
         for name, gru in (("gru1", self.gru1), ("gru2", self.gru2)):
-            for side, direction in enumerate(("forward", "backward")):
+            for side, direction in enumerate(DIRECTIONS):
                 for part in ("input", "bias", "gates", "candidate"):
                     yield f"{name}.{direction}.{part}", getattr(gru, part)[side]
         lstm = dict(self.lstm.named_parameters())
-        for suffix, direction in (("", "forward"), ("_reverse", "backward")):
+        for suffix, direction in zip(("", "_reverse"), DIRECTIONS, strict=True):
             yield f"lstm.{direction}.input", lstm[f"weight_ih_l0{suffix}"].T
             yield f"lstm.{direction}.recurrent", lstm[f"weight_hh_l0{suffix}"].T
             yield f"lstm.{direction}.bias", lstm[f"bias_ih_l0{suffix}"]

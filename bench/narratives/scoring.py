@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from server.reconcile.narrative.reading import read_account
+from server.reconcile.narrative.tagger import sentences
 
 Part = Literal["building", "held_out"]
 PARTS: Final[tuple[Part, ...]] = ("building", "held_out")
 ACCOUNTS: Final = Path(__file__).parents[2] / "tests" / "reconcile" / "narratives" / "labelled.jsonl"
-ENDS: Final = "。；！？\n;!?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,9 @@ def labelled(path: Path = ACCOUNTS) -> Iterator[Labelled]:
         yield Labelled(date.fromisoformat(row["day"]), row["text"], spans, part)
 
 
-def _sentence(text: str, place: int) -> int:
-    return sum(char in ENDS for char in text[:place])
-
-
 def _told(text: str, claims: Iterable[tuple[str, str, int]]) -> Counter[tuple[str, str, int]]:
-    return Counter((kind, value, _sentence(text, place)) for kind, value, place in claims)
+    sentence = sentences(text)
+    return Counter((kind, value, int(sentence[place])) for kind, value, place in claims)
 
 
 def compare(one: Labelled) -> tuple[Counter[Any], Counter[Any]]:
@@ -84,9 +81,13 @@ def score(accounts: Sequence[Labelled]) -> dict[str, Score]:
     """Score a part, kind by kind, and `all` together."""
     scores: dict[str, Score] = {"all": Score()}
     for one in accounts:
-        found, there = compare(one)
-        for name, counts in (("right", found & there), ("found", found), ("there", there)):
-            for (kind, _, _), count in counts.items():
-                for row in (scores.setdefault(kind, Score()), scores["all"]):
-                    setattr(row, name, getattr(row, name) + count)
+        tally(scores, *compare(one))
     return scores
+
+
+def tally(scores: dict[str, Score], found: Counter[Any], there: Counter[Any]) -> None:
+    """Count what is found and what is there, for the kind with which each key begins and for `all`."""
+    for name, counts in (("right", found & there), ("found", found), ("there", there)):
+        for (kind, *_), count in counts.items():
+            for row in (scores.setdefault(kind, Score()), scores["all"]):
+                setattr(row, name, getattr(row, name) + count)

@@ -26,9 +26,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.narratives.marked import JUDGING, MARKS, PROMISED, Marked, marked, of_labelled, plain_sentences
-from bench.narratives.network import CHARACTER, NOTHING, UNKNOWN, Network, published_rows
-from bench.narratives.scoring import ENDS, labelled
+from bench.narratives.network import CHARACTER, NOTHING, Network, published_rows
+from bench.narratives.scoring import labelled
 from server.reconcile.narrative import tagger
+from server.reconcile.narrative.tagger import UNKNOWN, sentences
 
 OUT: Final = Path(tagger.__file__).with_name(tagger.WEIGHTS)
 VALUES: Final = tuple(mark for mark in MARKS.values() if "=" in mark)
@@ -57,15 +58,13 @@ KEPT_OF_AVERAGE: Final = 0.995
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Which characters and pairs have rows, in their order."""
+    """Which characters and pairs have rows, and which."""
 
-    chars: tuple[str, ...]
-    pairs: tuple[str, ...]
+    chars: dict[str, int]
+    pairs: dict[str, int]
 
     def encode(self, one: Marked) -> "Example":
         """Return the rows and marks of an account."""
-        rows = {char: row for row, char in enumerate(self.chars, UNKNOWN + 1)}
-        pair_rows = {pair: row for row, pair in enumerate(self.pairs, UNKNOWN + 1)}
         kinds, values = torch.zeros(len(one.text), len(KINDS)), torch.zeros(len(one.text), len(VALUES))
         for start, end, mark in one.marks:
             kind, _, value = mark.partition("=")
@@ -73,11 +72,11 @@ class Vocabulary:
             if value:
                 values[start:end, VALUES.index(mark)] = 1
         return Example(
-            torch.tensor([rows.get(tagger.normal(char), UNKNOWN) for char in one.text]),
-            torch.tensor([*(pair_rows.get(a + b, UNKNOWN) for a, b in pairwise(one.text)), UNKNOWN]),
+            torch.tensor([self.chars.get(tagger.normal(char), UNKNOWN) for char in one.text]),
+            torch.tensor([*(self.pairs.get(a + b, UNKNOWN) for a, b in pairwise(one.text)), UNKNOWN]),
             kinds,
             values,
-            torch.tensor(_sentences(one.text)),
+            torch.tensor(sentences(one.text)),
         )
 
 
@@ -90,22 +89,16 @@ class Example:
     sentences: Tensor
 
 
-def _sentences(text: str) -> list[int]:
-    count, places = 0, []
-    for char in text:
-        places.append(count)
-        count += char in ENDS
-    return places
-
-
 def vocabulary(accounts: Sequence[Marked]) -> Vocabulary:
     """Give rows to what was seen often enough to learn from."""
     chars = Counter(tagger.normal(char) for one in accounts for char in one.text)
     pairs = Counter(a + b for one in accounts for a, b in pairwise(one.text))
-    return Vocabulary(
-        tuple(char for char, count in chars.most_common() if count >= RARE_CHARACTER and len(char) == 1),
-        tuple(pair for pair, count in pairs.most_common() if count >= RARE_PAIR),
-    )
+    return Vocabulary(_rows(chars, RARE_CHARACTER), _rows(pairs, RARE_PAIR))
+
+
+def _rows(seen: Counter[str], rare: int) -> dict[str, int]:
+    known = [name for name, count in seen.most_common() if count >= rare]
+    return {name: row for row, name in enumerate(known, UNKNOWN + 1)}
 
 
 def _anew(accounts: Sequence[Marked]) -> tuple[Vocabulary, Network]:
@@ -114,7 +107,7 @@ def _anew(accounts: Sequence[Marked]) -> tuple[Vocabulary, Network]:
     rows = published_rows()
     table = np.zeros((len(words.chars) + UNKNOWN + 1, CHARACTER), np.float32)
     table[UNKNOWN] = rows["OOV"]
-    for row, char in enumerate(words.chars, UNKNOWN + 1):
+    for char, row in words.chars.items():
         table[row] = rows.get(char, rows["OOV"])
     made = Network(table, len(words.pairs) + UNKNOWN + 1, len(NAMES))
     with torch.no_grad():
@@ -124,14 +117,10 @@ def _anew(accounts: Sequence[Marked]) -> tuple[Vocabulary, Network]:
 
 def _before(weights: Path) -> tuple[Vocabulary, Network]:
     """Start from what was learned before."""
-    with np.load(weights) as stored:
-        parts = dict(stored)
-    pairs = str(parts["pairs"])
-    words = Vocabulary(
-        tuple(str(parts["chars"])), tuple(pairs[at : at + 2] for at in range(0, len(pairs), 2))
-    )
-    made = Network(parts["chars.weight"].astype(np.float32), len(words.pairs) + UNKNOWN + 1, len(NAMES))
-    made.restore(parts)
+    model = tagger.read_model(weights)
+    words = Vocabulary(model.chars, model.pairs)
+    made = Network(model.part("chars.weight"), len(words.pairs) + UNKNOWN + 1, len(NAMES))
+    made.restore(model)
     return words, made
 
 
@@ -251,14 +240,10 @@ def judge(accounts: Sequence[Marked], weights: Path) -> None:
     model = tagger.read_model(weights)
     right, found, there = Counter[str](), Counter[str](), Counter[str]()
     for one in accounts:
-        sentences = np.array(_sentences(one.text))
+        place = sentences(one.text)
         marks = tagger.tag(one.text, model)
-        seen = {
-            (kind, int(place))
-            for kind in (*KINDS, *VALUES)
-            for place in sentences[_likely(marks, kind) > 0.5]
-        }
-        told = {(mark, int(sentences[start])) for start, _, mark in one.marks}
+        seen = {(mark, int(at)) for mark in NAMES for at in place[_likely(marks, mark) > 0.5]}
+        told = {(mark, int(place[start])) for start, _, mark in one.marks}
         for counts, these in ((right, seen & told), (found, seen), (there, told)):
             counts.update(mark.partition("=")[0] for mark, _ in these if mark not in OF_KIND)
     for kind in KINDS:

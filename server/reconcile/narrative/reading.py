@@ -6,6 +6,7 @@ what both leave open is no claim. A client's own phrases need no second opinion.
 amounts to is read by the lists' grammar alone; which of them are promised may be the tagger's word.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,17 +20,15 @@ from server.reconcile.narrative import MOST_READ, TOLD_ONCE, added_claims, once,
 from server.reconcile.narrative.amounts import COUNTED, SUM, in_fen, is_about, is_open
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.spelling import plain
-from server.reconcile.narrative.tagger import Marks, Numbers, tag
+from server.reconcile.narrative.tagger import Marks, Numbers, sentences, tag
 from server.reconcile.narrative.times import TIME, clock_reading
 from server.reconcile.narrative.times import is_about as is_about_then
 from server.rules.added_words import AddedWords
 
-ENDS: Final = frozenset("。；！？\n;!?")
 BELONGS: Final = 0.5
 TIMES: Final[tuple[Kind, ...]] = ("arrived", "left", "time")
 Fact = tuple[Kind, str]
 Span = tuple[int, int]
-Places = NDArray[np.int64]
 THERE: Final[Fact] = ("met", "debtor")
 AWAY: Final[Fact] = ("absent", "debtor")
 NOBODY: Final[Fact] = ("met", "nobody")
@@ -105,6 +104,7 @@ def _facts(listed: Sequence[Claim], marks: Marks) -> Iterator[Claim]:
 def _times(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
     """Read the clock times: the minute by grammar, whether it is the arrival by whoever is surer."""
     told = [one for one in listed if one.kind in TIMES]
+    taken = _places(told, text)
     for one in told:
         kind, peak = _part_in_visit(marks, one.start, one.end)
         if peak >= BARS[kind].alone:
@@ -114,56 +114,59 @@ def _times(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
     for match in TIME.finditer(text):
         kind, peak = _part_in_visit(marks, *match.span())
         value = clock_reading(text, match)
-        if peak >= BARS[kind].alone and value and _is_free(match.span(), told):
+        if peak >= BARS[kind].alone and value and not taken[slice(*match.span())].any():
             yield Claim(kind, value, *match.span(), is_approximate=is_about_then(text, match))
 
 
 def _part_in_visit(marks: Marks, start: int, end: int) -> tuple[Kind, float]:
-    peaks = {kind: float(marks.likely[kind][start:end].max()) for kind in TIMES}
+    peaks = {kind: marks.peak(kind, start, end) for kind in TIMES}
     kind = max(TIMES, key=lambda one: peaks[one])
     return kind, peaks[kind]
 
 
 def _sums_and_days(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
     for one in listed:
-        if one.kind in ("amount", "date") and _peak(marks, one.kind, one) >= BARS[one.kind].agreed:
+        is_named = one.kind in ("amount", "date")
+        if is_named and marks.peak(one.kind, one.start, one.end) >= BARS[one.kind].agreed:
             yield one
+    taken = _places(listed, text)
     for match in SUM.finditer(text):
-        likely = marks.likely["amount"][slice(*match.span("number"))]
         is_bare = not (match["unit"] or match["sign"])
         is_counted = is_bare and COUNTED.match(text, match.end()) is not None
-        if likely.max() < BARS["amount"].alone or is_counted or is_open(text, match):
+        is_seen = marks.peak("amount", *match.span("number")) >= BARS["amount"].alone
+        if not is_seen or is_counted or is_open(text, match):
             continue
         fen, end = in_fen(match["number"]), match.end("number") if is_bare else match.end()
-        if fen and _is_free(match.span(), listed):
+        if fen and not taken[slice(*match.span())].any():
             yield Claim("amount", fen, match.start(), end, is_approximate=is_about(text, match))
 
 
 def _told_promises(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
     """The lists' promises, where the tagger sees one in that sentence."""
-    likely, sentences = marks.likely["promise"], _sentences(text)
-    for one in listed:
-        if one.kind == "promise":
-            seen = likely[sentences == sentences[one.start]].max()
-            if seen >= BARS["promise"].agreed:
-                yield one
+    place = sentences(text)
+    seen = set(place[marks.likely["promise"] >= BARS["promise"].agreed].tolist())
+    return (one for one in listed if one.kind == "promise" and place[one.start] in seen)
 
 
 def _seen_promises(
     listed: Sequence[Claim], marks: Marks, values: Iterable[Claim], text: str, day: date
 ) -> Iterator[Claim]:
     """What the tagger sees promised in sentences of which the lists read no promise. The past is none."""
-    sentences = _sentences(text)
-    taken = {sentences[one.start] for one in listed if one.kind == "promise"} | _questions(text, sentences)
-    words = [
-        one for one in _runs(marks.likely["promise"], BARS["promise"].alone) if sentences[one[0]] not in taken
-    ]
+    place = sentences(text)
+    taken = {place[one.start] for one in listed if one.kind == "promise"}
+    taken |= {place[at] for at, char in enumerate(text) if char in "？?"}
+    promising = _runs(marks.likely["promise"], BARS["promise"].alone)
+    words = [word for word in promising if place[word[0]] not in taken]
     named: dict[Span, list[Claim]] = {}
     for value in values:
-        near = [one for one in words if sentences[one[0]] == sentences[value.start]]
-        if near and value.kind in ("amount", "date") and _is_promised(marks, value):
-            named.setdefault(min(near, key=lambda one: (_gap(value, one), one)), []).append(value)
-    for word, parts in _together(named, sentences):
+        if value.kind in ("amount", "date") and _is_promised(marks, value):
+            behind = bisect_left(words, (value.start, value.end))
+            near = [
+                one for one in words[max(0, behind - 1) : behind + 1] if place[one[0]] == place[value.start]
+            ]
+            if near:
+                named.setdefault(min(near, key=lambda one: _gap(value, one)), []).append(value)
+    for word, parts in _together(named, place):
         amount, due = (
             min((one for one in parts if one.kind == kind), key=lambda one: _gap(one, word), default=None)
             for kind in ("amount", "date")
@@ -173,15 +176,11 @@ def _seen_promises(
             yield Claim("promise", said, *word)
 
 
-def _questions(text: str, sentences: Places) -> set[int]:
-    return {int(sentences[at]) for at, char in enumerate(text) if char in "？?"}
-
-
-def _together(named: dict[Span, list[Claim]], sentences: Places) -> Iterator[tuple[Span, list[Claim]]]:
+def _together(named: dict[Span, list[Claim]], place: NDArray[np.int64]) -> Iterator[tuple[Span, list[Claim]]]:
     """One sum and one day of a sentence are one promise, whichever of its words each stands by."""
     of_sentence: dict[int, list[Span]] = {}
     for word in sorted(named):
-        of_sentence.setdefault(int(sentences[word[0]]), []).append(word)
+        of_sentence.setdefault(int(place[word[0]]), []).append(word)
     for words in of_sentence.values():
         parts = [part for word in words for part in named[word]]
         kinds = [part.kind for part in parts]
@@ -197,25 +196,18 @@ def _gap(value: Claim, word: Span) -> int:
 
 
 def _is_promised(marks: Marks, one: Claim) -> bool:
-    return float(marks.likely[f"promised_{one.kind}"][one.start : one.end].max()) >= BELONGS
+    return marks.peak(f"promised_{one.kind}", one.start, one.end) >= BELONGS
 
 
-def _peak(marks: Marks, kind: Kind, one: Claim) -> float:
-    return float(marks.likely[kind][one.start : one.end].max())
+def _places(claims: Iterable[Claim], text: str) -> NDArray[np.bool_]:
+    """Say for each character whether one of these claims stands there."""
+    taken = np.zeros(len(text), np.bool_)
+    for one in claims:
+        taken[one.start : one.end] = True
+    return taken
 
 
-def _is_free(span: tuple[int, int], claims: Iterable[Claim]) -> bool:
-    """Whether no claim stands there already."""
-    return all(span[1] <= one.start or one.end <= span[0] for one in claims)
-
-
-def _sentences(text: str) -> Places:
-    """Return for each character the place of its sentence."""
-    ends = np.fromiter((char in ENDS for char in text), np.int64, len(text))
-    return np.cumsum(ends) - ends
-
-
-def _runs(likely: Numbers, bar: float) -> Iterator[tuple[int, int]]:
+def _runs(likely: Numbers, bar: float) -> Iterator[Span]:
     """Where the stretches that reach the bar somewhere begin and end."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], likely >= min(bar, BELONGS), [0]))))
     for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):

@@ -22,6 +22,8 @@ from server.reconcile.narrative.claim import Kind
 Numbers = NDArray[np.floating[Any]]
 
 WEIGHTS: Final = "tagger.npz"
+ENDS: Final = "。；！？\n;!?"
+"""What ends a sentence, for whoever learns, reads and scores."""
 PORTION: Final = 2000  # characters
 UNKNOWN: Final = 1
 """The row of whatever was not seen in learning; row 0 is no character at all."""
@@ -35,6 +37,10 @@ class Marks:
     """How likely each character belongs to a mark (0 to 1): `likely[mark][place]`."""
 
     likely: dict[str, Numbers]
+
+    def peak(self, mark: str, start: int, end: int) -> float:
+        """How likely a stretch of at least one character says a mark, at its likeliest character."""
+        return float(self.likely[mark][start:end].max())
 
     def facts(self) -> Iterator[tuple[Kind, str, Numbers]]:
         """Each fact that an account may state, as kind and value, with how likely each character says it."""
@@ -51,6 +57,12 @@ def own_marks() -> tuple[str, ...]:
     return tuple(_own_model().marks)
 
 
+def sentences(text: str) -> NDArray[np.int64]:
+    """Return for each character the place of its sentence; what ends a sentence belongs to it."""
+    ends = np.fromiter((char in ENDS for char in text), np.int64, len(text))
+    return np.cumsum(ends) - ends
+
+
 def normal(char: str) -> str:
     """Return the character under which a character was learned: narrow, small."""
     return unicodedata.normalize("NFKC", char)[:1].lower() or char
@@ -64,9 +76,9 @@ def tag(text: str, model: "Model | None" = None) -> Marks:
 
 
 def portions(text: str) -> Iterator[str]:
-    """Cut a long text behind the last full stop or line end that fits, or in the middle of a sentence."""
+    """Cut a long text behind the last sentence that fits, or in the middle of one."""
     while len(text) > PORTION:
-        end = max(text.rfind(stop, 0, PORTION) for stop in "。！？\n") + 1
+        end = max(text.rfind(stop, 0, PORTION) for stop in ENDS) + 1
         yield text[: end or PORTION]
         text = text[end or PORTION :]
     yield text
@@ -88,9 +100,9 @@ class Model:
         self._parts = {
             name: part.astype(np.float32) for name, part in stored.items() if part.dtype.kind == "f"
         }
-        self._chars = {char: row for row, char in enumerate(str(stored["chars"]), UNKNOWN + 1)}
+        self.chars = {char: row for row, char in enumerate(str(stored["chars"]), UNKNOWN + 1)}
         pairs = str(stored["pairs"])
-        self._pairs = {pairs[at : at + 2]: row for row, at in enumerate(range(0, len(pairs), 2), UNKNOWN + 1)}
+        self.pairs = {pairs[at : at + 2]: row for row, at in enumerate(range(0, len(pairs), 2), UNKNOWN + 1)}
         self.marks = str(stored["marks"]).split()
         self._groups = [group.split() for group in str(stored["alternatives"]).split("|")]
 
@@ -98,12 +110,12 @@ class Model:
         return self._parts[name]
 
     def embedded(self, text: str) -> Numbers:
-        rows = [self._chars.get(normal(char), UNKNOWN) for char in text]
+        rows = [self.chars.get(normal(char), UNKNOWN) for char in text]
         return self.part("chars.weight")[rows]
 
     def paired(self, text: str) -> Numbers:
         """A row for each character and the one behind it."""
-        rows = [self._pairs.get(one + other, UNKNOWN) for one, other in pairwise(text)]
+        rows = [self.pairs.get(one + other, UNKNOWN) for one, other in pairwise(text)]
         return self.part("pairs.weight")[[*rows, UNKNOWN]]
 
     def named(self, scores: Numbers) -> dict[str, Numbers]:
