@@ -16,7 +16,7 @@ from server.reconcile.narrative.dates import dates_in
 from server.reconcile.narrative.deliveries import deliveries_in, resolved
 from server.reconcile.narrative.naming import named, recast
 from server.reconcile.narrative.persons import persons_in
-from server.reconcile.narrative.phrases import phrases_in
+from server.reconcile.narrative.phrases import added_phrases_in, phrases_in
 from server.reconcile.narrative.promises import promises_in
 from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.times import times_in
@@ -51,9 +51,8 @@ def added_claims(text: str, added: tuple[AddedWords, ...]) -> tuple[Claim, ...]:
     """Return what a client's own phrases say, wherever they stand."""
     even = named(plain(text[:MOST_READ]))
     spoken = voiced(clauses_of(even))
-    of_lists = set(phrases_in(spoken, ()))
-    own = [one for one in phrases_in(spoken, added) if one not in of_lists]
-    return tuple(recast(resolved(own, persons_in(spoken)), even))
+    own = resolved([*added_phrases_in(spoken, added)], persons_in(spoken))
+    return tuple(recast(own, even))
 
 
 def once(claims: Iterable[Claim]) -> tuple[Claim, ...]:

@@ -106,7 +106,16 @@ def _added(added: tuple[AddedWords, ...]) -> tuple[Family, ...]:
 
 def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) -> Iterator[Claim]:
     """Find every phrase of every family; what a form asks is read with its answer (证件：已示)."""
-    known = (*families(), *_added(added))
+    yield from _found(clauses, (*families(), *_added(added)))
+    yield from carried_in(clauses)
+
+
+def added_phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...]) -> Iterator[Claim]:
+    """Find a client's own phrases alone."""
+    yield from _found(clauses, _added(added))
+
+
+def _found(clauses: Sequence[Voiced], known: Sequence[Family]) -> Iterator[Claim]:
     has_letter = any(_LETTER.search(one.clause.text) for one in clauses)
     for place, one in enumerate(clauses):
         if one.clause.is_question or one.clause.is_head:
@@ -128,7 +137,6 @@ def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) ->
                 yield from (claim for claim in found if _NO_MORE.fullmatch(text, claim.end - start))
             else:
                 yield from found
-    yield from carried_in(clauses)
 
 
 def _is_case(before: Voiced, one: Voiced) -> bool:
