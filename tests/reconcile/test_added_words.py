@@ -9,7 +9,8 @@ import pytest
 from server.reconcile.conduct import forbidden_in, topics
 from server.reconcile.engine import reconcile
 from server.reconcile.facts import Limits, Segment
-from server.reconcile.narrative import read_narrative
+from server.reconcile.narrative import added_claims, read_narrative
+from server.reconcile.narrative.reading import read_account
 from server.reconcile.wording import faults_of
 from server.rules.added_words import LENGTHS, MOST_WORDS, AddedWords
 from server.rules.pack import combine, named
@@ -90,9 +91,9 @@ def test_a_claim_s_phrase_says_what_its_family_says() -> None:
     added = a_pack(a_table(topic="", claim='"delivery/mailbox"', words='["入了奶报箱"]')).lexicon
     text, day = "信函入了奶报箱。", TEN.date()
 
-    assert [one.value for one in read_narrative(text, day, added) if one.kind == "delivery"] == ["mailbox"]
+    assert [one.value for one in read_account(text, day, added) if one.kind == "delivery"] == ["mailbox"]
     assert [one for one in read_narrative(text, day) if one.kind == "delivery"] == []
-    assert [one for one in read_narrative("信函没有入了奶报箱。", day, added) if one.kind == "delivery"] == []
+    assert added_claims("信函没有入了奶报箱。", added) == ()
 
 
 @pytest.mark.parametrize(

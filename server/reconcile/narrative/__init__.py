@@ -31,8 +31,8 @@ TOLD_ONCE: Final = frozenset({"met", "absent", "delivery", "dispute", "conduct",
 
 
 @lru_cache(maxsize=32)
-def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> tuple[Claim, ...]:
-    """Return the claims of a narrative in the order of their places. `added`: a client's own phrases."""
+def read_narrative(text: str, day: date) -> tuple[Claim, ...]:
+    """Return the claims of a narrative in the order of their places."""
     even = named(plain(text[:MOST_READ]))
     clauses = clauses_of(even)
     dates, day_places = dates_in(even, clauses, day)
@@ -41,7 +41,7 @@ def read_narrative(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> 
     amounts = amounts_in(even, clauses, taken)
     spoken = voiced(clauses)
     persons = persons_in(spoken)
-    deeds = resolved([*phrases_in(spoken, added), *deliveries_in(spoken, persons)], persons)
+    deeds = resolved([*phrases_in(spoken), *deliveries_in(spoken, persons)], persons)
     promises = promises_in(spoken, (*dates, *amounts), day)
     found = recast([*dates, *times, *amounts, *persons, *deeds, *promises], even)
     return once(sorted(found, key=lambda one: (one.start, one.end, one.kind, one.value)))

@@ -25,7 +25,7 @@ _SPAN_AFTER: Final = re.compile(rf"、\d{{1,2}}[号日]|(?:到|至|[-~～—]+){
 _LITTLE_ELSE: Final = re.compile(r"[先再各就给前\s]|之前|左右")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
-COUNTED: Final = re.compile(
+_COUNTED: Final = re.compile(
     r"\s*(?:次|句|遍|路|班|住|门|楼|房(?![租贷钱款])|的[小大男女老]|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下(?!个?月|个?周|个?礼拜|个?星期|次|半年)|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z:/])"
 )
 _NOT_ONE: Final = re.compile("钱?(?:都|也|不|没)")
@@ -82,7 +82,7 @@ def is_about(text: str, match: re.Match[str]) -> bool:
     return _ABOUT.search(before) is not None or _ABOUT_AFTER.match(text, match.end()) is not None
 
 
-def is_open(text: str, match: re.Match[str]) -> bool:
+def _is_open(text: str, match: re.Match[str]) -> bool:
     """Whether a match of `SUM` is a bound, a guess or one end of a span: 两千多, 将近三万, 三百到五百."""
     before, after = around(text, *match.span())
     is_vague = _OPEN_BEFORE.search(before) or _OPEN_AFTER.match(after)
@@ -95,13 +95,13 @@ def is_no_sum(text: str, match: re.Match[str]) -> bool:
     before, after = around(text, *match.span())
     if before.endswith(("上", "数")) and number[0] in UNITS:
         return True  # 上万, 数千
-    if is_open(text, match) or (number == "一" and _NOT_ONE.match(after)):
+    if _is_open(text, match) or (number == "一" and _NOT_ONE.match(after)):
         return True  # 一块都没有
     if unit or match["sign"]:
         return unit == "块" and number in "一两二三" and not after.startswith("钱")
     if len(number) > MOST_DIGITS or number in ("万", "千", "百", "十"):
         return True
-    return COUNTED.match(after) is not None or (
+    return _COUNTED.match(after) is not None or (
         _CALLED.search(before) is not None and _HOTLINE.fullmatch(number) is not None
     )
 

@@ -104,9 +104,9 @@ def _added(added: tuple[AddedWords, ...]) -> tuple[Family, ...]:
     )
 
 
-def phrases_in(clauses: Sequence[Voiced], added: tuple[AddedWords, ...] = ()) -> Iterator[Claim]:
+def phrases_in(clauses: Sequence[Voiced]) -> Iterator[Claim]:
     """Find every phrase of every family; what a form asks is read with its answer (证件：已示)."""
-    yield from _found(clauses, (*families(), *_added(added)))
+    yield from _found(clauses, families())
     yield from carried_in(clauses)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +136,8 @@ def _promises(
     """
     place = sentences(text)
     asked = {place[at] for at, char in enumerate(text) if char in "？?"}
-    words, told, named = (defaultdict[int, list[Any]](list) for _ in range(3))
+    words = defaultdict[int, list[Span]](list)
+    told, named = defaultdict[int, list[Claim]](list), defaultdict[int, list[Claim]](list)
     for word in _runs(marks.likely["promise"], BARS["promise"]):
         words[place[word[0]]].append(word)
     for one in listed:
