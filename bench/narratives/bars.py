@@ -2,8 +2,9 @@
 
 Tries bars on the accounts kept for judging and prints the one of each kind that comes nearest to the aim, as
 `server/reconcile/narrative/reading.py` has them, with precision and recall: kind and value of facts, kind of
-figures, sentence by sentence; promises once a sentence, as one word may promise several sums. A promise needs
-its sum and day, so its bar is tried last, with those of the others set; whoever takes bars over rounds them.
+figures, sentence by sentence, values with a bar of their own apart; promises once a sentence, as one word may
+promise several sums. A promise needs its sum and day, so its bar is tried last, with those of the others set;
+whoever takes bars over rounds them.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Final
 
 from bench.narratives.marked import JUDGING, PROMISED, Marked, mark_of, marked
 from bench.narratives.scoring import Score, tally
-from server.reconcile.narrative import Claim, Kind, read_narrative
+from server.reconcile.narrative import Claim, read_narrative
 from server.reconcile.narrative.reading import BARS, weighed
 from server.reconcile.narrative.tagger import Marks, sentences, tag
 
@@ -42,7 +43,7 @@ class Judged:
     def of(cls, one: Marked) -> "Judged":
         day, place = date.fromisoformat(one.day), sentences(one.text)
         said = ((mark, at) for at, _, mark in one.marks if mark not in PROMISED.values())
-        there = _counted((mark.partition("=")[0], mark, int(place[at])) for mark, at in said)
+        there = _counted((mark, int(place[at])) for mark, at in said)
         listed = read_narrative(one.text, day)
         return cls(one.text, day, listed, tag(one.text, listed), there)
 
@@ -50,17 +51,18 @@ class Judged:
         """What is read with the bars of the moment."""
         place = sentences(self.text)
         claims = weighed(self.text, self.listed, self.marks, self.day)
-        return _counted((one.kind, mark_of(one.kind, one.value), int(place[one.start])) for one in claims)
+        return _counted((mark_of(one.kind, one.value), int(place[one.start])) for one in claims)
 
 
-def _counted(said: Iterable[tuple[str, str, int]]) -> Counter[tuple[str, str, int]]:
-    counts = Counter(said)
+def _counted(said: Iterable[tuple[str, int]]) -> Counter[tuple[str, str, int]]:
+    """Count marks and their sentences by the bar that decides about them."""
+    counts = Counter((mark if mark in BARS else mark.partition("=")[0], mark, at) for mark, at in said)
     return Counter({one: 1 if one[0] == "promise" else count for one, count in counts.items()})
 
 
-def best_bars(kinds: Collection[Kind], accounts: Sequence[Judged]) -> dict[Kind, float]:
-    """Return the best bar of each of these kinds, all others as they are set; print how good it is."""
-    before, best = dict(BARS), dict[Kind, tuple[float, float, Score]]()
+def best_bars(kinds: Collection[str], accounts: Sequence[Judged]) -> dict[str, float]:
+    """Return the best bar of each of these, all others as they are set; print how good it is."""
+    before, best = dict(BARS), dict[str, tuple[float, float, Score]]()
     for bar in TRIED:
         BARS.update(dict.fromkeys(kinds, bar))
         scores = {"all": Score()}

@@ -13,8 +13,10 @@ from server.reconcile.narrative.reading import BARS, read_account, weighed
 from server.reconcile.narrative.tagger import (
     LONE_VALUES,
     PORTION,
+    SCALE,
     WEIGHTS,
     Marks,
+    Model,
     own_marks,
     portions,
     read_model,
@@ -282,6 +284,19 @@ def test_the_tagger_says_for_each_character_how_likely_each_mark_is() -> None:
     )
     relations = np.stack([part for mark, part in seen.items() if mark.startswith("met=")])
     assert relations.sum(axis=0) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_part_kept_as_bytes_is_what_its_columns_stand_for() -> None:
+    words = {name: np.array("") for name in ("chars", "pairs", "marks", "listed", "alternatives")}
+    table = {
+        "table": np.array([[127, -64], [0, 1]], np.int8),
+        "table" + SCALE: np.array([0.5, 2], np.float32),
+    }
+
+    model = Model({**words, **table, "plain": np.array([0.25], np.float16)})
+
+    assert model.part("table").tolist() == [[63.5, -128], [0, 2]]
+    assert model.part("plain").tolist() == [0.25]
 
 
 def test_the_same_text_is_tagged_alike_whatever_was_tagged_before() -> None:

@@ -28,6 +28,8 @@ ENDS: Final = "。；！？\n;!?"
 PAUSES: Final = "，、, "
 PORTION: Final = 320  # characters; few accounts that it learned from are longer
 HEADS: Final = 12
+SCALE: Final = ".scale"
+"""Behind the name of a part that is stored as bytes: what each of its columns is multiplied by."""
 UNKNOWN: Final = 1
 """The row of whatever was not seen in learning; row 0 is no character at all."""
 LONE_VALUES: Final = {"absent": "debtor", "debt": "confirmed", "outcome": "refused"}
@@ -105,7 +107,9 @@ class Model:
 
     def __init__(self, stored: dict[str, NDArray[np.generic]]) -> None:
         self._parts = {
-            name: part.astype(np.float32) for name, part in stored.items() if part.dtype.kind == "f"
+            name: _floats(part, stored.get(name + SCALE))
+            for name, part in stored.items()
+            if part.dtype.kind in "fi" and not name.endswith(SCALE)
         }
         self.chars = {char: row for row, char in enumerate(str(stored["chars"]), UNKNOWN + 1)}
         pairs = str(stored["pairs"])
@@ -145,6 +149,11 @@ class Model:
             powers: Numbers = np.exp(together - together.max(axis=0))
             likely.update(zip(group, powers / powers.sum(axis=0), strict=True))
         return likely
+
+
+def _floats(part: NDArray[np.generic], scale: NDArray[np.generic] | None) -> Numbers:
+    floats = part.astype(np.float32)
+    return floats if scale is None else floats * scale.astype(np.float32)
 
 
 def read_model(path: Traversable) -> Model:
