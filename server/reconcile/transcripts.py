@@ -7,6 +7,7 @@ are an engine's hearing: every finding cites the second, and none is certain.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from server.reconcile.account import boxes, claimed_day
 from server.reconcile.conduct import HEARD_CONFIDENCE, UNSURE
 from server.reconcile.facts import Limits, Segment, VisitFacts
 from server.reconcile.finding import Finding, Severity, cite
-from server.reconcile.narrative import Kind, read_narrative
+from server.reconcile.narrative import Claim, Kind, read_narrative
 from server.reconcile.narrative.clauses import negations
 from server.reconcile.narrative.spelling import narrow
 from server.reconcile.narrative.voices import RELATIVES
@@ -168,7 +169,7 @@ def promise_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
             if claim.kind == kind
         ]
         if kind == "date":
-            spoken = [(one, claim) for one, claim in spoken if claim.value > day.isoformat()]
+            spoken = [one for one in spoken if _is_another_day(one[1], day) or one[1].value == value]
         if spoken and value not in {claim.value for _, claim in spoken}:
             yield _finding(
                 "promise-not-heard",
@@ -179,6 +180,11 @@ def promise_unheard(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:
                 account_says=value,
                 heard_instead=sorted({claim.value for _, claim in spoken}),
             )
+
+
+def _is_another_day(spoken: Claim, day: date) -> bool:
+    """Whether a day to come is spoken of; a festival may be, for whatever happens around it."""
+    return spoken.value > day.isoformat() and not spoken.is_approximate
 
 
 def person_differs(facts: VisitFacts, limits: Limits) -> Iterator[Finding]:

@@ -34,6 +34,14 @@ from tests.reconcile.reading import TUESDAY, told
         ("还两千下月再说", 200_000),
         ("不还。8500。", 850_000),
         ("减到8000一次性结清", 800_000),
+        ("挤出四千一一个月", 410_000),
+        ("寄一千回来还账", 100_000),
+        ("欠的另有2,350：不认", 235_000),
+        ("多收三十六块八", 3_680),
+        ("多收37块6", 3_760),
+        ("少了八毛钱", 80),
+        ("五块一斤卖的", 500),
+        ("一月一千一", 110_000),
     ],
 )
 def test_a_sum_is_read_however_it_is_written(text: str, fen: int) -> None:
@@ -77,6 +85,12 @@ def test_an_open_sum_and_what_is_no_sum_say_nothing(text: str) -> None:
         ("晚上七点四十到", "arrived", "19:40"),
         ("二十点十分离开", "left", "20:10"),
         ("十点差五分走", "left", "09:55|21:55"),
+        ("三点差二十走", "left", "02:40|14:40"),
+        ("两点过一刻走", "left", "02:15|14:15"),
+        ("9点3刻走", "left", "09:45|21:45"),
+        ("五点过半走", "left", "05:30|17:30"),
+        ("六点三个字走", "left", "06:15|18:15"),
+        ("5:10PM走", "left", "17:10"),
         ("到达时间9:05", "arrived", "09:05|21:05"),
         ("09:05到达", "arrived", "09:05"),
         ("10:12：离开", "left", "10:12"),
@@ -128,10 +142,51 @@ def test_a_vague_time_says_nothing(text: str) -> None:
         ("下月底还", date(2027, 1, 31), "2027-02-28"),
         ("3/10还", date(2027, 2, 26), "2027-03-10"),
         ("2026年12月5日还", TUESDAY, "2026-12-05"),
+        ("下下月1号还", TUESDAY, "2027-01-01"),
+        ("去年年底还清", TUESDAY, "2025-12-31"),
+        ("2024年底办的卡", TUESDAY, "2024-12-31"),
+        ("上月十六已经还了", TUESDAY, "2026-10-16"),
+        ("九月二十三百", date(2026, 8, 18), "2026-09-20"),
+        ("月底三十号还", TUESDAY, "2026-11-30"),
     ],
 )
 def test_a_day_is_counted_from_the_day_of_the_visit(text: str, day: date, value: str) -> None:
     assert told(text, "date", day=day) == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "value"),
+    [
+        ("腊月廿六还", TUESDAY, "2027-02-02"),
+        ("腊月三十还", TUESDAY, "2027-02-05"),  # that month has 29 days
+        ("大年初三还", TUESDAY, "2027-02-08"),
+        ("去年腊月二十三还的", TUESDAY, "2026-02-10"),
+        ("农历7月15还", date(2026, 8, 1), "2026-08-27"),
+        ("六月初五还", date(2025, 6, 1), "2025-06-29"),
+        ("阴历七月底还", date(2026, 8, 1), "2026-09-10"),
+        ("下月初七还", TUESDAY, "2026-12-15"),
+        ("初八还", date(2026, 2, 18), "2026-02-24"),
+        ("中秋还", date(2026, 9, 1), "2026-09-25"),
+        ("冬至还", TUESDAY, "2026-12-22"),
+        ("明年清明还", TUESDAY, "2027-04-05"),
+        ("国庆前还", date(2026, 9, 1), "2026-10-01"),
+    ],
+)
+def test_a_lunar_day_and_a_festival_are_days_of_the_common_calendar(text: str, day: date, value: str) -> None:
+    assert told(text, "date", day=day) == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["闰六月初五还", "小年还", "春节还", "上初一的女儿", "当初三个人", "十一月初一次性还", "二月三十二还"],
+)
+def test_what_only_looks_like_a_lunar_day_says_none(text: str) -> None:
+    assert told(text, "date") == []
+
+
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(1901, 1, 1), date(2100, 6, 1), date(9999, 12, 31)])
+def test_a_visit_that_no_lunar_calendar_reaches_has_no_lunar_days(day: date) -> None:
+    assert told("腊月初八、初八、中秋、清明", "date", day=day) == []
 
 
 @pytest.mark.parametrize(

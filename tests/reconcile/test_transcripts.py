@@ -112,6 +112,17 @@ def test_what_the_recording_does_not_bear_out_is_found_with_the_second(
     assert findings[check].confidence < 0.6
 
 
+def test_a_festival_that_is_spoken_of_is_no_other_day_than_the_promised_one() -> None:
+    promise = {"promise": {"amount_fen": 500_000, "due_on": "2026-12-05"}, "outcome": "promise"}
+
+    found = [
+        {one.check for one in heard(*OPENING, f"{when}我儿子回来，我还五千。", **promise)}
+        for when in ("冬至", "十二月八号")
+    ]
+
+    assert [("promise-not-heard" in one) for one in found] == [False, True]
+
+
 def test_that_the_debt_was_told_does_not_say_that_nobody_else_was_met() -> None:
     report = judged(*OPENING, "他欠款很久了。", met="third_party", outcome="message_left")
 

@@ -10,11 +10,16 @@ from typing import Final
 
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, around, index_at
-from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number
+from server.reconcile.narrative.numerals import CHINESE, NUMERAL, UNITS, read_number, read_whole
 from server.reconcile.narrative.words import finder
 
+_DIGIT = "[一二三四五六七八九]"
+_COUNTING = "[个斤公只张盒瓶月天次人年碗杯包条件块份把笔户家袋箱顿对双本]"
+# 三块五 is 3.50, 五块一斤 is 5.
+_TENTH = rf"(?P<tenth>[1-9]|{_DIGIT})[毛角]?(?![\d{CHINESE}]|{_COUNTING})"
 SUM: Final = re.compile(
-    rf"(?:(?P<sign>[¥$]|人民币|RMB|rmb)\s*)?(?P<number>{NUMERAL})\s*(?P<unit>元整?|块钱|块|圆整?|蚊)?"
+    rf"(?:(?P<sign>[¥$]|人民币|RMB|rmb)\s*)?(?P<number>{NUMERAL})\s*"
+    rf"(?P<unit>元整?|块钱|圆整?|块(?:{_TENTH})?|蚊|(?P<tenths>[毛角])钱?)?"
 )
 _OPEN_BEFORE: Final = re.compile(r"(?:几|好几|近|将近|快|不到|超过|多达|至少|好|第)$")
 _OPEN_AFTER: Final = re.compile(
@@ -26,13 +31,17 @@ _LITTLE_ELSE: Final = re.compile(r"[先再各就给前\s]|之前|左右")
 _ABOUT: Final = re.compile(r"(?:约|大约|大概|差不多)$")
 _ABOUT_AFTER: Final = re.compile(r"左右|上下")
 _COUNTED: Final = re.compile(
-    r"\s*(?:次|句|遍|路|班|住|门|楼|房(?![租贷钱款])|的[小大男女老]|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回|场|旁|边|起|样|些|下(?!个?月|个?周|个?礼拜|个?星期|次|半年)|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z:/])"
+    r"\s*(?:次|句|遍|路|班|住|门|楼|房(?![租贷钱款])|的[小大男女老]|趟|天|日|号|月|年|个|分|点|时|刻|秒|人|岁|期|楼|室|单元|栋|幢|层|%|成|张|封|份|页|户|米|公里|位|名|家|笔|声|步|位|条|项|级|折|半|口|回(?![来去家款])|场|旁|边|起|样|些|下(?!个?月|个?周|个?礼拜|个?星期|次|半年)|直|定|般|致|律|再|旦|同|共|切|方|倍|度|辆|件|套|间|排|号楼|假期|长假|国庆|黄金周|[a-zA-Z/]|:\\d)"
 )
 _NOT_ONE: Final = re.compile("钱?(?:都|也|不|没)")
 _HOTLINE: Final = re.compile("11[0-9]|12[0-2]|123\\d\\d|955\\d\\d|100\\d\\d")
 _CALLED: Final = re.compile("[报打拨](?:了|过|打|通)?$")  # 报了110
 _WIDE_COMMA: Final = re.compile(r"(?<!\d)\d{1,3}(?:，\d{3})+(?=元|块|\.\d\d(?!\d))")
-_EACH: Final = re.compile("(?<=[百千万])一(?=个?(?:月|礼拜|星期|季度)|年|期(?!限)|次)")
+_BIG = "[百千万]"
+_A = "一(?=个?(?:月|礼拜|星期|季度)|[年天次回趟斤亩只双对车头桌晚]|期(?!限)|公斤)"
+_EACH: Final = re.compile(
+    "|".join(f"(?<={told}){_A}" for told in (_BIG, _BIG + _DIGIT, f"{_BIG}{_DIGIT}十{_DIGIT}"))
+)
 _WRITTEN: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{3,}\.\d\d")
 _FIGURE: Final = re.compile(r"[1-9]\d{2,5}")
 _NAME_OF: Final = re.compile(
@@ -47,12 +56,11 @@ NEAR: Final = 8  # how many clauses away a word of money may stand
 def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the sums outside what is taken already (days, times)."""
     claims = []
-    for match in SUM.finditer(_even("".join("□" if at in taken else char for at, char in enumerate(text)))):
-        number = match["number"]
+    for match in SUM.finditer(even("".join("□" if at in taken else char for at, char in enumerate(text)))):
         place = index_at(clauses, match.start("number"))
         if place is None or not _is_money(text, match, place, clauses, taken):
             continue
-        fen = in_fen(number)
+        fen = in_fen(match)
         if fen is None:
             continue
         end = match.end() if match["unit"] else match.end("number")
@@ -61,16 +69,18 @@ def amounts_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> t
     return tuple(claims)
 
 
-def in_fen(number: str) -> str | None:
-    """Return a numeral of yuan in fen; None unless it is a sum of whole fen that somebody may owe."""
-    value = read_number(number)
-    fen = None if value is None else value * 100
-    if fen is None or fen <= 0 or fen != fen.to_integral_value() or fen >= Decimal(10) ** 13:
+def in_fen(match: re.Match[str]) -> str | None:
+    """Return a match of `SUM` in fen; None unless it is a sum of whole fen that somebody may owe."""
+    value = read_number(match["number"])
+    if value is None:
+        return None
+    fen = value * (10 if match["tenths"] else 100) + 10 * (read_whole(match["tenth"] or "零") or 0)
+    if fen <= 0 or fen != fen.to_integral_value() or fen >= Decimal(10) ** 13:
         return None
     return str(int(fen))
 
 
-def _even(text: str) -> str:
+def even(text: str) -> str:
     """Return a text whose sums are written alike: 8，700元 is 8,700元, 三百一个月 ends before 一个月."""
     text = _WIDE_COMMA.sub(lambda one: one.group().replace("，", ","), text)
     return _EACH.sub("□", text)
@@ -89,8 +99,11 @@ def _is_open(text: str, match: re.Match[str]) -> bool:
     return is_vague is not None or _is_span(before, after)
 
 
-def is_no_sum(text: str, match: re.Match[str]) -> bool:
-    """Whether a match of `SUM` is surely none: open, counted, a number to call, or longer than any debt."""
+def is_no_sum(text: str, match: re.Match[str], *, is_surely: bool = False) -> bool:
+    """Whether a match of `SUM` is none: open, counted, a number to call, or longer than any debt.
+
+    `is_surely`: that somebody speaks of money is known; else 两块 may be two pieces.
+    """
     number, unit = match["number"], match["unit"]
     before, after = around(text, *match.span())
     if before.endswith(("上", "数")) and number[0] in UNITS:

@@ -1,7 +1,8 @@
 """Which days does a text name, counted from the day of the visit?
 
 Only a date that means one day is read: 下周 and 月中 say nothing. A day without its month is the next one to
-come, and the nearest one where the clause looks back; a day without its year is the nearest one.
+come, and the nearest one where the clause looks back; a day without its year is the nearest one. A festival
+is told as near: it is a day where somebody promises to pay on it, a season where somebody comes home for it.
 """
 
 import calendar
@@ -11,37 +12,50 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final
 
+from server.reconcile.narrative import lunar
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, index_at
 from server.reconcile.narrative.numerals import read_whole
 from server.reconcile.narrative.words import WORDS, looks_back, pattern
 
 _N = r"(?:\d{1,3}|[零〇一二两三四五六七八九十廿]{1,3})"
-_MONTH = rf"元|{_N}"
-_WHICH = "下个?|次|本|这个?|当|上个?"
+_MONTH = r"(?:元|\d{1,2}|十[一二]?|[一二三四五六七八九])"
+_DIGIT = "[一二三四五六七八九]"
+_DAY = rf"(?:\d{{1,2}}|[零〇](?:{_DIGIT}|\d)|(?:[二三]?十|廿|卅){_DIGIT}?|{_DIGIT})"
+_FIRST_TEN = "初[一二三四五六七八九十]"
+_OF_LUNAR = rf"(?:{_FIRST_TEN}|(?:二?十|廿){_DIGIT}?|三十|\d{{1,2}})"
+_NO_LUNAR = "(?![次笔直百千万])"  # 十一月初一次性
+_OF_YEAR = "[去前今明后]"
+_WHICH = "下下个?|再下个?|下个?|次|本|这个?|当|上上个?|上个?"
+_NO_MORE = r"(?![天个\d点百千万块元kKwW])"
 _PLACE = r"(?!楼|院|门|铺|线|店|车|机|线|码|房|单元)"
 _TO_PAY = (
     r"(?=\s*(?:之?前|还|先|再|给|打|存|转|缴|付|处理|发|领|结|到|出|开|拿|交|去|我|就|补|清|凑"
-    r"|号|前后|左右|，|,|\s+\d+(?:[kKwW千百元块]|00)))"
+    r"|号|前后|左右|那[天日]|已|才|，|,|\s+\d+(?:[kKwW千百元块]|00)))"
 )
 _FORMS: Final = (
     r"(?P<y>\d{4})[年./-](?P<mo>\d{1,2})[月./-](?P<d>\d{1,2})(?:日|号)?(?!\d)",
-    rf"(?P<lunar>(?:腊月|正月|冬月|农历(?:{_MONTH}月)?|阴历(?:{_MONTH}月)?)(?:初|廿)?{_N})",
+    rf"(?:(?P<lunar_of>{_OF_YEAR})年)?(?:(?P<lunar>[腊正冬]月|(?:农历|阴历|旧历){_MONTH}月"
+    rf"|(?<!闰){_MONTH}月(?=初|廿)|腊(?=初|廿|[二三]?十))(?:份?(?P<lunar_end>[底末])|(?P<ld>{_OF_LUNAR})[日号]?{_NO_LUNAR})"
+    rf"|(?<![今去明前后上])大?年(?P<eve>三十|二十九|二十八|廿[八九]|{_FIRST_TEN}){_NO_LUNAR})",
+    rf"(?:(?P<fest_of>{_OF_YEAR})年)?(?<![一三四五六七八九十])(?P<festival>{pattern(WORDS['festivals'])})节?",
+    rf"(?:(?P<which_lunar>下个?|上个?|这个?)月|(?<![年月当起最开上读念]))(?P<first_ten>{_FIRST_TEN})"
+    r"(?![次笔直号中年级学生毕班的\d])",
     rf"(?P<ending>{_MONTH})月份?(?P<end>底|末)",
     r"(?<!\d)(?P<cy>20\d\d)(?P<cmo>0[1-9]|1[0-2])(?P<cd>0[1-9]|[12]\d|3[01])(?!\d)",
-    rf"(?:(?P<of_year>[去前今明后])年)?(?P<month>{_MONTH})月份?(?P<md>{_N})(?:日|号|(?![天个\d点]))",
+    rf"(?:(?P<of_year>{_OF_YEAR})年)?(?P<month>{_MONTH})月份?(?P<md>{_DAY})(?:日|号|{_NO_MORE})",
     r"(?<![\d/])(?P<sm>\d{1,2})/(?P<sd>\d{1,2})(?![\d/])",
     rf"(?<![\d.])(?P<dm>1[0-2]|0?[1-9])[.-](?P<dd>3[01]|[12]\d|0?[1-9]){_TO_PAY}",
     r"(?<![\d.])(?P<am>1[0-2]|0?[1-9])[.](?P<ad>3[01]|[12]\d|0?[1-9])(?=\s*(?:上午|下午|早|中午|晚|傍晚|外访|走访|上门))",
-    rf"(?P<which>{_WHICH})月份?(?P<wd>{_N})(?:日|号|{_TO_PAY})",
-    r"(?P<which_ending>(?<!许)下个?|次|本|这个?|当|上个?)月份?(?P<wend>底|末|的?最后一天)|(?P<bare_end>月底|月末)",
+    rf"(?P<which>{_WHICH})月份?(?P<wd>{_DAY})(?:日|号|{_TO_PAY})",
+    r"(?P<which_ending>(?<!许)下下个?|再下个?|(?<!许)下个?|次|本|这个?|当|上个?)月份?(?P<wend>底|末|的?最后一天)|(?P<bare_end>月底|月末)",
     rf"(?<![今明月])(?P<near>{pattern(WORDS['days'])})",
     rf"(?P<months>{_N})个月之?以?[内后]",
     rf"(?<![几数\d一二两三四五六七八九十])(?P<ago>{_N})天(?:之|以)?前(?!后)",
     rf"(?<![几数两三四五六七八九十])(?P<days>{_N}|半个?月)(?P<unit>天|日(?=之?以?内)|个?(?:周|星期|礼拜))?之?以?(?P<in>内|后)",
     r"(?P<week>下下个?|上个?|下个?|本|这个?|每个?)?(?:(?<!老)周|星期|礼拜)(?P<weekday>[一二三四五六日天](?!点)|[1-7](?![\d次天个\-]))"
     r"(?!(?:至|到|-)(?:下?个?(?:周|星期|礼拜))?[一二三四五六日天])",
-    r"(?<!半)(?P<year_end>年底|年末)",
+    rf"(?P<end_of>(?:{_OF_YEAR}|\d{{4}})年年?|(?<!半)年)(?P<year_end>[底末])",
     r"(?P<new_year>元旦|阳历年)",
     rf"(?<!\d[-~—至到、])(?:(?<![第\d月路街巷弄村道组里苑园坊区幢栋屯])|(?<=[厂店司家行]里))(?P<day>{_N})(?:号|日)"
     + _PLACE,
@@ -49,8 +63,11 @@ _FORMS: Final = (
 _DATE: Final = re.compile("|".join(_FORMS))
 LIKELY_YEARS: Final = range(1950, 2100)  # 1500/12.5 is a sum and a day
 _TWO_DIGITS: Final = re.compile("[一二两三四五六七八九]{2}")  # 一两天
+_MONTHS_ON: Final = {"下": 1, "次": 1, "下下": 2, "再下": 2, "上": -1, "上上": -2}
 _YEARS: Final = {"前": -2, "去": -1, "今": 0, "明": 1, "后": 2}
 _THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
+_BOUND: Final = re.compile("以?后|之后|过后|[才再](?:回|来|归)")
+_END: Final = re.compile("[月年][底末]")
 
 
 def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Claim, ...], frozenset[int]]:
@@ -66,16 +83,29 @@ def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Cla
         places.update(range(*match.span()))
         found = _resolve(match, day, is_past=looks_back(clauses[place].text))
         if found is not None:
-            claims.append(Claim("date", found.isoformat(), *match.span()))
+            claims.append(
+                Claim("date", found.isoformat(), *match.span(), is_approximate=_is_near(text, match))
+            )
     return tuple(_said_once(text, claims)), frozenset(places)
 
 
+def _is_near(text: str, match: re.Match[str]) -> bool:
+    """Whether a day stands for the time around it or behind it: 中秋, 过了正月十五才回."""
+    is_bound = match["ld"] and _BOUND.match(text, match.end())
+    return bool(match["festival"] or match["eve"] or is_bound)
+
+
 def _said_once(text: str, claims: Sequence[Claim]) -> Iterator[Claim]:
-    """Leave out what the next day only says more exactly: 这个月底，也就是30号."""
+    """Leave out what the next day only says more exactly: 这个月底，也就是30号, 月底30号."""
     for one, following in pairwise((*claims, None)):
         assert one is not None
-        if following is None or not _THAT_IS.fullmatch(text, one.end, following.start):
+        if following is None or not _is_told_again(text, one, following):
             yield one
+
+
+def _is_told_again(text: str, one: Claim, following: Claim) -> bool:
+    is_joined = one.end == following.start and _END.search(text, one.start, one.end)
+    return bool(is_joined or _THAT_IS.fullmatch(text, one.end, following.start))
 
 
 def _resolve(match: re.Match[str], day: date, *, is_past: bool) -> date | None:
@@ -141,7 +171,7 @@ def _dotted(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 
 def _which_month(name: str, day: date) -> tuple[int, int]:
-    return _month_after(day, {"下": 1, "次": 1, "上": -1}.get(name[0], 0))
+    return _month_after(day, _MONTHS_ON.get(name.removesuffix("个"), 0))
 
 
 def _day_of_which(told: dict[str, str], day: date, is_past: bool) -> date | None:
@@ -195,7 +225,10 @@ def _weekday(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 
 def _year_end(told: dict[str, str], day: date, is_past: bool) -> date | None:
-    return None if is_past else date(day.year, 12, 31)
+    which = told["end_of"].rstrip("年")
+    if which.isdecimal():
+        return date(int(which), 12, 31) if int(which) in LIKELY_YEARS else None
+    return None if is_past and not which else _make(day.year + _YEARS.get(which, 0), 12, 31)
 
 
 def _new_year(told: dict[str, str], day: date, is_past: bool) -> date | None:
@@ -214,12 +247,45 @@ def _day_alone(told: dict[str, str], day: date, is_past: bool) -> date | None:
 
 
 def _lunar(told: dict[str, str], day: date, is_past: bool) -> date | None:
-    return None  # a day of another calendar
+    name = told["lunar"].removesuffix("月").removeprefix("农历").removeprefix("阴历").removeprefix("旧历")
+    month = {"腊": 12, "正": 1, "冬": 11}.get(name) or _month(name)
+    wanted = lunar.LAST if told["lunar_end"] else _day_of_lunar(told["ld"])
+    if month is None or wanted is None:
+        return None
+    return lunar.lunar_date(month, wanted, day, years=_YEARS.get(told["lunar_of"]))
+
+
+def _day_of_lunar(name: str) -> int | None:
+    return read_whole(name.removeprefix("初"))
+
+
+def _of_new_year(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    """Return a day around the lunar new year: 年三十 and those before it, 年初三."""
+    wanted, month = _day_of_lunar(told["eve"]), 1 if told["eve"].startswith("初") else 12
+    if wanted is None:
+        return None
+    return lunar.lunar_date(month, wanted, day, years=_YEARS.get(told["lunar_of"]))
+
+
+def _festival(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    return lunar.festival(told["festival"], day, years=_YEARS.get(told["fest_of"]))
+
+
+def _first_ten(told: dict[str, str], day: date, is_past: bool) -> date | None:
+    """Return 初八, of which people say no month when it is the lunar one that runs or comes."""
+    wanted, which = _day_of_lunar(told["first_ten"]), told["which_lunar"]
+    if wanted is None or (is_past and not which):
+        return None
+    months = _MONTHS_ON.get(which.removesuffix("个"), 0) if which else None
+    return lunar.next_lunar(wanted, day, months=months)
 
 
 _READERS: Final[dict[str, Callable[[dict[str, str], date, bool], date | None]]] = {
     "y": _full,
     "lunar": _lunar,
+    "eve": _of_new_year,
+    "festival": _festival,
+    "first_ten": _first_ten,
     "end": _month_end,
     "md": _month_day,
     "cy": _compact,

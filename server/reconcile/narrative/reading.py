@@ -8,7 +8,7 @@ grammar alone; which of them are promised is the tagger's word, where it has one
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.reconcile.narrative import MOST_READ, added_claims, once, read_narrative
-from server.reconcile.narrative.amounts import SUM, in_fen, is_about, is_name, is_no_sum
+from server.reconcile.narrative.amounts import SUM, even, in_fen, is_about, is_name, is_no_sum
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.tagger import Marks, Numbers, sentences, tag
-from server.reconcile.narrative.times import TIME, clock_reading
 from server.reconcile.narrative.times import is_about as is_about_then
+from server.reconcile.narrative.times import likely_times
 from server.rules.added_words import AddedWords
 
 BELONGS: Final = 0.5
@@ -99,10 +99,10 @@ def _times(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
         kind, peak = _part_in_visit(marks, one.start, one.end)
         if peak >= BARS[kind]:
             yield replace(one, kind=kind)
-    for match in TIME.finditer(text):
+    for match, value in likely_times(text):
         kind, peak = _part_in_visit(marks, *match.span())
-        value = clock_reading(text, match)
-        if peak >= BARS[kind] and value and not taken[slice(*match.span())].any():
+        if peak >= BARS[kind] and not taken[slice(*match.span())].any():
+            taken[slice(*match.span())] = True
             yield Claim(kind, value, *match.span(), is_approximate=is_about_then(text, match))
 
 
@@ -115,15 +115,16 @@ def _part_in_visit(marks: Marks, start: int, end: int) -> tuple[Kind, float]:
 def _sums_and_days(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
     for one in listed:
         is_named = one.kind in ("amount", "date")
-        if is_named and marks.peak(one.kind, one.start, one.end) >= BARS[one.kind]:
+        is_season = one.kind == "date" and one.is_approximate and not _is_promised(marks, one, ())
+        if is_named and not is_season and marks.peak(one.kind, one.start, one.end) >= BARS[one.kind]:
             yield one
     taken = _places([one for one in listed if one.kind in FIGURES], text)
-    for match in SUM.finditer(text):
+    for match in SUM.finditer(even(text)):
         is_bare = not (match["unit"] or match["sign"])
         is_seen = marks.peak("amount", *match.span("number")) >= BARS["amount"]
-        if not is_seen or is_no_sum(text, match) or (is_bare and is_name(text, match)):
+        if not is_seen or is_no_sum(text, match, is_surely=True) or (is_bare and is_name(text, match)):
             continue
-        fen, end = in_fen(match["number"]), match.end("number") if is_bare else match.end()
+        fen, end = in_fen(match), match.end("number") if is_bare else match.end()
         if fen and not taken[slice(*match.span())].any():
             yield Claim("amount", fen, match.start(), end, is_approximate=is_about(text, match))
 
@@ -168,12 +169,28 @@ def _nearest(words: Sequence[Span], parts: Sequence[Claim]) -> Iterator[Claim]:
         of_word.setdefault(min(near, key=lambda one: _gap(part, one)), []).append(part)
     if len({one.kind for one in parts}) == len(parts) > 0:
         of_word = {min(of_word): list(parts)}
-    for word, own in of_word.items():
+    for word, own in _joined(of_word):
         amount, due = (
             min((one for one in own if one.kind == kind), key=lambda one: _gap(one, word), default=None)
             for kind in ("amount", "date")
         )
         yield Claim("promise", "@".join(one.value if one else "-" for one in (amount, due)), *word)
+
+
+def _joined(of_word: Mapping[Span, Sequence[Claim]]) -> Iterator[tuple[Span, Sequence[Claim]]]:
+    """Take words together of which one has but days and the next but sums: 说好3月5号…还3000."""
+    waiting: tuple[Span, Sequence[Claim]] | None = None
+    for word, own in sorted(of_word.items()):
+        kinds = {one.kind for one in own}
+        if waiting and kinds.isdisjoint(one.kind for one in waiting[1]):
+            yield waiting[0], [*waiting[1], *own]
+            waiting = None
+            continue
+        if waiting:
+            yield waiting
+        waiting = word, own
+    if waiting:
+        yield waiting
 
 
 def _gap(value: Claim, word: Span) -> int:

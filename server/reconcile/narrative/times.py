@@ -5,7 +5,7 @@ vague times (三点多, 七点以后) say nothing.
 """
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim
@@ -16,7 +16,7 @@ from server.reconcile.narrative.words import WORDS, pattern
 
 _CN = r"[零〇一二两三四五六七八九十廿\d]"
 _PART = pattern(word for words in WORDS["dayparts"].values() for word in words)
-_COLON = r"(?P<ch>\d{1,2}):(?P<cm>\d{2})(?::\d{2})?(?!\d|:\d)"
+_COLON = r"(?P<ch>\d{1,2}):(?P<cm>\d{2})(?::\d{2})?(?!\d|:\d)(?:\s?(?P<half>[apAP])\.?[mM](?![a-zA-Z])\.?)?"
 # Four digits are a time only right before a verb of coming or going, and not behind one of paying.
 _BARE = (
     r"(?<![\d.,:还付给欠打转存缴交拿出凑收减])(?P<bh>[01]\d|2[0-3])(?P<bm>[0-5]\d)"
@@ -25,15 +25,19 @@ _BARE = (
     r"|(?<=[到离撤抵走]....)|(?<=[到离撤抵走]:....)|(?<=[到离撤抵走开达]：....)|(?<=\d[-—~～–至]....))(?![\d.元块万千百年米步])"
 )
 _MINUTE = (
-    rf"半|一刻|三刻|整|钟|过?[零〇]?{_CN}{{1,3}}分|过{_CN}{{1,3}}分?|[零〇]{_CN}分?"
+    rf"过?半|过?[一二两三123]刻|整|钟|{_CN}{{1,2}}个字|过?[零〇]?{_CN}{{1,3}}分|过{_CN}{{1,3}}分?|[零〇]{_CN}分?"
     r"|(?:[一二三四五]?十|廿)[一二三四五六七八九]?分?|\d{2}分?"
 )
-_SHORT = rf"[差缺欠](?P<short>一刻|{_CN}{{1,2}}分)"
+_SHORT = rf"[差缺欠](?P<short>一刻|{_CN}{{1,2}}(?:分|(?![百千万块元点\d])))"
 _AHEAD = rf"(?:差(?P<ahead>一刻|{_CN}{{1,2}}分)钟?(?:就|到)?)?"
 _HOUR = rf"(?P<h>{_CN}{{1,3}})(?:点|(?P<clock>时)(?!间|候|常))"
 _SPOKEN = rf"{_AHEAD}{_HOUR}(?:{_SHORT}|(?P<m>{_MINUTE}))?(?P<about>许)?"
 TIME: Final = re.compile(
     rf"(?:(?P<part>{_PART})\s*)?(?:(?<!\d)(?<!\d:)(?:{_COLON})|{_BARE}|(?<![{_CN[1:-1]}第差])(?:{_SPOKEN}))"
+)
+# Only for whoever knows that they are a clock time: 0915, 8.45.
+_FIGURES: Final = re.compile(
+    r"(?<![\d.,:-])(?:(?P<h>[01]?\d|2[0-3])\.|(?P<hh>[01]\d|2[0-3]))(?P<m>[0-5]\d)(?![\d.:%元块万千百天日号]|,\d)"
 )
 _VAGUE_AFTER: Final = re.compile(r"多|不到|以?之?前|以?之?后|过后|几分")
 _VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快到?|近|过了|早于|晚于)$")
@@ -41,13 +45,15 @@ _ABOUT_AFTER: Final = re.compile(r"来钟|左右|上下|前后|许")
 _ABOUT_BEFORE: Final = re.compile(r"(?:约|大约|大概)$")
 _LONE_AFTER: Final = re.compile(r"\s*(?:到|离|走|左右|钟|上门|出发|抵达|才|来|结束|返|撤|出来|一次)")
 _LONE_BEFORE: Final = re.compile(r"(?:约|在|于|到|至|从|差不多|大概)$")
+_HALVES: Final = {"a": "AM", "A": "AM", "p": "PM", "P": "PM"}
+_PARTS: Final = {"整": 0, "钟": 0, "半": 30}
 MIDDAY: Final = 12
 
 
 def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tuple[Claim, ...]:
     """Find the clock times outside what is taken already, each with its part in the visit."""
     found = [match for match in TIME.finditer(text) if _digits(match) not in taken]
-    read = [(match, value) for match in found if (value := clock_reading(text, match))]
+    read = [(match, value) for match in found if (value := _clock_reading(text, match))]
     matches = [match for match, _ in read]
     claims: list[Claim] = []
     how: dict[int, str] = {}
@@ -63,10 +69,10 @@ def times_in(text: str, clauses: Sequence[Clause], taken: Container[int]) -> tup
 
 
 def is_about(text: str, match: re.Match[str]) -> bool:
-    """Whether a match of `TIME` is told as near: 三点左右, 大约三点."""
+    """Whether a clock time is told as near: 三点左右, 大约三点."""
     before, _ = around(text, *match.span())
-    is_said = match["about"] or _ABOUT_AFTER.match(text, match.end()) or _ABOUT_BEFORE.search(before)
-    return bool(is_said)
+    is_spoken = match.groupdict().get("about") or _ABOUT_AFTER.match(text, match.end())
+    return bool(is_spoken or _ABOUT_BEFORE.search(before))
 
 
 def _digits(match: re.Match[str]) -> int:
@@ -74,8 +80,22 @@ def _digits(match: re.Match[str]) -> int:
     return next(match.start(group) for group in ("ch", "bh", "h") if match[group])
 
 
-def clock_reading(text: str, match: re.Match[str]) -> str | None:
-    """Return what a match of `TIME` says, `HH:MM` or both halves of the day; None for bounds, vague times."""
+def likely_times(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Return whatever may be a clock time and what it says then, for whoever knows which of them are."""
+    for match in TIME.finditer(text):
+        if value := _clock_reading(text, match, is_surely=True):
+            yield match, value
+    for match in _FIGURES.finditer(text):
+        hour = match["h"] or match["hh"]
+        if value := _reading(int(hour), int(match["m"]), None, is_open=len(hour) == 1):
+            yield match, value
+
+
+def _clock_reading(text: str, match: re.Match[str], *, is_surely: bool = False) -> str | None:
+    """Return what a match of `TIME` says, `HH:MM` or both halves of the day; None for bounds, vague times.
+
+    `is_surely`: that it is a clock time is known; else a bare 一点, 两点 is none.
+    """
     before, after = around(text, *match.span())
     if _VAGUE_AFTER.match(after) or _VAGUE_BEFORE.search(before):
         return None
@@ -94,12 +114,13 @@ def clock_reading(text: str, match: re.Match[str]) -> str | None:
         )
         if minute < 0:
             hour, minute = hour - 1, minute + 60
-        is_bare = not (match["part"] or match["m"] or match["short"] or match["ahead"])
-        if is_bare and hour < 3 and not (_LONE_AFTER.match(after) or _LONE_BEFORE.search(before)):
+        is_bare = hour < 3 and not (match["part"] or match["m"] or match["short"] or match["ahead"])
+        is_told = is_surely or _LONE_AFTER.match(after) or _LONE_BEFORE.search(before)
+        if is_bare and not is_told:
             return None  # 一点, 两点: a little, two points
     if hour > 24 or minute > 59:
         return None
-    return _reading(hour, minute, match["part"], is_open=is_open)
+    return _reading(hour, minute, _HALVES.get(match["half"], match["part"]), is_open=is_open)
 
 
 def _is_of_the_clock(match: re.Match[str]) -> bool:
@@ -112,10 +133,13 @@ def _minute(match: re.Match[str]) -> int | None:
         late = said_short.removesuffix("分")
         short = 15 if late == "一刻" else read_whole(late)
         return None if short is None else -short
-    said = match["m"]
-    fixed = {None: 0, "整": 0, "钟": 0, "半": 30, "一刻": 15, "三刻": 45}
-    if said in fixed:
-        return fixed[said]
+    said = (match["m"] or "整").removeprefix("过")
+    if said in _PARTS:
+        return _PARTS[said]
+    for part, minutes in (("刻", 15), ("个字", 5)):
+        if said.endswith(part):
+            count = read_whole(said.removesuffix(part))
+            return None if count is None else count * minutes
     return read_whole(said.strip("过分").lstrip("零〇") or "零")
 
 
