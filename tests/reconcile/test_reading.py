@@ -176,6 +176,71 @@ def test_two_words_that_promise_one_sum_are_one_promise() -> None:
     assert a_promise("他应承，月底给两千元。", "应承", "给") == ["200000@2026-11-30"]
 
 
+def promised_parts(text: str, *words: str, **likely: float) -> list[str]:
+    """The promises that these words make of the sums and days of a text, each as likely promised as told."""
+    values = tuple(one for one in read_narrative(text, TUESDAY) if one.kind in ("amount", "date"))
+    seen = marks(text)
+    for one in values:
+        seen.likely[one.kind][one.start : one.end] = 0.95
+        seen.likely[f"promised_{one.kind}"][one.start : one.end] = likely.get(one.kind, 0.95)
+    for word in words:
+        start = text.index(word)
+        seen.likely["promise"][start : start + len(word)] = 0.95
+    return [one.value for one in read(text, values, seen) if one.kind == "promise"]
+
+
+def test_a_word_that_promises_but_a_day_and_the_next_that_promises_but_a_sum_promise_one_thing() -> None:
+    text = "说好12月5号前后，他自己讲一定想办法凑给2000元，12月31号再给1000元。"
+
+    assert promised_parts(text, "说好", "凑给", "再给") == ["200000@2026-12-05", "100000@2026-12-31"]
+
+
+@pytest.mark.parametrize(("likely", "value"), [(0.15, "200000@2026-12-20"), (0.05, "200000@-")])
+def test_what_a_promise_lacks_is_the_only_day_of_its_sentence_where_that_is_a_little_likely(
+    likely: float, value: str
+) -> None:
+    assert promised_parts("12月20日发薪，给2000元。", "给", date=likely) == [value]
+
+
+def test_a_little_likely_is_not_enough_where_two_days_are_named() -> None:
+    assert promised_parts("12月1日来过，12月20日发薪，给2000元。", "给", date=0.15) == ["200000@-"]
+
+
+@pytest.mark.parametrize("then", ["到时", "那天", "当天就"])
+def test_a_day_of_which_a_promise_says_then_is_the_promised_one(then: str) -> None:
+    assert promised_parts(f"12月20日发薪，{then}给2000元。", "给", date=0) == ["200000@2026-12-20"]
+
+
+@pytest.mark.parametrize(
+    ("likely", "values"), [(0.95, ["2027-02-05", "200000@2027-02-05"]), (0.0, ["200000@-"])]
+)
+def test_a_festival_is_a_day_where_somebody_promises_to_pay_on_it(likely: float, values: list[str]) -> None:
+    text = "除夕给2000元。"
+    own = [one for one in read_narrative(text, TUESDAY) if one.kind in ("amount", "date")]
+    seen = marks(text, promise=("给", 0.95))
+    for one in own:
+        seen.likely[one.kind][one.start : one.end] = 0.95
+        seen.likely[f"promised_{one.kind}"][one.start : one.end] = 0.95 if one.kind == "amount" else likely
+
+    assert [one.value for one in read(text, own, seen) if one.kind != "amount"] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0915登楼。", "09:15"),
+        ("1036：通话。", "10:36"),
+        ("8.45才到。", "08:45|20:45"),
+        ("约了两点。", "02:00|14:00"),
+    ],
+)
+def test_bare_figures_are_a_clock_time_where_the_tagger_sees_one(text: str, value: str) -> None:
+    words = text[:4] if text[0].isdigit() else "两点"
+
+    assert told(read(text, (), marks(text, time=(words, 0.95)))) == [f"time={value}"]
+    assert read(text, (), marks(text)) == ()
+
+
 def test_a_question_promises_nothing() -> None:
     assert a_promise("月底给两千元？做梦。", "给") == []
 

@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 from server.reconcile.narrative.claim import Claim, Kind
 
 Numbers = NDArray[np.floating[Any]]
+Span = tuple[int, int]
 
 WEIGHTS: Final = "tagger.npz"
 ENDS: Final = "。；！？\n;!?"
 """What ends a sentence, for whoever learns, reads and scores."""
 PAUSES: Final = "，、, "
 PORTION: Final = 320  # characters; few accounts that it learned from are longer
+INSIDE: Final = 0.5
+"""How likely a character belongs to a stretch; where the bar of that is lower, it decides."""
 HEADS: Final = 12
 SCALE: Final = ".scale"
 """Behind the name of a part that is stored as bytes: what each of its columns is multiplied by."""
@@ -55,6 +58,14 @@ class Marks:
                 yield cast(Kind, kind), value, self.likely[kind] * likely
             elif mark in LONE_VALUES:
                 yield cast(Kind, mark), LONE_VALUES[mark], likely
+
+
+def runs(likely: Numbers, bar: float) -> Iterator[Span]:
+    """Where the stretches that reach the bar somewhere begin and end."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], likely >= min(bar, INSIDE), [0]))))
+    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if likely[start:end].max() >= bar:
+            yield start, end
 
 
 def own_marks() -> tuple[str, ...]:
