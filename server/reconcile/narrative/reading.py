@@ -75,12 +75,13 @@ def _in_order(claims: Iterable[Claim]) -> tuple[Claim, ...]:
 
 
 def _facts(marks: Marks) -> Iterator[Claim]:
-    """Read what happened, each fact once; a debtor is there or away, whichever is likelier."""
+    """Read what happened, each fact once, where it is likeliest; a debtor is there or away."""
     found: dict[Fact, tuple[float, Claim]] = {}
     for kind, value, likely in marks.facts():
         bar, peak = BARS.get(f"{kind}={value}", BARS[kind]), float(likely.max())
         if peak >= bar:
-            found[kind, value] = (peak, Claim(kind, value, *next(runs(likely, bar))))
+            place = max(runs(likely, bar), key=lambda one: likely[slice(*one)].max())
+            found[kind, value] = (peak, Claim(kind, value, *place))
     if {THERE, AWAY} <= found.keys():
         del found[min((THERE, AWAY), key=lambda one: found[one][0])]
     return (claim for _, claim in found.values())
