@@ -10,13 +10,12 @@ from typing import Final
 
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, around, index_at
-from server.reconcile.narrative.numerals import CHINESE, NUMERAL, UNITS, read_number, read_whole
+from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number, read_whole
 from server.reconcile.narrative.words import finder
 
 _DIGIT = "[一二三四五六七八九]"
-_COUNTING = "[个斤公只张盒瓶月天次人年碗杯包条件块份把笔户家袋箱顿对双本]"
-# 三块五 is 3.50, 五块一斤 is 5.
-_TENTH = rf"(?P<tenth>[1-9]|{_DIGIT})[毛角]?(?![\d{CHINESE}]|{_COUNTING})"
+# 三块五 is 3.50 where nothing else begins with the five: 五千块一定到账, 三块五个.
+_TENTH = rf"(?P<tenth>[1-9]|{_DIGIT})(?:[毛角]|(?=钱|的|\s|$|[，。；、！？：,.;!?:”」）)]))"
 SUM: Final = re.compile(
     rf"(?:(?P<sign>[¥$]|人民币|RMB|rmb)\s*)?(?P<number>{NUMERAL})\s*"
     rf"(?P<unit>元整?|块钱|圆整?|块(?:{_TENTH})?|蚊|(?P<tenths>[毛角])钱?)?"
