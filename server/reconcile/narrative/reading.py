@@ -35,18 +35,18 @@ AWAY: Final[Fact] = ("absent", "debtor")
 BARS: Final[dict[str, float]] = {
     "arrived": 0.65,
     "left": 0.5,
-    "time": 0.4,
+    "time": 0.3,
     "amount": 0.75,
-    "date": 0.5,
-    "promise": 0.2,
+    "date": 0.3,
+    "promise": 0.15,
     "met": 0.55,
     "met=debtor": 0.3,
     "absent": 0.45,
     "delivery": 0.65,
-    "dispute": 0.6,
+    "dispute": 0.45,
     "conduct": 0.8,
     "debt": 0.75,
-    "outcome": 0.5,
+    "outcome": 0.4,
 }
 """From which likelihood on a claim of a kind is read, or of a value that is known better than the others."""
 
