@@ -167,6 +167,7 @@ def test_a_day_is_counted_from_the_day_of_the_visit(text: str, day: date, value:
         ("阴历七月底还", date(2026, 8, 1), "2026-09-10"),
         ("下月初七还", TUESDAY, "2026-12-15"),
         ("初八还", date(2026, 2, 18), "2026-02-24"),
+        ("初八还", date(2025, 7, 26), "2025-08-01"),  # of the leap month
         ("中秋还", date(2026, 9, 1), "2026-09-25"),
         ("冬至还", TUESDAY, "2026-12-22"),
         ("明年清明还", TUESDAY, "2027-04-05"),

@@ -4,13 +4,14 @@ Without its year a day is the one nearest to the visit. 小年 is a day earlier 
 and says nothing, nor does 春节, which is said of weeks.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from borax.calendars.lunardate import InvalidLunarDateError, LCalendars, LunarDate, TermUtils
 
 from server.reconcile.narrative.words import WORDS
 
+MONTH: Final = 30  # days of the longest
 LAST: Final = 0
 """As a day of the month: its last, be it the 29th or the 30th."""
 YEARS: Final = range(1902, 2099)
@@ -31,11 +32,12 @@ def next_lunar(day: int, near: date, *, months: int | None = None) -> date | Non
     """Return a day of the lunar month `months` after the visit, or else the next such day to come."""
     if near.year not in YEARS:
         return None
+    if months is None:
+        ahead = (near + timedelta(days=days) for days in range(MONTH + 1))
+        return next((one for one in ahead if LunarDate.from_solar(one).day == day), None)
     own = LunarDate.from_solar(near)
-    counted = own.year * 12 + own.month - 1
-    ahead = range(3) if months is None else (months,)
-    found = [_of_lunar((counted + one) // 12, (counted + one) % 12 + 1, day) for one in ahead]
-    return next((one for one in found if one and (months is not None or one >= near)), None)
+    counted = own.year * 12 + own.month - 1 + months
+    return _of_lunar(counted // 12, counted % 12 + 1, day)
 
 
 def festival(name: str, near: date, *, years: int | None = None) -> date | None:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Final
 
 from server.reconcile.narrative.claim import Claim, Kind
@@ -22,6 +23,9 @@ PROMISED_LONE: Final = 0.1
 
 Set on `building`, read by networks that had not learned from it, and held against `judging.txt`.
 """
+NEXT: Final = 3
+REACH: Final = 40
+"""How many promising words, and characters, behind a day may say 到时 of it."""
 PARTS: Final[tuple[Kind, ...]] = ("amount", "date")
 _THEN: Final = re.compile("到时|届时|到辰光|[那当][天日]")
 
@@ -73,10 +77,12 @@ def _of_sentence(
 
 
 def _is_taken_up(text: str, one: Claim, words: Sequence[Span]) -> bool:
-    """Whether a day is what a promising word behind it says 到时 of."""
-    return one.kind == "date" and any(
-        one.end <= word[1] and _THEN.search(text, one.end, word[1]) for word in words
-    )
+    """Whether a day is what one of the next promising words says 到时 of."""
+    behind = bisect_left(words, one.end, key=itemgetter(1))
+    if one.kind != "date" or behind == len(words):
+        return False
+    last = words[min(behind + NEXT, len(words)) - 1][1]
+    return _THEN.search(text, one.end, min(last, one.end + REACH)) is not None
 
 
 def _lacking(named: Sequence[Claim], parts: Sequence[Claim], marks: Marks) -> list[Claim]:

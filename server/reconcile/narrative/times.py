@@ -37,7 +37,7 @@ TIME: Final = re.compile(
 )
 # Only for whoever knows that they are a clock time: 0915, 8.45.
 _FIGURES: Final = re.compile(
-    r"(?<![\d.,:-])(?:(?P<h>[01]?\d|2[0-3])\.|(?P<hh>[01]\d|2[0-3]))(?P<m>[0-5]\d)(?![\d.%元块万千百天日号]|[:,]\d)"
+    r"(?<![\d.,:-])(?:(?P<h>[01]?\d|2[0-3])\.|(?P<hh>[01]\d|2[0-3]))(?P<m>[0-5]\d)(?![\d.%元块万千百天日号年月]|[:,]\d)"
 )
 _VAGUE_AFTER: Final = re.compile(r"多|不到|以?之?前|以?之?后|过后|几分")
 _VAGUE_BEFORE: Final = re.compile(r"(?:不到|将近|快到?|近|过了|早于|晚于)$")
