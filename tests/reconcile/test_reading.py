@@ -242,6 +242,29 @@ def test_bare_figures_are_a_clock_time_where_the_tagger_sees_one(text: str, valu
     assert read(text, (), marks(text)) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "due"),
+    [
+        ("讲好了，这月28他给两千元。", "28", "2026-11-28"),
+        ("写了12.20，给两千元。", "12.20", "2026-12-20"),
+        ("写了二十五，给两千元。", "二十五", "2026-11-25"),
+        ("12月15号、25，给两千元。", "25", "2026-12-25"),
+        ("12月25号、15，给两千元。", "15", "2027-01-15"),
+    ],
+)
+def test_a_day_without_its_word_is_one_where_the_tagger_sees_it_promised(
+    text: str, words: str, due: str
+) -> None:
+    listed_values = tuple(one for one in read_narrative(text, TUESDAY) if one.kind in ("amount", "date"))
+    seen = marks(text, date=(words, 0.95), promise=("给", 0.95))
+    seen.likely["promised_date"][text.index(words) : text.index(words) + len(words)] = 0.95
+    seen.likely["promised_amount"][text.index("两千") : text.index("两千") + 3] = 0.95
+    seen.likely["amount"][text.index("两千") : text.index("两千") + 3] = 0.95
+
+    assert f"promise=200000@{due}" in told(read(text, listed_values, seen))
+    assert f"date={due}" not in told(read(text, listed_values, marks(text)))
+
+
 def test_a_question_promises_nothing() -> None:
     assert a_promise("月底给两千元？做梦。", "给") == []
 

@@ -66,6 +66,12 @@ _TWO_DIGITS: Final = re.compile("[一二两三四五六七八九]{2}")  # 一两
 _MONTHS_ON: Final = {"下": 1, "次": 1, "下下": 2, "再下": 2, "上": -1, "上上": -2}
 _YEARS: Final = {"前": -2, "去": -1, "今": 0, "明": 1, "后": 2}
 _THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
+# Only for whoever knows that they are days: 这月28, 12.5, 15号、25.
+_LIKELY: Final = re.compile(
+    rf"(?:(?P<which>{_WHICH})月份?|(?P<month>{_MONTH})月份?|(?<![\d.])(?P<figure>1[0-2]|0?[1-9])[./-]|(?P<bare>(?<![\d.:/月-])(?!{_DIGIT}(?!十))))"
+    rf"(?P<day>{_DAY})(?![\d.:%点时分万千百元块天个月岁楼周星礼假])"
+)
+_BESIDE: Final = re.compile(r"[日号]?[、，,和跟及与/ ]{1,2}")
 _BOUND: Final = re.compile("以?后|之后|过后|[才再](?:回|来|归)")
 _END: Final = re.compile("[月年][底末]")
 
@@ -87,6 +93,39 @@ def dates_in(text: str, clauses: Sequence[Clause], day: date) -> tuple[tuple[Cla
                 Claim("date", found.isoformat(), *match.span(), is_approximate=_is_near(text, match))
             )
     return tuple(_said_once(text, claims)), frozenset(places)
+
+
+def likely_days(text: str, day: date, named: Sequence[Claim]) -> Iterator[tuple[re.Match[str], str]]:
+    """Return whatever may be a day of a month, and which then, for whoever knows which of them are.
+
+    A bare number beside one of the days `named` is of that month.
+    """
+    before = {one.end: date.fromisoformat(one.value) for one in named}
+    for match in _LIKELY.finditer(text):
+        beside = next(
+            (
+                before[end]
+                for end in range(match.start() - 1, match.start() - 4, -1)
+                if end in before and _BESIDE.fullmatch(text, end, match.start())
+            ),
+            None,
+        )
+        found = _likely_day(match, day, beside)
+        if found is not None:
+            before[match.end()] = found
+            yield match, found.isoformat()
+
+
+def _likely_day(match: re.Match[str], day: date, beside: date | None) -> date | None:
+    told, wanted = match.groupdict(), read_whole(match["day"])
+    if match["which"]:
+        return _make(*_which_month(match["which"], day), wanted)
+    if match["month"] or match["figure"]:
+        month = int(match["figure"]) if match["figure"] else _month(match["month"])
+        return _nearest(day, month, wanted)
+    if beside is not None and wanted is not None:
+        return _make(*_month_after(beside, 0 if wanted > beside.day else 1), wanted)
+    return _day_alone(told, day, is_past=False)
 
 
 def _is_near(text: str, match: re.Match[str]) -> bool:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from server.reconcile.narrative import MOST_READ, added_claims, once, read_narrative
 from server.reconcile.narrative.amounts import SUM, even, in_fen, is_about, is_name, is_no_sum
 from server.reconcile.narrative.claim import Claim, Kind
+from server.reconcile.narrative.dates import likely_days
 from server.reconcile.narrative.promise_parts import is_promised, promises_of
 from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.tagger import Marks, runs, tag
@@ -65,7 +66,8 @@ def read_account(text: str, day: date, added: tuple[AddedWords, ...] = ()) -> tu
 def weighed(text: str, listed: Sequence[Claim], marks: Marks, day: date) -> tuple[Claim, ...]:
     """Return what is claimed where the lists read `listed` and the tagger sees `marks`."""
     even = plain(text)
-    values = [*_times(listed, marks, even), *_sums_and_days(listed, marks, even)]
+    figures = [*_times(listed, marks, even), *_sums_and_days(listed, marks, even)]
+    values = [*figures, *_days(figures, marks, even, day)]
     promises = promises_of(text, listed, marks, values, BARS["promise"], day)
     return _in_order((*_facts(marks), *values, *promises))
 
@@ -123,6 +125,16 @@ def _sums_and_days(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator
         fen, end = in_fen(match), match.end("number") if is_bare else match.end()
         if fen and not taken[slice(*match.span())].any():
             yield Claim("amount", fen, match.start(), end, is_approximate=is_about(text, match))
+
+
+def _days(figures: Sequence[Claim], marks: Marks, text: str, day: date) -> Iterator[Claim]:
+    """Read the days that the lists take for none, where the tagger sees one, a bare number promised."""
+    taken, named = _places(figures, text), [one for one in figures if one.kind == "date"]
+    for match, value in likely_days(text, day, named):
+        one, is_bare = Claim("date", value, *match.span()), match["bare"] is not None
+        is_seen = is_promised(marks, one) if is_bare else _is_named(marks, "date", *match.span())
+        if is_seen and not taken[one.start : one.end].any():
+            yield one
 
 
 def _is_named(marks: Marks, kind: Kind, start: int, end: int) -> bool:
