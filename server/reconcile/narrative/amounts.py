@@ -10,12 +10,11 @@ from typing import Final
 
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, around, index_at
-from server.reconcile.narrative.numerals import NUMERAL, UNITS, read_number, read_whole
+from server.reconcile.narrative.numerals import DIGIT, NUMERAL, UNITS, read_number, read_whole
 from server.reconcile.narrative.words import finder
 
-_DIGIT = "[一二三四五六七八九]"
 # 三块五 is 3.50 where nothing else begins with the five: 五千块一定到账, 三块五个.
-_TENTH = rf"(?P<tenth>[1-9]|{_DIGIT})(?:[毛角]|(?=钱|的|\s|$|[，。；、！？：,.;!?:”」）)]))"
+_TENTH = rf"(?P<tenth>[1-9]|{DIGIT})(?:[毛角]|(?=钱|的|\s|$|[，。；、！？：,.;!?:”」）)]))"
 SUM: Final = re.compile(
     rf"(?:(?P<sign>[¥$]|人民币|RMB|rmb)\s*)?(?P<number>{NUMERAL})\s*"
     rf"(?P<unit>元整?|块钱|圆整?|块(?:{_TENTH})?|蚊|(?P<tenths>[毛角])钱?)?"
@@ -39,7 +38,7 @@ _WIDE_COMMA: Final = re.compile(r"(?<!\d)\d{1,3}(?:，\d{3})+(?=元|块|\.\d\d(?
 _BIG = "[百千万]"
 _A = "一(?=个?(?:月|礼拜|星期|季度)|[年天次回趟斤亩只双对车头桌晚]|期(?!限)|公斤)"
 _EACH: Final = re.compile(
-    "|".join(f"(?<={told}){_A}" for told in (_BIG, _BIG + _DIGIT, f"{_BIG}{_DIGIT}十{_DIGIT}"))
+    "|".join(f"(?<={told}){_A}" for told in (_BIG, _BIG + DIGIT, f"{_BIG}{DIGIT}十{DIGIT}"))
 )
 _WRITTEN: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{3,}\.\d\d")
 _FIGURE: Final = re.compile(r"[1-9]\d{2,5}")

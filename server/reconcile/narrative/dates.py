@@ -15,15 +15,14 @@ from typing import Final
 from server.reconcile.narrative import lunar
 from server.reconcile.narrative.claim import Claim
 from server.reconcile.narrative.clauses import Clause, index_at
-from server.reconcile.narrative.numerals import read_whole
+from server.reconcile.narrative.numerals import DIGIT, read_whole
 from server.reconcile.narrative.words import WORDS, looks_back, pattern
 
 _N = r"(?:\d{1,3}|[零〇一二两三四五六七八九十廿]{1,3})"
 _MONTH = r"(?:元|\d{1,2}|十[一二]?|[一二三四五六七八九])"
-_DIGIT = "[一二三四五六七八九]"
-_DAY = rf"(?:\d{{1,2}}|[零〇](?:{_DIGIT}|\d)|(?:[二三]?十|廿|卅){_DIGIT}?|{_DIGIT})"
+_DAY = rf"(?:\d{{1,2}}|[零〇](?:{DIGIT}|\d)|(?:[二三]?十|廿|卅){DIGIT}?|{DIGIT})"
 _FIRST_TEN = "初[一二三四五六七八九十]"
-_OF_LUNAR = rf"(?:{_FIRST_TEN}|(?:二?十|廿){_DIGIT}?|三十|\d{{1,2}})"
+_OF_LUNAR = rf"(?:{_FIRST_TEN}|(?:二?十|廿){DIGIT}?|三十|\d{{1,2}})"
 _NO_LUNAR = "(?![次笔直百千万])"  # 十一月初一次性
 _OF_YEAR = "[去前今明后]"
 _WHICH = "下下个?|再下个?|下个?|次|本|这个?|当|上上个?|上个?"
@@ -68,7 +67,7 @@ _YEARS: Final = {"前": -2, "去": -1, "今": 0, "明": 1, "后": 2}
 _THAT_IS: Final = re.compile(r"\s*[，,（(]?\s*(?:也就是|也即|亦即|即|就是)\s*")
 # Only for whoever knows that they are days: 这月28, 12.5, 15号、25.
 _LIKELY: Final = re.compile(
-    rf"(?:(?P<which>{_WHICH})月份?|(?P<month>{_MONTH})月份?|(?<![\d.])(?P<figure>1[0-2]|0?[1-9])[./-]|(?P<bare>(?<![\d.:/月-])(?!{_DIGIT}(?!十))))"
+    rf"(?:(?P<which>{_WHICH})月份?|(?P<month>{_MONTH})月份?|(?<![\d.])(?P<figure>1[0-2]|0?[1-9])[./-]|(?P<bare>(?<![\d.:/月-])(?!{DIGIT}(?!十))))"
     rf"(?P<day>{_DAY})(?![\d.:%点时分万千百元块天个月岁楼周星礼假])"
 )
 _BESIDE: Final = re.compile(r"[日号]?[、，,和跟及与/ ]{1,2}")
@@ -111,9 +110,12 @@ def likely_days(text: str, day: date, named: Sequence[Claim]) -> Iterator[tuple[
             None,
         )
         found = _likely_day(match, day, beside)
-        if found is not None:
+        if found is None:
+            continue
+        # 12月5号、15、25; of a bare number beside none nobody knows yet that it is a day
+        if beside is not None or match["bare"] is None:
             before[match.end()] = found
-            yield match, found.isoformat()
+        yield match, found.isoformat()
 
 
 def _likely_day(match: re.Match[str], day: date, beside: date | None) -> date | None:

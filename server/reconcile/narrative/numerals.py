@@ -29,6 +29,8 @@ UNITS: Final = {
     "W": 10_000,
     "亿": 100_000_000,
 }
+DIGIT: Final = "[一二三四五六七八九]"
+"""As a pattern: one of the nine that people write in sums and days."""
 _UNIT: Final = "十拾百佰千仟万萬亿"
 CHINESE: Final = "".join(DIGITS) + _UNIT
 NUMBER: Final = (

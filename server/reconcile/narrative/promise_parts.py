@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeVar
 
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.tagger import Marks, Span, runs, sentences
@@ -27,6 +27,7 @@ NEXT: Final = 3
 REACH: Final = 40
 """How many promising words, and characters, behind a day may say 到时 of it."""
 PARTS: Final[tuple[Kind, ...]] = ("amount", "date")
+_One = TypeVar("_One")
 _THEN: Final = re.compile("到时|届时|到辰光|[那当][天日]")
 
 
@@ -41,23 +42,21 @@ def promises_of(
     """Read the promises of a text whose sums and days are `values`; `bar`: how likely a word must promise."""
     place = sentences(text)
     asked = {place[at] for at, char in enumerate(text) if char in "？?"}
-    words, told, parts = (
-        defaultdict[int, list[Span]](list),
-        *(defaultdict[int, list[Claim]](list) for _ in "ab"),
-    )
-    for word in runs(marks.likely["promise"], bar):
-        words[place[word[0]]].append(word)
-    for one in listed:
-        if one.kind == "promise":
-            told[place[one.start]].append(one)
-    for one in values:
-        if one.kind in PARTS:
-            parts[place[one.start]].append(one)
+    words = _grouped((word, place[word[0]]) for word in runs(marks.likely["promise"], bar))
+    told = _grouped((one, place[one.start]) for one in listed if one.kind == "promise")
+    parts = _grouped((one, place[one.start]) for one in values if one.kind in PARTS)
     for at in sorted(words.keys() - asked):
         for one in _of_sentence(text, words[at], told[at], parts[at], marks):
             due = one.value.partition("@")[2]
             if due == "-" or due >= day.isoformat():
                 yield one
+
+
+def _grouped(placed: Iterable[tuple[_One, int]]) -> defaultdict[int, list[_One]]:
+    groups = defaultdict[int, list[_One]](list)
+    for one, at in placed:
+        groups[at].append(one)
+    return groups
 
 
 def _of_sentence(
