@@ -1,4 +1,4 @@
-"""How much does it cost to look into evidence, beside decoding it and nothing else?
+"""How much does it cost to look into a visit's evidence and account, beside decoding and nothing else?
 
     python -m bench.inspection [--rounds 5] [--minutes 10]
 
@@ -6,8 +6,9 @@ Photos of 12 megapixels as a phone writes them and Opus recordings of real speec
 turns: decoded alone (every pixel, every sample at 48 kHz, as any program would), decoded as far as we look
 (photos halved, sound at 16 kHz: what part of the gain is decoding less), examined in this process, inspected
 as the worker does (in a fresh child of a nursery that runs already, the forking included; starting a nursery,
-once a worker, is told apart). A visit is two photos and ten minutes of sound. Processor seconds, so that a
-busy machine changes little. Writes bench/results/inspection.json.
+once a worker, is told apart). A visit is two photos, ten minutes of sound and a written account: the mean
+of those from which the tagger's bars are set, read as a reconciliation reads them. Processor seconds, so that
+a busy machine changes little. Writes bench/results/inspection.json.
 """
 
 import argparse
@@ -20,7 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -28,11 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.narratives.marked import JUDGING, marked
 from server.demo.scenes import encode, make_photo
 from server.media.examine import examine
 from server.media.inspect import inspect
 from server.media.inspection import Inspection
 from server.media.playing import opened
+from server.reconcile.narrative.reading import read_account
 from tests.media.speech import resampled, talk
 
 RESULTS = Path(__file__).parent / "results" / "inspection.json"
@@ -40,6 +44,7 @@ PHOTOS = 2
 PHOTO_TIMES = 5
 SIZE = (4000, 3000)
 SOUND_RATE = 48_000
+EVERY = 9  # of the accounts, one in nine is read
 AIM = 1.3
 
 
@@ -154,6 +159,19 @@ def measure(photos: list[Path], recording: Path, *, rounds: int) -> dict[str, di
     }
 
 
+def measure_account() -> tuple[float, float]:
+    """Processor seconds of reading an account, and its characters: the means of many."""
+    accounts = list(islice(marked(JUDGING), 0, None, EVERY))
+    read_account("已到访。", date(2026, 11, 24))  # what the tagger learned is loaded once a process
+
+    def read() -> None:
+        read_account.cache_clear()
+        for one in accounts:
+            read_account(one.text, date.fromisoformat(one.day))
+
+    return processor_seconds(read) / len(accounts), sum(len(one.text) for one in accounts) / len(accounts)
+
+
 def main() -> None:
     """Measure, print, write the results."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -164,15 +182,20 @@ def main() -> None:
         photos, recording = a_visit(Path(name), minutes=chosen.minutes)
         begun = processor_seconds(lambda: inspected(photos[0], "image/jpeg"))
         found = measure(photos, recording, rounds=chosen.rounds)
+    account, characters = measure_account()
+    for name, told in found.items():
+        told["account_s"] = 0.0 if name.startswith("decoded") else account
     alone = sum(found["decoded alone"].values())
     for told in found.values():
         told["photos_per_cpu_s"] = PHOTOS / told["photos_s"]
         told["minutes_per_cpu_s"] = chosen.minutes / told["sound_s"]
-        told["of_decoding"] = (told["photos_s"] + told["sound_s"]) / alone
+        told["of_decoding"] = (told["photos_s"] + told["sound_s"] + told["account_s"]) / alone
     print(f"{'':<16}{'photos/CPU s':>14}{'minutes/CPU s':>15}{'a visit / decoding it':>24}")
     for name, told in found.items():
         rates = f"{told['photos_per_cpu_s']:>14.1f}{told['minutes_per_cpu_s']:>15.1f}"
         print(f"{name:<16}{rates}{told['of_decoding']:>24.2f}")
+    share = f"{1000 * account:.0f} ms, {account / alone:.3f} of decoding"
+    print(f"of that, an account of {characters:.0f} characters: {share}")
     print(f"aim: under {AIM} of decoding; starting a nursery and one photo: {begun:.2f} s")
     RESULTS.parent.mkdir(exist_ok=True)
     about = {
@@ -182,6 +205,7 @@ def main() -> None:
         "rounds": chosen.rounds,
         "minutes": chosen.minutes,
         "nursery_and_photo_s": begun,
+        "characters": characters,
     }
     RESULTS.write_text(json.dumps({**about, **found}, indent=2) + "\n")
 
