@@ -16,7 +16,7 @@ from typing import Final
 from bench.narratives.marked import JUDGING, PROMISED, Marked, mark_of, marked
 from bench.narratives.scoring import Score, tally
 from server.reconcile.narrative import Claim, read_narrative
-from server.reconcile.narrative.reading import BARS, weighed
+from server.reconcile.narrative.reading import BARS, deciding_bar, weighed
 from server.reconcile.narrative.tagger import Marks, sentences, tag
 
 PRECISION, RECALL = 0.97, 0.95
@@ -56,7 +56,7 @@ class Judged:
 
 def _counted(said: Iterable[tuple[str, int]]) -> Counter[tuple[str, str, int]]:
     """Count marks and their sentences by the bar that decides about them."""
-    counts = Counter((mark if mark in BARS else mark.partition("=")[0], mark, at) for mark, at in said)
+    counts = Counter((deciding_bar(*mark.partition("=")[::2]), mark, at) for mark, at in said)
     return Counter({one: 1 if one[0] == "promise" else count for one, count in counts.items()})
 
 

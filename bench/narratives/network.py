@@ -1,13 +1,13 @@
-"""What does the tagger compute while it learns? The same as `server.reconcile.narrative.tagger`, in PyTorch.
+"""What does the tagger compute while it learns? The same as `bench.narratives.graph`, in PyTorch.
 
 The transformer starts from a published one that has read far more Chinese than anybody can label here: the
-lower half of BERT (Devlin et al., "BERT", 2019; Apache-2.0) for Chinese. Pairs of characters, the LSTM and
-what stands above it are learned from our accounts alone.
+ten lower layers of BERT (Devlin et al., "BERT", 2019; Apache-2.0) for Chinese. Pairs of characters, the LSTM
+and what stands above it are learned from our accounts alone.
 """
 
 # pyright: reportMissingImports=false
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from server.reconcile.narrative.tagger import DIRECTIONS, HEADS, SCALE, UNKNOWN, Model
+from bench.narratives.graph import DIRECTIONS, HEADS, Numbers
+from server.reconcile.narrative.tagger import UNKNOWN
 
-LAYERS, WIDTH, PAIR, TOP = 6, 768, 48, 192
+LAYERS, WIDTH, PLACES, PAIR, TOP = 10, 768, 512, 48, 192
 EDGES: Final = ("[CLS]", "[SEP]")
 NOTHING = 0
 FAR_BELOW: Final = -1e4  # the score of a place that is not there, in half precision too
-MANY: Final = 10_000  # numbers of a part that is stored as bytes
 LINEAR: Final = (
     "attention.self.query",
     "attention.self.key",
@@ -33,7 +33,8 @@ LINEAR: Final = (
     "intermediate.dense",
     "output.dense",
 )
-NORMS: Final = ("attention.output.LayerNorm", "output.LayerNorm")
+AFFINE: Final = {"asked": (0, 1, 2), "joined": (3,), "wide": (4,), "narrow": (5,)}
+NORMS: Final = {"norm1": "attention.output.LayerNorm", "norm2": "output.LayerNorm"}
 
 
 class Published:
@@ -41,60 +42,66 @@ class Published:
 
     def __init__(self, folder: Path) -> None:
         graph = cast(Any, onnx.load(str(folder / "model_optimized.onnx"))).graph
-        self._parts: dict[str, NDArray[Any]] = {
+        self._kept: dict[str, NDArray[Any]] = {
             part.name: onnx.numpy_helper.to_array(part) for part in graph.initializer
         }
         # The exporter gave the tables of the layers numbers for names, in the order in which they are used.
-        numbered = (name for name in self._parts if re.fullmatch(r"onnx::MatMul_\d+_scale", name))
+        numbered = (name for name in self._kept if re.fullmatch(r"onnx::MatMul_\d+_scale", name))
         self._tables = sorted(
             (name.removesuffix("_scale") for name in numbered), key=lambda name: int(name.rpartition("_")[2])
         )
         self._rows = {
             token: row for row, token in enumerate((folder / "vocab.txt").read_text("utf-8").split("\n"))
         }
-        self._words = self._numbers("wrapped.bert.embeddings.word_embeddings.weight")
+        self._words = self._table("wrapped.bert.embeddings.word_embeddings.weight")
 
     def characters(self) -> list[str]:
         """Return the characters that it knows."""
         return [token for token in self._rows if len(token) == 1]
 
-    def embedding(self, token: str) -> NDArray[np.float32]:
-        return self._words[self._rows.get(token, self._rows["[UNK]"])]
-
-    def table(self, chars: Mapping[str, int]) -> NDArray[np.float32]:
-        """Return the embedding of each row; a character that it does not know starts as its unknown one."""
-        table = np.zeros((len(chars) + UNKNOWN + 1, WIDTH), np.float32)
-        table[UNKNOWN] = self.embedding("[UNK]")
-        for char, row in chars.items():
-            table[row] = self.embedding(char)
-        return table
-
-    def positions(self) -> NDArray[np.float32]:
-        """Return what each place adds; the kind of segment is the same everywhere."""
+    def parts(self, chars: Mapping[str, int]) -> dict[str, Numbers]:
+        """Return the parts of our transformer as `Network.named` names them, for these rows of characters."""
         places, segment = (
-            self._numbers(f"wrapped.bert.embeddings.{part}_embeddings.weight")
+            self._table(f"wrapped.bert.embeddings.{part}_embeddings.weight")
             for part in ("position", "token_type")
         )
-        return places + segment[0]
+        parts = {
+            "chars_weight": self._of_chars(chars),
+            "edges": np.stack([self._embedding(edge) for edge in EDGES]),
+            "positions": places + segment[0],  # the kind of segment is the same everywhere
+            **self._norm("norm0", "embeddings.LayerNorm"),
+        }
+        for layer in range(LAYERS):
+            for name, numbers in AFFINE.items():
+                parts |= self._affine(f"layer{layer}_{name}", layer, numbers)
+            for name, norm in NORMS.items():
+                parts |= self._norm(f"layer{layer}_{name}", f"encoder.layer.{layer}.{norm}")
+        return parts
 
-    def linear(self, layer: int, *parts: int) -> nn.Linear:
-        """Return these linear parts of a layer (places in `LINEAR`) side by side as one."""
-        weights = [self._numbers(self._tables[len(LINEAR) * layer + part]) for part in parts]
-        biases = [self._parts[f"wrapped.bert.encoder.layer.{layer}.{LINEAR[part]}.bias"] for part in parts]
-        weight = np.concatenate(weights, axis=1).T
-        made = nn.Linear(weight.shape[1], weight.shape[0])
-        made.weight.data, made.bias.data = torch.tensor(weight), torch.tensor(np.concatenate(biases))
-        return made
+    def _of_chars(self, chars: Mapping[str, int]) -> Numbers:
+        """The embedding of each row; a character that it does not know starts as its unknown one."""
+        table = np.zeros((len(chars) + UNKNOWN + 1, WIDTH), np.float32)
+        table[UNKNOWN] = self._embedding("[UNK]")
+        for char, row in chars.items():
+            table[row] = self._embedding(char)
+        return table
 
-    def norm(self, name: str) -> nn.LayerNorm:
-        made = nn.LayerNorm(WIDTH)
-        made.weight.data = torch.tensor(self._parts[f"wrapped.bert.{name}.weight"])
-        made.bias.data = torch.tensor(self._parts[f"wrapped.bert.{name}.bias"])
-        return made
+    def _embedding(self, token: str) -> Numbers:
+        return self._words[self._rows.get(token, self._rows["[UNK]"])]
 
-    def _numbers(self, name: str) -> NDArray[np.float32]:
+    def _affine(self, name: str, layer: int, places: Iterable[int]) -> dict[str, Numbers]:
+        """These parts of a layer (places in `LINEAR`) beside each other as one."""
+        weights = [self._table(self._tables[len(LINEAR) * layer + place]) for place in places]
+        biases = [self._kept[f"wrapped.bert.encoder.layer.{layer}.{LINEAR[place]}.bias"] for place in places]
+        return {f"{name}_weight": np.concatenate(weights, axis=1).T, f"{name}_bias": np.concatenate(biases)}
+
+    def _norm(self, name: str, published: str) -> dict[str, Numbers]:
+        kept = f"wrapped.bert.{published}"
+        return {f"{name}_{part}": self._kept[f"{kept}.{part}"] for part in ("weight", "bias")}
+
+    def _table(self, name: str) -> Numbers:
         whole, zero, scale = (
-            self._parts[f"{name}_{part}"].astype(np.float32) for part in ("quantized", "zero_point", "scale")
+            self._kept[f"{name}_{part}"].astype(np.float32) for part in ("quantized", "zero_point", "scale")
         )
         return (whole - zero) * scale
 
@@ -102,11 +109,11 @@ class Published:
 class Layer(nn.Module):
     """A layer of the transformer, its norms behind."""
 
-    def __init__(self, published: Published, place: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.asked = published.linear(place, 0, 1, 2)
-        self.joined, self.wide, self.narrow = (published.linear(place, part) for part in (3, 4, 5))
-        self.norm1, self.norm2 = (published.norm(f"encoder.layer.{place}.{name}") for name in NORMS)
+        self.asked, self.joined = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.wide, self.narrow = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
 
     def forward(self, seen: Tensor, absent: Tensor) -> Tensor:
         batch, time, width = seen.shape
@@ -126,15 +133,13 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """The transformer: what each character means where it stands."""
 
-    def __init__(self, published: Published, chars: Mapping[str, int]) -> None:
+    def __init__(self, chars: int) -> None:
         super().__init__()
-        self.chars = nn.Embedding.from_pretrained(
-            torch.tensor(published.table(chars)), freeze=False, padding_idx=NOTHING
-        )
-        self.edges = nn.Parameter(torch.tensor(np.stack([published.embedding(edge) for edge in EDGES])))
-        self.positions = nn.Parameter(torch.tensor(published.positions()))
-        self.norm0 = published.norm("embeddings.LayerNorm")
-        self.layers = nn.ModuleList(Layer(published, place) for place in range(LAYERS))
+        self.chars = nn.Embedding(chars, WIDTH, padding_idx=NOTHING)
+        self.edges = nn.Parameter(torch.empty(len(EDGES), WIDTH))
+        self.positions = nn.Parameter(torch.empty(PLACES, WIDTH))
+        self.norm0 = nn.LayerNorm(WIDTH)
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
 
     def forward(self, chars: Tensor, lengths: Tensor) -> Tensor:
         batch, time = chars.shape
@@ -155,11 +160,9 @@ class Network(nn.Module):
     All are (batch, time), the last (batch, time, marks of the lists).
     """
 
-    def __init__(
-        self, published: Published, chars: Mapping[str, int], pairs: int, listed: int, marks: int
-    ) -> None:
+    def __init__(self, chars: int, pairs: int, listed: int, marks: int) -> None:
         super().__init__()
-        self.encoder = Encoder(published, chars)
+        self.encoder = Encoder(chars)
         self.pairs = nn.Embedding(pairs, PAIR, padding_idx=NOTHING)
         nn.init.normal_(self.pairs.weight, std=0.3)
         with torch.no_grad():
@@ -188,52 +191,32 @@ class Network(nn.Module):
     def _dropped(self, seen: Tensor, share: float) -> Tensor:
         return functional.dropout(seen, share, self.training)
 
-    def stored(self) -> dict[str, NDArray[Any]]:
-        """Return the learned numbers under the names by which the product's tagger reads them.
-
-        Large parts are bytes with a scale for each column: half of what half precision takes.
-        """
-        stored: dict[str, NDArray[Any]] = {}
-        for name, part in self._named():
-            numbers = part.detach().numpy()
-            if numbers.size < MANY:
-                stored[name] = numbers.astype(np.float16)
-                continue
-            scale = np.maximum(np.abs(numbers).max(axis=0), np.float32(1e-8)) / 127
-            stored[name], stored[name + SCALE] = np.rint(numbers / scale).astype(np.int8), scale
-        return stored
-
     @torch.no_grad()
-    def restore(self, model: Model) -> None:
-        """Take back what the product's tagger has."""
-        for name, part in self._named():
-            part.copy_(torch.tensor(model.part(name)))
+    def begin_with(self, parts: Mapping[str, Numbers]) -> None:
+        """Take the parts that are there from what was learned before."""
+        for name, part in self.named():
+            if name in parts:
+                part.copy_(torch.tensor(parts[name]))
 
-    def _named(self) -> Iterator[tuple[str, Tensor]]:
-        """Each part as the product has it."""
+    def named(self) -> Iterator[tuple[str, Tensor]]:
+        """Each part that is learned, as PyTorch lays it."""
         encoder = self.encoder
-        yield from (("chars.weight", encoder.chars.weight), ("pairs.weight", self.pairs.weight))
+        yield from (("chars_weight", encoder.chars.weight), ("pairs_weight", self.pairs.weight))
         yield from (("edges", encoder.edges), ("positions", encoder.positions))
-        yield from _norm("norm0", encoder.norm0)
+        yield from _affine("norm0", encoder.norm0)
         for place, layer in enumerate(encoder.layers):
-            for part in ("asked", "joined", "wide", "narrow"):
-                yield from _linear(f"layer{place}.{part}", getattr(layer, part))
-            for part in ("norm1", "norm2"):
-                yield from _norm(f"layer{place}.{part}", getattr(layer, part))
-        for direction, lstm in zip(DIRECTIONS, self.lstm, strict=True):
-            yield f"lstm.{direction}.input", lstm.weight_ih_l0.T
-            yield f"lstm.{direction}.recurrent", lstm.weight_hh_l0.T
-            yield f"lstm.{direction}.bias", lstm.bias_ih_l0
-        yield from _linear("out", self.out)
+            for part in ("asked", "joined", "wide", "narrow", "norm1", "norm2"):
+                yield from _affine(f"layer{place}_{part}", getattr(layer, part))
+        for half, lstm in zip(DIRECTIONS, self.lstm, strict=True):
+            yield f"{half}_input", lstm.weight_ih_l0
+            yield f"{half}_recurrent", lstm.weight_hh_l0
+            yield f"{half}_bias", lstm.bias_ih_l0
+        yield from _affine("out", self.out)
 
 
 def _placed(seen: Tensor, places: Tensor) -> Tensor:
     return seen.gather(1, places.expand(-1, -1, seen.size(2)))
 
 
-def _linear(name: str, linear: nn.Linear) -> Iterator[tuple[str, Tensor]]:
-    yield from ((f"{name}.weight", linear.weight.T), (f"{name}.bias", linear.bias))
-
-
-def _norm(name: str, norm: nn.LayerNorm) -> Iterator[tuple[str, Tensor]]:
-    yield from ((f"{name}.weight", norm.weight), (f"{name}.bias", norm.bias))
+def _affine(name: str, part: nn.Linear | nn.LayerNorm) -> Iterator[tuple[str, Tensor]]:
+    yield from ((f"{name}_weight", part.weight), (f"{name}_bias", part.bias))

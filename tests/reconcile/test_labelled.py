@@ -11,7 +11,7 @@ from bench.narratives.scoring import ACCOUNTS, labelled, score
 from server.reconcile.narrative import Kind
 
 # Floors a little below what is read today; README.md beside the accounts says what the parts are worth.
-FLOORS = [("building", 0.99, 0.985), ("held_out", 0.96, 0.935)]
+FLOORS = [("building", 0.99, 0.985), ("held_out", 0.96, 0.94)]
 
 
 @pytest.mark.parametrize(("part", "precision", "recall"), FLOORS)

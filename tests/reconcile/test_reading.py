@@ -11,7 +11,7 @@ from server.reconcile.narrative.reading import BARS, read_account, weighed
 from server.reconcile.narrative.tagger import (
     LONE_VALUES,
     Marks,
-    own_marks,
+    own_model,
 )
 from server.rules.added_words import AddedWords
 
@@ -21,7 +21,7 @@ A_LITTLE = 0.01
 
 def marks(text: str, **likely: tuple[str, float]) -> Marks:
     """Marks of a text: each named one as likely as told at its words, everything else not at all."""
-    seen = {mark: np.zeros(len(text), np.float32) for mark in own_marks()}
+    seen = {mark: np.zeros(len(text), np.float32) for mark in own_model().marks}
     for mark, (words, how) in likely.items():
         kind, _, value = mark.partition("__")
         start = text.index(words)

@@ -1,5 +1,6 @@
 """What the tagger says of each character, and how it is given a text."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
@@ -11,12 +12,9 @@ from server.reconcile.narrative import Claim
 from server.reconcile.narrative.reading import read_account
 from server.reconcile.narrative.tagger import (
     PORTION,
-    SCALE,
     WEIGHTS,
-    Model,
-    own_marks,
+    own_model,
     portions,
-    read_model,
     tag,
 )
 
@@ -26,7 +24,7 @@ def test_the_tagger_says_for_each_character_how_likely_each_mark_is() -> None:
 
     seen = tag(text, ()).likely
 
-    assert set(seen) == set(own_marks())
+    assert set(seen) == set(own_model().marks)
     assert all(
         part.shape == (len(text),) and (part >= 0).all() and (part <= 1).all() for part in seen.values()
     )
@@ -34,17 +32,23 @@ def test_the_tagger_says_for_each_character_how_likely_each_mark_is() -> None:
     assert relations.sum(axis=0) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_part_kept_as_bytes_is_what_its_columns_stand_for() -> None:
-    words = {name: np.array("") for name in ("chars", "pairs", "marks", "listed", "alternatives")}
-    table = {
-        "table": np.array([[127, -64], [0, 1]], np.int8),
-        "table" + SCALE: np.array([0.5, 2], np.float32),
-    }
+def test_bytes_are_multiplied_in_blocks_which_any_processor_does_alike() -> None:
+    graph = (files("server.reconcile.narrative") / WEIGHTS).read_bytes()
 
-    model = Model({**words, **table, "plain": np.array([0.25], np.float16)})
+    assert b"MatMulNBits" in graph
+    assert b"DynamicQuantize" not in graph
+    assert b"MatMulInteger" not in graph
 
-    assert model.part("table").tolist() == [[63.5, -128], [0, 2]]
-    assert model.part("plain").tolist() == [0.25]
+
+def test_several_threads_tag_at_once_as_one_does_alone() -> None:
+    texts = [f"其妻开门，称本人外出{days}日。" * 8 for days in range(1, 9)]
+    alone = [tag(text, ()).likely for text in texts]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = pool.map(lambda text: tag(text, ()).likely, texts)
+
+    for seen, expected in zip(together, alone, strict=True):
+        assert all((seen[mark] == part).all() for mark, part in expected.items())
 
 
 def test_the_same_text_is_tagged_alike_whatever_was_tagged_before() -> None:
@@ -79,7 +83,7 @@ def test_a_text_without_sentence_ends_is_cut_between_clauses() -> None:
 
 def test_the_tagger_is_told_what_the_lists_read_there_and_nowhere_else() -> None:
     text = "天气很好。" * 100 + "其妻开门，14:35离开。"
-    model = read_model(files("server.reconcile.narrative") / WEIGHTS)
+    model = own_model()
     wife, leaving = text.index("其妻"), text.index("14:35")
     claims = [
         Claim("met", "third_party:spouse", wife, wife + 2),

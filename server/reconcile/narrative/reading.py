@@ -34,22 +34,28 @@ AWAY: Final[Fact] = ("absent", "debtor")
 
 # Set on `tests/reconcile/narratives/judging.txt`: neither the lists nor the tagger learned from it.
 BARS: Final[dict[str, float]] = {
-    "arrived": 0.65,
+    "arrived": 0.7,
     "left": 0.5,
     "time": 0.3,
     "amount": 0.75,
     "date": 0.3,
     "promise": 0.15,
-    "met": 0.55,
+    "met": 0.6,
     "met=debtor": 0.3,
-    "absent": 0.45,
-    "delivery": 0.65,
-    "dispute": 0.45,
+    "absent": 0.6,
+    "delivery": 0.7,
+    "dispute": 0.6,
     "conduct": 0.8,
     "debt": 0.75,
-    "outcome": 0.4,
+    "outcome": 0.3,
 }
 """From which likelihood on a claim of a kind is read, or of a value that is known better than the others."""
+
+
+def deciding_bar(kind: str, value: str) -> str:
+    """Return the name of the bar that decides about a claim."""
+    own = f"{kind}={value}"
+    return own if own in BARS else kind
 
 
 @lru_cache(maxsize=32)
@@ -80,7 +86,7 @@ def _facts(marks: Marks) -> Iterator[Claim]:
     """Read what happened, each fact once, where it is likeliest; a debtor is there or away."""
     found: dict[Fact, tuple[float, Claim]] = {}
     for kind, value, likely in marks.facts():
-        bar, peak = BARS.get(f"{kind}={value}", BARS[kind]), float(likely.max())
+        bar, peak = BARS[deciding_bar(kind, value)], float(likely.max())
         if peak >= bar:
             place = max(runs(likely, bar), key=lambda one: likely[slice(*one)].max())
             found[kind, value] = (peak, Claim(kind, value, *place))

@@ -1,8 +1,8 @@
 """What does a tagger that learned from labelled accounts see at each character of a text?
 
 A transformer that starts from a published one, one bidirectional LSTM layer that is told what the lists read
-too, one linear layer; learned from labelled accounts (`bench/narratives/training.py`), computed here with
-numpy alone. So it knows where the lists are to be trusted, and has the last word.
+too, one linear layer: learned from labelled accounts (`bench/narratives/training.py`), kept as an ONNX graph
+(`bench/narratives/graph.py`). So it knows where the lists are to be trusted, and has the last word.
 The same text gives the same marks on one machine; between machines they differ in the last digits.
 """
 
@@ -10,34 +10,31 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from importlib.resources import as_file, files
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession, SessionOptions  # pyright: ignore[reportAttributeAccessIssue]
 
 from server.reconcile.narrative.claim import Claim, Kind
 
 Numbers = NDArray[np.floating[Any]]
 Span = tuple[int, int]
 
-WEIGHTS: Final = "tagger.npz"
+WEIGHTS: Final = "tagger.onnx"
 ENDS: Final = "。；！？\n;!?"
 """What ends a sentence, for whoever learns, reads and scores."""
 PAUSES: Final = "，、, "
 PORTION: Final = 320  # characters; few accounts that it learned from are longer
 INSIDE: Final = 0.5
 """How likely a character belongs to a stretch; where the bar of that is lower, it decides."""
-HEADS: Final = 12
-SCALE: Final = ".scale"
-"""Behind the name of a part that is stored as bytes: what each of its columns is multiplied by."""
 UNKNOWN: Final = 1
 """The row of whatever was not seen in learning; row 0 is no character at all."""
 LONE_VALUES: Final = {"absent": "debtor", "debt": "confirmed", "outcome": "refused"}
 """Kinds of one value, which have no mark of their own for it."""
-DIRECTIONS: Final = ("forward", "backward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +65,6 @@ def runs(likely: Numbers, bar: float) -> Iterator[Span]:
             yield start, end
 
 
-def own_marks() -> tuple[str, ...]:
-    """The marks that the product's own tagger knows."""
-    return tuple(_own_model().marks)
-
-
 def sentences(text: str) -> NDArray[np.int64]:
     """Return for each character the place of its sentence; what ends a sentence belongs to it."""
     ends = np.fromiter((char in ENDS for char in text), np.int64, len(text))
@@ -89,10 +81,10 @@ def tag(text: str, listed: Iterable[Claim], model: "Model | None" = None) -> Mar
 
     It is tagged portion by portion, so that a long one needs no more memory.
     """
-    model = model or _own_model()
+    model = model or own_model()
     told, scores, start = model.told(listed, len(text)), list[Numbers](), 0
     for part in portions(text):
-        scores.append(_scores(part, told[start : start + len(part)], model))
+        scores.append(model.scores(part, told[start : start + len(part)]))
         start += len(part)
     return Marks(model.named(np.vstack(scores)))
 
@@ -107,40 +99,28 @@ def portions(text: str) -> Iterator[str]:
     yield text
 
 
-def _scores(text: str, told: Numbers, model: "Model") -> Numbers:
-    pairs = model.paired(text)
-    behind = np.vstack([np.zeros((1, pairs.shape[1]), np.float32), pairs[:-1]])
-    return _linear(_lstm(np.hstack([_encoded(text, model), pairs, behind, told]), model), model, "out")
-
-
 class Model:
-    """The learned numbers by their names, and the characters and pairs of them that have rows."""
+    """A learned graph, with the characters and pairs of them that have rows and the marks that it knows."""
 
-    def __init__(self, stored: dict[str, NDArray[np.generic]]) -> None:
-        self._parts = {
-            name: _floats(part, stored.get(name + SCALE))
-            for name, part in stored.items()
-            if part.dtype.kind in "fi" and not name.endswith(SCALE)
-        }
-        self.chars = {char: row for row, char in enumerate(str(stored["chars"]), UNKNOWN + 1)}
-        pairs = str(stored["pairs"])
-        self.pairs = {pairs[at : at + 2]: row for row, at in enumerate(range(0, len(pairs), 2), UNKNOWN + 1)}
-        self.marks = str(stored["marks"]).split()
-        self._listed = {mark: place for place, mark in enumerate(str(stored["listed"]).split())}
-        self.layers = sum(name.endswith(".asked.bias") for name in stored)
-        self._groups = [group.split() for group in str(stored["alternatives"]).split("|")]
+    def __init__(self, path: Path) -> None:
+        options = SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the processes share the cores
+        options.log_severity_level = 3  # errors alone
+        self._graph = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        words: dict[str, str] = self._graph.get_modelmeta().custom_metadata_map
+        pairs = words["pairs"]
+        self.chars = rows(words["chars"])
+        self.pairs = rows(pairs[at : at + 2] for at in range(0, len(pairs), 2))
+        self.marks = words["marks"].split()
+        self._listed = {mark: place for place, mark in enumerate(words["listed"].split())}
+        self._groups = [group.split() for group in words["alternatives"].split("|")]
 
-    def part(self, name: str) -> Numbers:
-        return self._parts[name]
-
-    def embedded(self, text: str) -> Numbers:
-        rows = [self.chars.get(normal(char), UNKNOWN) for char in text]
-        return self.part("chars.weight")[rows]
-
-    def paired(self, text: str) -> Numbers:
-        """A row for each character and the one behind it."""
-        rows = [self.pairs.get(one + other, UNKNOWN) for one, other in pairwise(text)]
-        return self.part("pairs.weight")[[*rows, UNKNOWN]]
+    def scores(self, text: str, told: Numbers) -> Numbers:
+        """Score each mark at each character of at most `PORTION`."""
+        chars = [self.chars.get(normal(char), UNKNOWN) for char in text]
+        pairs = [*(self.pairs.get(one + other, UNKNOWN) for one, other in pairwise(text)), UNKNOWN]
+        seen = {"chars": np.array(chars, np.int64), "pairs": np.array(pairs, np.int64), "told": told}
+        return cast(Numbers, self._graph.run(["scores"], seen)[0])
 
     def told(self, listed: Iterable[Claim], length: int) -> Numbers:
         """Say for each character what the lists read there: 1 or 0 for each mark that they know."""
@@ -154,7 +134,7 @@ class Model:
     def named(self, scores: Numbers) -> dict[str, Numbers]:
         """Turn scores into how likely each mark is; of alternatives, how the likelihood of one is shared."""
         columns = dict(zip(self.marks, scores.T, strict=True))
-        likely = {name: _sigmoid(column) for name, column in columns.items()}
+        likely = {name: np.float32(1) / (np.float32(1) + np.exp(-column)) for name, column in columns.items()}
         for group in self._groups:
             together = np.stack([columns[name] for name in group])
             powers: Numbers = np.exp(together - together.max(axis=0))
@@ -162,86 +142,13 @@ class Model:
         return likely
 
 
-def _floats(part: NDArray[np.generic], scale: NDArray[np.generic] | None) -> Numbers:
-    floats = part.astype(np.float32)
-    return floats if scale is None else floats * scale.astype(np.float32)
-
-
-def read_model(path: Traversable) -> Model:
-    """Read learned numbers from a file that `bench.narratives.training` wrote."""
-    with path.open("rb") as stored:
-        return Model(dict(np.load(stored)))
+def rows(names: Iterable[str]) -> dict[str, int]:
+    """Give each name its row, in the order of their first mention."""
+    return {name: row for row, name in enumerate(dict.fromkeys(names), UNKNOWN + 1)}
 
 
 @lru_cache(maxsize=1)
-def _own_model() -> Model:
-    return read_model(files("server.reconcile.narrative") / WEIGHTS)
-
-
-def _sigmoid(x: Numbers) -> Numbers:
-    return np.float32(1) / (np.float32(1) + np.exp(-x))
-
-
-def _encoded(text: str, model: Model) -> Numbers:
-    """Return what each character means where it stands: a transformer as in BERT (Devlin et al., 2019)."""
-    first, last = model.part("edges")[:1], model.part("edges")[1:]
-    seen = np.vstack([first, model.embedded(text), last])
-    seen = _normed(seen + model.part("positions")[: len(seen)], model, "norm0")
-    for layer in (f"layer{place}" for place in range(model.layers)):
-        joined = _linear(_attended(_linear(seen, model, f"{layer}.asked")), model, f"{layer}.joined")
-        seen = _normed(seen + joined, model, f"{layer}.norm1")
-        wide = _gelu(_linear(seen, model, f"{layer}.wide"))
-        seen = _normed(seen + _linear(wide, model, f"{layer}.narrow"), model, f"{layer}.norm2")
-    return seen[1:-1]
-
-
-def _attended(asked: Numbers) -> Numbers:
-    """Let each character look at all, from its query, key and value side by side (Vaswani et al., 2017)."""
-    length, width = len(asked), asked.shape[1] // 3
-    size = width // HEADS
-    query, key, value = asked.reshape(length, 3, HEADS, size).transpose(1, 2, 0, 3)
-    scores = query @ key.transpose(0, 2, 1) * np.float32(size**-0.5)
-    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares /= shares.sum(axis=-1, keepdims=True)
-    return (shares @ value).transpose(1, 0, 2).reshape(length, width)
-
-
-def _linear(seen: Numbers, model: Model, name: str) -> Numbers:
-    return seen @ model.part(f"{name}.weight") + model.part(f"{name}.bias")
-
-
-def _normed(seen: Numbers, model: Model, name: str) -> Numbers:
-    apart = seen - seen.mean(axis=-1, keepdims=True)
-    spread = np.sqrt((apart * apart).mean(axis=-1, keepdims=True) + np.float32(1e-5))
-    return apart / spread * model.part(f"{name}.weight") + model.part(f"{name}.bias")
-
-
-def _gelu(x: Numbers) -> Numbers:
-    """The Gaussian error linear unit by its tanh formula (Hendrycks and Gimpel, 2016)."""
-    return (
-        np.float32(0.5) * x * (1 + np.tanh(np.float32(0.79788456) * (x + np.float32(0.044715) * x * x * x)))
-    )
-
-
-def _lstm(seen: Numbers, model: Model) -> Numbers:
-    """Both directions of an LSTM; its gates in the order input, forget, candidate, output."""
-    halves = []
-    for direction in DIRECTIONS:
-        name = f"lstm.{direction}"
-        recurrent = model.part(f"{name}.recurrent")
-        size = len(recurrent)
-        coming = seen @ model.part(f"{name}.input") + model.part(f"{name}.bias")
-        state, memory = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        states = np.empty((len(seen), size), np.float32)
-        for place in _order(direction, len(seen)):
-            gates = coming[place] + state @ recurrent
-            taken, kept = _sigmoid(gates[: 2 * size]).reshape(2, size)
-            memory = kept * memory + taken * np.tanh(gates[2 * size : 3 * size])
-            state = _sigmoid(gates[3 * size :]) * np.tanh(memory)
-            states[place] = state
-        halves.append(states)
-    return np.hstack(halves)
-
-
-def _order(direction: str, length: int) -> range:
-    return range(length) if direction == "forward" else range(length - 1, -1, -1)
+def own_model() -> Model:
+    """Read what the product's own tagger learned."""
+    with as_file(files("server.reconcile.narrative") / WEIGHTS) as path:
+        return Model(path)
