@@ -19,6 +19,7 @@ from server.reconcile.narrative import MOST_READ, added_claims, once, read_narra
 from server.reconcile.narrative.amounts import SUM, even, in_fen, is_about, is_name, is_no_sum
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.dates import likely_days
+from server.reconcile.narrative.discretion import without_discretion
 from server.reconcile.narrative.promise_parts import is_promised, promises_of
 from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.tagger import Marks, runs, tag
@@ -75,7 +76,8 @@ def weighed(text: str, listed: Sequence[Claim], marks: Marks, day: date) -> tupl
     figures = [*_times(listed, marks, even), *_sums_and_days(listed, marks, even)]
     values = [*figures, *_days(figures, marks, even, day)]
     promises = promises_of(text, listed, marks, values, BARS["promise"], day)
-    return _in_order((*_facts(marks), *values, *promises))
+    facts = without_discretion(tuple(_facts(marks)), text)
+    return _in_order((*facts, *values, *promises))
 
 
 def _in_order(claims: Iterable[Claim]) -> tuple[Claim, ...]:
