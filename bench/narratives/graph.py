@@ -16,7 +16,7 @@ import onnx.parser
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-Numbers = NDArray[np.floating[Any]]
+from server.reconcile.narrative.tagger import Numbers
 
 HEADS: Final = 12
 BLOCK: Final = 128

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.narratives.graph import DIRECTIONS, HEADS, Numbers
-from server.reconcile.narrative.tagger import UNKNOWN
+from bench.narratives.graph import DIRECTIONS, HEADS
+from server.reconcile.narrative.tagger import UNKNOWN, Numbers
 
 LAYERS, WIDTH, PLACES, PAIR, TOP = 10, 768, 512, 48, 192
 EDGES: Final = ("[CLS]", "[SEP]")

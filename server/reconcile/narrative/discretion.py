@@ -5,13 +5,10 @@ neighbour (the lexicon's `disclosure`), and a purpose left out before the debtor
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from server.reconcile.narrative.claim import Claim
-
 LEFT_OUT: Final = ("conduct", "not_purpose_stated")
-WHO_MUST_BE_TOLD: Final = (("met", "debtor"), ("met", "liable_person"))
+MUST_BE_TOLD: Final = frozenset({("met", "debtor"), ("met", "liable_person")})
 _SECRET: Final = re.compile("银行|哪家|谁家|[卡债欠账贷款钱]|单位|公司|私事")
 _PURPOSE: Final = re.compile(
     "来[意由历路头干做]|[干做][啥嘛么什]|[啥么乜咩]|何事|为[何啥]|什么[事的]|哪样|"
@@ -19,12 +16,6 @@ _PURPOSE: Final = re.compile(
 )
 
 
-def without_discretion(claims: Sequence[Claim], text: str) -> Sequence[Claim]:
-    """Return the claims without a purpose left out that is only a secret kept from a third party."""
-    if any((one.kind, one.value) in WHO_MUST_BE_TOLD for one in claims):
-        return claims
-    return [one for one in claims if (one.kind, one.value) != LEFT_OUT or not _is_discretion(one.words(text))]
-
-
-def _is_discretion(words: str) -> bool:
+def is_discretion(words: str) -> bool:
+    """Whether words that leave out a purpose only keep a secret."""
     return _SECRET.search(words) is not None and _PURPOSE.search(words) is None

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from server.reconcile.narrative import MOST_READ, added_claims, once, read_narra
 from server.reconcile.narrative.amounts import SUM, even, in_fen, is_about, is_name, is_no_sum
 from server.reconcile.narrative.claim import Claim, Kind
 from server.reconcile.narrative.dates import likely_days
-from server.reconcile.narrative.discretion import without_discretion
+from server.reconcile.narrative.discretion import LEFT_OUT, MUST_BE_TOLD, is_discretion
 from server.reconcile.narrative.promise_parts import is_promised, promises_of
 from server.reconcile.narrative.spelling import plain
 from server.reconcile.narrative.tagger import Marks, runs, tag
@@ -76,25 +77,28 @@ def weighed(text: str, listed: Sequence[Claim], marks: Marks, day: date) -> tupl
     figures = [*_times(listed, marks, even), *_sums_and_days(listed, marks, even)]
     values = [*figures, *_days(figures, marks, even, day)]
     promises = promises_of(text, listed, marks, values, BARS["promise"], day)
-    facts = without_discretion(tuple(_facts(marks)), text)
-    return _in_order((*facts, *values, *promises))
+    return _in_order((*_facts(marks, text), *values, *promises))
 
 
 def _in_order(claims: Iterable[Claim]) -> tuple[Claim, ...]:
     return tuple(sorted(claims, key=lambda one: (one.start, one.end, one.kind, one.value)))
 
 
-def _facts(marks: Marks) -> Iterator[Claim]:
+def _facts(marks: Marks, text: str) -> Iterator[Claim]:
     """Read what happened, each fact once, where it is likeliest; a debtor is there or away."""
-    found: dict[Fact, tuple[float, Claim]] = {}
+    found: dict[Fact, list[tuple[float, Claim]]] = {}
     for kind, value, likely in marks.facts():
-        bar, peak = BARS[deciding_bar(kind, value)], float(likely.max())
-        if peak >= bar:
-            place = max(runs(likely, bar), key=lambda one: likely[slice(*one)].max())
-            found[kind, value] = (peak, Claim(kind, value, *place))
+        bar = BARS[deciding_bar(kind, value)]
+        if likely.max() >= bar:
+            found[kind, value] = [
+                (float(likely[slice(*place)].max()), Claim(kind, value, *place))
+                for place in runs(likely, bar)
+            ]
     if {THERE, AWAY} <= found.keys():
-        del found[min((THERE, AWAY), key=lambda one: found[one][0])]
-    return (claim for _, claim in found.values())
+        del found[min((THERE, AWAY), key=lambda one: max(peak for peak, _ in found[one]))]
+    if LEFT_OUT in found and found.keys().isdisjoint(MUST_BE_TOLD):
+        found[LEFT_OUT] = [one for one in found[LEFT_OUT] if not is_discretion(one[1].words(text))]
+    return (max(places, key=itemgetter(0))[1] for places in found.values() if places)
 
 
 def _times(listed: Sequence[Claim], marks: Marks, text: str) -> Iterator[Claim]:
